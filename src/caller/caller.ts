@@ -1,0 +1,26 @@
+/** The seam to the network: one HTTP call, its request and its plain outcome. */
+import type { CallResult } from '../domain/verdict.ts'
+
+/** Everything one call needs; it crosses to a worker thread, so it holds only plain data. */
+export interface CallRequest {
+  readonly url: string
+  readonly method: string
+  /** every header of the call, in lower case, `callme-*` and `content-type` included */
+  readonly headers: Readonly<Record<string, string>>
+  /** undefined where the method carries none */
+  readonly body: string | undefined
+  /** from connecting to the last byte */
+  readonly timeoutMs: number
+  /** epoch ms; at or after it no call is started and the result is `not_called` */
+  readonly deadline: number
+}
+
+export interface Caller {
+  /** Makes one call and never retries it. Resolves with every outcome, bad ones too; it does not reject. */
+  call(request: CallRequest): Promise<CallResult>
+  /**
+   * Starts no further call: those that wait resolve as `not_called`. Those under way may end within `graceMs`, then
+   * they are cut off and resolve as `lost`. Resolves when no call is left.
+   */
+  stop(graceMs: number): Promise<void>
+}

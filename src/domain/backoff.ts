@@ -1,0 +1,23 @@
+/** How long to wait before a retry. */
+
+const BASE_MS = 1000
+const CAP_MS = 5 * 60_000
+
+/**
+ * The wait before retry `n` (1-based) in ms: `min(1 s · 2^(n-1), 5 min)` times a factor from 0.5 to 1.
+ * @param random a number in [0, 1)
+ */
+export function backoffMs(n: number, random: number): number {
+  return Math.round(Math.min(BASE_MS * 2 ** (n - 1), CAP_MS) * (0.5 + random / 2))
+}
+
+/**
+ * The wait that a `Retry-After` header asks for, in ms (RFC 9110 §10.2.3: seconds, or an HTTP date).
+ * @returns undefined where the header is absent or is neither
+ */
+export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
+  if (header === undefined) return undefined
+  if (/^\s*\d+\s*$/.test(header)) return Math.min(Number(header), 1e9) * 1000
+  const at = /[A-Za-z]/.test(header) ? Date.parse(header) : Number.NaN
+  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs)
+}

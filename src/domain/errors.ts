@@ -1,0 +1,35 @@
+/** The one exception class of callme and the list of its codes. Expected outcomes are values, not exceptions. */
+
+export type ErrorCode =
+  | 'bad_request'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'conflict'
+  | 'precondition_failed'
+  | 'too_large'
+  | 'unsupported_media_type'
+  | 'store_unavailable'
+  | 'store_in_use'
+  | 'store_too_new'
+  | 'bad_config'
+
+/** One thing that is wrong with what a client sent. `pointer` is a JSON Pointer (RFC 6901) into the body, or `?name` for a query parameter, or `path`. */
+export interface Problem {
+  readonly pointer: string
+  readonly detail: string
+}
+
+/** What a parser of client input returns: the value, or what is wrong with the input. */
+export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem }
+
+export class CallmeError extends Error {
+  readonly code: ErrorCode
+  readonly problems: readonly Problem[]
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; problems?: readonly Problem[] } = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'CallmeError'
+    this.code = code
+    this.problems = options.problems ?? []
+  }
+}

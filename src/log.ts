@@ -1,0 +1,61 @@
+/** Structured logging: JSON lines with a fixed set of event names, or readable lines at a terminal. */
+import { pino } from 'pino'
+import { PinoPretty } from 'pino-pretty'
+
+/** error: a person must act; warn: healed by itself; info: life of the node; debug: the rest. */
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'silent'
+
+export type LogEvent =
+  | 'node.started'
+  | 'node.stopping'
+  | 'node.stopped'
+  | 'clock.jumped'
+  | 'tick.finished'
+  | 'tick.failed'
+  | 'task.stored'
+  | 'task.called'
+  | 'task.successful'
+  | 'task.retry'
+  | 'task.failed'
+  | 'task.skipped'
+  | 'claim.lost'
+  | 'claim.released'
+  | 'claim.rescued'
+  | 'record.failed'
+  | 'worker.died'
+  | 'pruned'
+  | 'upkeep.failed'
+  | 'request.failed'
+
+export interface Log {
+  error(event: LogEvent, fields?: Record<string, unknown>): void
+  warn(event: LogEvent, fields?: Record<string, unknown>): void
+  info(event: LogEvent, fields?: Record<string, unknown>): void
+  debug(event: LogEvent, fields?: Record<string, unknown>): void
+}
+
+export interface LogDestination {
+  write(line: string): unknown
+  readonly isTTY?: boolean
+}
+
+/** Never pass a payload, a header or a URL: they may hold secrets. An `err` field is written with its stack. */
+export function createLog(level: LogLevel, destination: LogDestination, bindings: Record<string, unknown> = {}): Log {
+  const stream = destination.isTTY ? PinoPretty({ ignore: 'pid,hostname', destination: destination as NodeJS.WritableStream }) : destination
+  const options = { level, base: bindings, messageKey: 'event', formatters: { level: (label: string) => ({ level: label }) } }
+  const logger = pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, stream)
+  return {
+    error: (event, fields) => {
+      logger.error(fields, event)
+    },
+    warn: (event, fields) => {
+      logger.warn(fields, event)
+    },
+    info: (event, fields) => {
+      logger.info(fields, event)
+    },
+    debug: (event, fields) => {
+      logger.debug(fields, event)
+    },
+  }
+}

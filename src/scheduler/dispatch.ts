@@ -1,0 +1,82 @@
+/** Claims what is due while there is room, and has each claimed task executed. */
+import type { Task } from '../domain/task.ts'
+import { formatTaskKey } from '../domain/task-key.ts'
+import type { Log } from '../log.ts'
+import { execute } from './execute.ts'
+import type { Execution } from './execute.ts'
+import type { Lanes } from './lanes.ts'
+
+/** How long a claim stands without being renewed, in ms. */
+export const LEASE_MS = 60_000
+const EXPIRE_BATCH = 500
+
+export class Dispatcher {
+  readonly #execution: Execution
+  readonly #lanes: Lanes
+  readonly #onRoom: () => void
+  readonly #claims = new Set<Task>()
+  #whenIdle: (() => void) | undefined
+
+  /** @param onRoom is told when an execution has ended, so that another pass is worthwhile */
+  constructor(execution: Execution, lanes: Lanes, onRoom: () => void) {
+    this.#execution = execution
+    this.#lanes = lanes
+    this.#onRoom = onRoom
+  }
+
+  /**
+   * One pass: ends what is out of time, then claims and starts what is due while there are slots.
+   * @returns a time (epoch ms) no later than when the next task is due; undefined where the end of a call comes first
+   */
+  async pass(): Promise<number | undefined> {
+    // Asked for together, they share a commit.
+    const [, nextDue] = await Promise.all([this.#expire(), this.#claim()])
+    return nextDue
+  }
+
+  /** The tasks that this node has claimed and not yet recorded. */
+  claims(): readonly Task[] {
+    return [...this.#claims]
+  }
+
+  /** Resolves when no execution is under way. */
+  async drained(): Promise<void> {
+    if (this.#claims.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
+  }
+
+  async #expire(): Promise<void> {
+    const { store, clock, log } = this.#execution
+    let tasks: Task[]
+    do {
+      tasks = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })
+      for (const task of tasks) reportExpired(task, log)
+    } while (tasks.length === EXPIRE_BATCH)
+  }
+
+  async #claim(): Promise<number | undefined> {
+    const { store, clock, node } = this.#execution
+    const limits = this.#lanes.limits()
+    if (limits.limit <= 0) return undefined
+    const now = clock.now()
+    const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil: now + LEASE_MS, ...limits })
+    for (const task of tasks) this.#start(task)
+    return nextDue
+  }
+
+  #start(task: Task): void {
+    this.#claims.add(task)
+    this.#lanes.enter(task.lane)
+    void execute(task, this.#execution, (result) => {
+      this.#lanes.learn(task.lane, result)
+    }).finally(() => {
+      this.#claims.delete(task)
+      this.#lanes.leave(task.lane, this.#execution.clock.now())
+      this.#onRoom()
+      if (this.#claims.size === 0) this.#whenIdle?.()
+    })
+  }
+}
+
+function reportExpired(task: Task, log: Log): void {
+  log.warn(task.state === 'skipped' ? 'task.skipped' : 'task.failed', { task: formatTaskKey(task), run_id: task.runId, error: task.error })
+}

@@ -1,0 +1,63 @@
+/** One claimed task: request -> call -> outcome -> record. The save is retried until the store takes it, the call never is. */
+import type { Caller } from '../caller/caller.ts'
+import type { Clock } from '../clock.ts'
+import { outcomeOf } from '../domain/outcome.ts'
+import type { Outcome } from '../domain/outcome.ts'
+import type { Task } from '../domain/task.ts'
+import { formatTaskKey } from '../domain/task-key.ts'
+import type { CallResult } from '../domain/verdict.ts'
+import type { Log, LogEvent } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import { callRequestOf } from './call-request.ts'
+import type { CallDefaults } from './call-request.ts'
+
+export interface Execution {
+  readonly store: Store
+  readonly caller: Caller
+  readonly clock: Clock
+  readonly log: Log
+  readonly node: string
+  readonly defaults: CallDefaults
+  /** @returns a number in [0, 1), for the jitter of a retry */
+  readonly random: () => number
+}
+
+const SAVE_AGAIN_AFTER_MS = 1000
+const EVENT_OF_STATE = {
+  successful: 'task.successful',
+  retrying: 'task.retry',
+  failed: 'task.failed',
+  skipped: 'task.skipped',
+  pending: 'claim.released',
+} as const satisfies Record<Exclude<Task['state'], 'running'>, LogEvent>
+
+/**
+ * Resolves when what became of the task is durable.
+ * @param onResult is told the result of the call before it is saved
+ */
+export async function execute(task: Task, { store, caller, clock, log, node, defaults, random }: Execution, onResult: (result: CallResult) => void): Promise<void> {
+  const result = await caller.call(callRequestOf(task, defaults))
+  onResult(result)
+  const outcome = outcomeOf(task, result, node, clock.now(), random())
+  const isWritten = await save(outcome, { store, clock, log })
+  report(outcome, isWritten, node, log)
+}
+
+async function save(outcome: Outcome, { store, clock, log }: Pick<Execution, 'store' | 'clock' | 'log'>): Promise<boolean> {
+  for (;;) {
+    try {
+      const [isWritten] = await store.record([outcome])
+      return isWritten === true
+    } catch (error) {
+      log.error('record.failed', { task: formatTaskKey(outcome.task), attempt: outcome.task.attempts, err: error })
+      await new Promise<void>((resolve) => clock.setTimer(SAVE_AGAIN_AFTER_MS, resolve))
+    }
+  }
+}
+
+function report({ task, settlement, attempt }: Outcome, isWritten: boolean, node: string, log: Log): void {
+  const fields = { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, node, status: attempt?.status, duration_ms: attempt?.durationMs }
+  if (!isWritten) log.warn('claim.lost', fields)
+  else if (settlement.state === 'failed' || settlement.state === 'skipped') log.warn(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
+  else if (settlement.state !== 'running') log.debug(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
+}

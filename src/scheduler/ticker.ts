@@ -1,0 +1,108 @@
+/**
+ * The minute loop: wakes at the minute, when the next task is due, and when it is told to; never overlaps itself. A timer only
+ * wakes, the store says what is due.
+ */
+import type { Clock } from '../clock.ts'
+import { nextMinute } from '../domain/trigger-time.ts'
+import type { Log } from '../log.ts'
+
+/** Node's timers stand still while the machine is suspended, so the wall clock is read at least this often. */
+const LONGEST_SLEEP_MS = 1000
+const JUMP_MS = 2000
+const AGAIN_AFTER_FAILURE_MS = 1000
+const READY_WITHIN_MS = 2 * 60_000
+
+export class Ticker {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #pass: () => Promise<number | undefined>
+  #running: Promise<void> | undefined
+  #isStopping = false
+  #isWoken = false
+  #interruptPause: (() => void) | undefined
+  #sleepsUntil = Infinity
+  #lastTick: { wall: number; monotonic: number } | undefined
+  #isFailing = false
+
+  /** @param pass does what is due and tells when (epoch ms) something is due next */
+  constructor(options: { clock: Clock; log: Log; pass: () => Promise<number | undefined> }) {
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#pass = options.pass
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** Has another pass made for what is due at `dueAt` (epoch ms): at once when that is now, else in time. */
+  wake(dueAt: number): void {
+    if (dueAt <= this.#clock.now()) this.#isWoken = true
+    else if (dueAt < this.#sleepsUntil) this.#sleepsUntil = dueAt
+    else return
+    this.#interruptPause?.()
+  }
+
+  /** Resolves when the pass under way is over; none follows. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#interruptPause?.()
+    await this.#running
+  }
+
+  /** Whether a pass succeeded within two minutes, and when (epoch ms) the last one did; null before the first. */
+  readiness(): { ready: boolean; lastTick: number | null } {
+    const age = this.#lastTick ? this.#clock.monotonic() - this.#lastTick.monotonic : Infinity
+    return { ready: age < READY_WITHIN_MS, lastTick: this.#lastTick?.wall ?? null }
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      this.#isWoken = false
+      this.#sleepsUntil = Infinity
+      const nextPass = await this.#tick()
+      // While the pass was under way, `wake` may have named an earlier time.
+      this.#sleepsUntil = Math.min(this.#sleepsUntil, nextPass)
+      await this.#sleep()
+    }
+  }
+
+  /** @returns when the next pass is due */
+  async #tick(): Promise<number> {
+    const startedAt = this.#clock.now()
+    try {
+      const nextDue = await this.#pass()
+      this.#lastTick = { wall: startedAt, monotonic: this.#clock.monotonic() }
+      this.#isFailing = false
+      return Math.min(nextDue ?? Infinity, nextMinute(startedAt) * 1000)
+    } catch (error) {
+      if (!this.#isFailing) this.#log.error('tick.failed', { err: error })
+      this.#isFailing = true
+      return startedAt + AGAIN_AFTER_FAILURE_MS
+    }
+  }
+
+  /** Sleeps until the next pass is due. A clock that jumps ends the sleep: one set back would make it hours long. */
+  async #sleep(): Promise<void> {
+    while (!this.#isStopping && !this.#isWoken) {
+      const [wall, monotonic] = [this.#clock.now(), this.#clock.monotonic()]
+      if (wall >= this.#sleepsUntil) return
+      await this.#pause(Math.min(this.#sleepsUntil - wall, LONGEST_SLEEP_MS))
+      const jumped = this.#clock.now() - wall - (this.#clock.monotonic() - monotonic)
+      if (Math.abs(jumped) > JUMP_MS) {
+        this.#log.warn('clock.jumped', { by_ms: Math.round(jumped) })
+        return
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.setTimer(ms, resolve)
+      this.#interruptPause = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+}

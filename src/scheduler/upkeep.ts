@@ -1,0 +1,94 @@
+/** Chores beside the minute loop: renews leases, rescues what lost its node, prunes what is old. `runOnce` is one pass of all. */
+import type { Clock } from '../clock.ts'
+import type { Task } from '../domain/task.ts'
+import { formatTaskKey } from '../domain/task-key.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import { LEASE_MS } from './dispatch.ts'
+
+export interface UpkeepOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly node: string
+  /** the tasks this node has claimed and not yet recorded */
+  readonly claims: () => readonly Task[]
+  /** how long finished tasks are kept; 0 keeps them all */
+  readonly retentionMs: number
+  /** is told when (epoch ms) rescued tasks are due */
+  readonly wake: (dueAt: number) => void
+}
+
+const EVERY_MS = 15_000
+const RESCUE_BATCH = 200
+/** Small enough that a tick never waits for it. */
+const PRUNE_BATCH = 200
+
+export class Upkeep {
+  readonly #options: UpkeepOptions
+  #running: Promise<void> = Promise.resolve()
+  #cancelTimer: (() => void) | undefined
+  #isStopping = false
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options
+  }
+
+  /** Settles what earlier processes left `running`; only for a store that no other process can have open. */
+  async rescueAbandoned(): Promise<void> {
+    await this.#rescue({ onlyNode: this.#options.node })
+  }
+
+  start(): void {
+    this.#cancelTimer = this.#options.clock.setTimer(EVERY_MS, () => {
+      this.#running = this.#runAndContinue()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#cancelTimer?.()
+    await this.#running
+  }
+
+  async runOnce(): Promise<void> {
+    const { store, clock, claims } = this.#options
+    // Own leases first: after a suspend they are over, and the calls under way are not lost.
+    await store.renew(claims(), { leaseUntil: clock.now() + LEASE_MS })
+    await this.#rescue({})
+    await this.#prune()
+  }
+
+  async #runAndContinue(): Promise<void> {
+    try {
+      await this.runOnce()
+    } catch (error) {
+      this.#options.log.error('upkeep.failed', { err: error })
+    }
+    if (!this.#isStopping) this.start()
+  }
+
+  async #rescue(which: { onlyNode?: string }): Promise<void> {
+    const { store, clock, log, node, wake } = this.#options
+    let rescued: Task[]
+    do {
+      rescued = await store.rescue({ now: clock.now(), limit: RESCUE_BATCH, ...which })
+      for (const task of rescued) {
+        log.warn('claim.rescued', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, state: task.state, node })
+      }
+    } while (rescued.length === RESCUE_BATCH)
+    wake(clock.now())
+  }
+
+  async #prune(): Promise<void> {
+    const { store, clock, log, retentionMs } = this.#options
+    if (retentionMs === 0) return
+    let pruned = 0
+    let batch: number
+    do {
+      batch = await store.prune({ before: clock.now() - retentionMs, limit: PRUNE_BATCH })
+      pruned += batch
+    } while (batch === PRUNE_BATCH && !this.#isStopping)
+    if (pruned > 0) log.info('pruned', { tasks: pruned })
+  }
+}

@@ -1,0 +1,75 @@
+/** A row of the SQLite store and the task or attempt it stands for. */
+import type { Attempt, Task, TaskDefinition, TaskState } from '../../domain/task.ts'
+
+export interface TaskRow {
+  readonly id: number
+  readonly name: string
+  readonly trigger_at: number
+  readonly state: TaskState
+  readonly lane: string
+  readonly due_at: number
+  readonly deadline: number
+  readonly lease_until: number | null
+  readonly claimed_by: string | null
+  readonly run_id: string
+  readonly attempts: number
+  readonly lost: number
+  readonly in_advance: 0 | 1
+  readonly executed_at: number | null
+  readonly response_status: number | null
+  readonly response_body: string | null
+  readonly error: string | null
+  readonly created: number
+  readonly updated: number
+  readonly rescheduled_to: number | null
+  readonly rescheduled_from: number | null
+  readonly definition: string
+}
+
+export interface AttemptRow {
+  readonly run_id: string
+  readonly number: number
+  readonly started_at: number
+  readonly duration_ms: number
+  readonly status: number | null
+  readonly error: string | null
+  readonly node: string
+}
+
+export function toTask(row: TaskRow): Task {
+  return {
+    name: row.name,
+    triggerAt: row.trigger_at,
+    state: row.state,
+    definition: JSON.parse(row.definition) as TaskDefinition,
+    lane: row.lane,
+    dueAt: row.due_at,
+    deadline: row.deadline,
+    leaseUntil: row.lease_until,
+    claimedBy: row.claimed_by,
+    runId: row.run_id,
+    attempts: row.attempts,
+    lost: row.lost,
+    inAdvance: row.in_advance === 1,
+    executedAt: row.executed_at,
+    responseStatus: row.response_status,
+    responseBody: row.response_body,
+    error: row.error,
+    created: row.created,
+    updated: row.updated,
+    rescheduledTo: row.rescheduled_to,
+    rescheduledFrom: row.rescheduled_from,
+  }
+}
+
+export function toAttempt(row: AttemptRow): Attempt {
+  return {
+    runId: row.run_id,
+    number: row.number,
+    startedAt: row.started_at,
+    durationMs: row.duration_ms,
+    status: row.status,
+    error: row.error,
+    node: row.node,
+  }
+}
