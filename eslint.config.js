@@ -1,0 +1,51 @@
+import js from '@eslint/js'
+import { defineConfig, globalIgnores } from 'eslint/config'
+import tseslint from 'typescript-eslint'
+
+const ENVIRONMENT_ONLY_IN_CLI = ['env', 'exit', 'exitCode', 'argv'].map((property) => ({
+  object: 'process',
+  property,
+  message: 'Only src/cli reads the environment or ends the process: take the value as a parameter.',
+}))
+
+export default defineConfig(
+  globalIgnores(['dist/', 'coverage/', 'src/schema-types.ts']),
+  js.configs.recommended,
+  tseslint.configs.strictTypeChecked,
+  tseslint.configs.stylisticTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      eqeqeq: 'error',
+      'no-control-regex': 'off',
+      'no-undef': 'off',
+      'no-console': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],
+      '@typescript-eslint/no-misused-spread': ['error', { allow: [{ from: 'lib', name: 'string' }] }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+    },
+  },
+  {
+    files: ['src/**', 'bin/**'],
+    rules: {
+      'max-lines': ['error', { max: 250 }],
+      'max-lines-per-function': ['error', { max: 50 }],
+    },
+  },
+  {
+    files: ['src/**'],
+    ignores: ['src/cli/**'],
+    rules: { 'no-restricted-properties': ['error', ...ENVIRONMENT_ONLY_IN_CLI] },
+  },
+  {
+    // Bodies that a test reads back have no type.
+    files: ['test/**'],
+    rules: Object.fromEntries(
+      ['argument', 'assignment', 'call', 'member-access', 'return'].map((use) => [`@typescript-eslint/no-unsafe-${use}`, 'off']),
+    ),
+  },
+  { files: ['bin/callme.js', 'schema/**', 'test/bench/**'], rules: { 'no-console': 'off' } },
+)

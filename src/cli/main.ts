@@ -1,0 +1,28 @@
+/** The command line: its commands, and how each way of failing becomes a sentence and an exit code. */
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../version.ts'
+import { configCommand } from './config.ts'
+import { describeFailure } from './failure.ts'
+import { serveCommand } from './serve.ts'
+
+/** 0 good, 1 failed, 2 usage. */
+const EXIT_USAGE = 2
+
+const program = new Command('callme')
+  .description('A durable scheduler for HTTP callbacks.')
+  .version(VERSION)
+  .addHelpText('after', '\nExit codes: 0 good, 1 failed, 2 wrong usage or settings.')
+for (const command of [serveCommand(), configCommand()]) program.addCommand(command)
+for (const command of [program, ...program.commands]) command.exitOverride()
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE
+  } else {
+    const { message, exitCode } = describeFailure(error)
+    process.stderr.write(`${message}\n`)
+    process.exit(exitCode)
+  }
+}

@@ -1,0 +1,29 @@
+/** The settings as command-line flags: one flag for each, and what was given of them. */
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { SETTINGS } from '../config.ts'
+import type { Flags, Setting } from '../config.ts'
+
+/** Adds a flag for every setting. */
+export function addSettingOptions(command: Command): Command {
+  for (const setting of SETTINGS) command.addOption(optionOf(setting))
+  return command.addHelpText('after', '\nEach flag can also be set in the environment: --max-inflight as CALLME_MAX_INFLIGHT. Flags win.')
+}
+
+/** The settings that the command line gives, defaults not included. */
+export function givenFlags(command: Command): Flags {
+  const given = SETTINGS.flatMap((setting) => {
+    const option = optionOf(setting)
+    if (command.getOptionValueSource(option.attributeName()) !== 'cli') return []
+    const value = command.getOptionValue(option.attributeName()) as string | boolean
+    // commander reads --no-auth as "auth is false".
+    return [[setting.name, option.negate ? !value : value]]
+  })
+  return Object.fromEntries(given) as Flags
+}
+
+function optionOf(setting: Setting): Option {
+  const flags = setting.placeholder === undefined ? `--${setting.name}` : `--${setting.name} <${setting.placeholder}>`
+  const isShown = setting.default !== undefined && setting.type !== 'boolean'
+  return new Option(flags, isShown ? `${setting.description} (default: ${setting.default})` : setting.description)
+}

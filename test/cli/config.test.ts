@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest'
+import { configTable } from '../../src/cli/config.ts'
+import { SETTINGS, effectiveSettings } from '../../src/config.ts'
+import { runCallme } from './run-callme.ts'
+
+describe('callme config', () => {
+  it('prints every setting as JSON where the output is not a terminal', async () => {
+    const { code, stdout, stderr } = await runCallme(['config'])
+    const defaults = Object.fromEntries(SETTINGS.map((setting) => [setting.name, setting.default ?? null]))
+    expect(JSON.parse(stdout)).toEqual(defaults)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
+  it('prints what flags and environment make of the settings', async () => {
+    const env = { CALLME_TIMEOUT: '20', CALLME_RETENTION: '0', CALLME_NO_AUTH: '1' }
+    const { stdout } = await runCallme(['config', '--json', '--timeout=30', '--listen', ':7000'], env)
+    expect(JSON.parse(stdout)).toMatchObject({ timeout: 30, retention: 0, 'no-auth': true, listen: ':7000' })
+  })
+
+  it('takes --no-auth as a flag of its own', async () => {
+    const { stdout } = await runCallme(['config', '--no-auth', '--listen', '0.0.0.0:80'])
+    expect(JSON.parse(stdout)).toMatchObject({ 'no-auth': true, listen: '0.0.0.0:80' })
+  })
+
+  it('says in its table who gave each value', () => {
+    const lines = configTable(effectiveSettings({ timeout: '30' }, { CALLME_RETENTION: '7' })).split('\n')
+    expect(lines).toContainEqual(expect.stringMatching(/^timeout +30 +flag$/))
+    expect(lines).toContainEqual(expect.stringMatching(/^retention +7 +environment$/))
+    expect(lines).toContainEqual(expect.stringMatching(/^listen +127\.0\.0\.1:6777 +default$/))
+    expect(lines).toContainEqual(expect.stringMatching(/^max-inflight-per-host +- +default$/))
+  })
+})

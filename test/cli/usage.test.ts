@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import manifest from '../../package.json' with { type: 'json' }
+import { SETTINGS } from '../../src/config.ts'
+import { runCallme } from './run-callme.ts'
+
+describe('callme', () => {
+  it('prints its version', async () => {
+    expect(await runCallme(['--version'])).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: '' })
+  })
+
+  it('explains its commands with --help', async () => {
+    const { code, stdout } = await runCallme(['--help'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/serve[^]+config/)
+  })
+
+  it('prints its help on stderr and exits with 2 when it is told nothing', async () => {
+    const { code, stdout, stderr } = await runCallme([])
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr).toContain('Usage: callme')
+  })
+
+  it('shows a flag for every setting in the help of serve', async () => {
+    const { stdout } = await runCallme(['serve', '--help'])
+    for (const { name } of SETTINGS) expect(stdout).toContain(`--${name}`)
+  })
+
+  it.each([
+    { args: ['serve', '--lisen', ':1'], says: /unknown option '--lisen'[^]*--listen/ },
+    { args: ['sreve'], says: /unknown command 'sreve'[^]*serve/ },
+    { args: ['serve', 'extra'], says: /too many arguments/ },
+    { args: ['serve', '--timeout'], says: /argument missing/ },
+    { args: ['serve', '--timeout', 'soon'], says: /^callme: --timeout must be an integer of seconds from 1 to 1800; got "soon"\n$/ },
+    { args: ['serve', '--listen', '0.0.0.0:6777'], says: /^callme: --listen 0\.0\.0\.0:6777 [^\n]*--no-auth[^\n]*\n$/ },
+    {
+      args: ['config', '--store', 'postgres://me:hush@db/x'],
+      says: /^callme: --store must be sqlite:[^\n]*me:\*\*\*@db[^\n]*PostgreSQL[^\n]*\n$/,
+    },
+  ])('exits with 2 and says what is wrong for `callme $args`', async ({ args, says }) => {
+    const { code, stdout, stderr } = await runCallme(args)
+    expect(stderr).toMatch(says)
+    expect(stdout).toBe('')
+    expect(code).toBe(2)
+  })
+
+  it('exits with 2 and names the nearest setting for an unknown variable', async () => {
+    const { code, stderr } = await runCallme(['serve'], { CALLME_LISEN: ':1' })
+    expect(stderr).toBe('callme: CALLME_LISEN in the environment is not a setting; the nearest one is CALLME_LISTEN\n')
+    expect(code).toBe(2)
+  })
+})

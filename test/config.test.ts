@@ -1,0 +1,185 @@
+import { describe, expect, it } from 'vitest'
+import { SETTINGS, loadConfig, redact } from '../src/config.ts'
+import type { Environment, Flags, SettingName } from '../src/config.ts'
+import { CallmeError } from '../src/domain/errors.ts'
+
+function refusal(flags: Flags, env: Environment = {}): string {
+  try {
+    loadConfig(flags, env)
+  } catch (error) {
+    if (error instanceof CallmeError && error.code === 'bad_config') return error.message
+    throw error
+  }
+  throw new Error('accepted')
+}
+
+describe('settings', () => {
+  it('have the documented defaults', () => {
+    expect(loadConfig({}, {})).toEqual({
+      listen: { host: '127.0.0.1', port: 6777 },
+      store: { kind: 'sqlite', path: 'callme.db' },
+      timeoutMs: 15_000,
+      maxInflight: 128,
+      maxInflightPerHost: undefined,
+      retentionMs: 30 * 86_400_000,
+      logLevel: 'info',
+      shutdownTimeoutMs: 20_000,
+    })
+  })
+
+  it('come from flags before the environment before the defaults', () => {
+    const env = { CALLME_TIMEOUT: '20', CALLME_MAX_INFLIGHT: '10', CALLME_MAX_INFLIGHT_PER_HOST: '4', PATH: '/bin' }
+    expect(loadConfig({ timeout: '30' }, env)).toMatchObject({
+      timeoutMs: 30_000,
+      maxInflight: 10,
+      maxInflightPerHost: 4,
+      logLevel: 'info',
+    })
+  })
+
+  it('treat an empty variable as not set', () => {
+    expect(loadConfig({}, { CALLME_TIMEOUT: '', CALLME_STORE: '' })).toEqual(loadConfig({}, {}))
+  })
+
+  it.each([
+    ['127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
+    ['localhost:7000', { host: 'localhost', port: 7000 }],
+    ['127.8.9.1:1', { host: '127.8.9.1', port: 1 }],
+    ['[::1]:65535', { host: '::1', port: 65_535 }],
+    ['[::ffff:127.0.0.1]:80', { host: '::ffff:127.0.0.1', port: 80 }],
+  ])('listen on this machine at %s without being asked for a login', (listen, expected) => {
+    expect(loadConfig({ listen }, {}).listen).toEqual(expected)
+  })
+
+  it.each([
+    [':6777', { host: '', port: 6777 }],
+    ['0.0.0.0:6777', { host: '0.0.0.0', port: 6777 }],
+    ['[::]:6777', { host: '::', port: 6777 }],
+    ['10.0.0.1:6777', { host: '10.0.0.1', port: 6777 }],
+    ['my_host.example:6777', { host: 'my_host.example', port: 6777 }],
+  ])('listen beyond this machine at %s only with --no-auth', (listen, expected) => {
+    expect(refusal({ listen })).toMatch(/--listen .*can be reached from other machines.*--no-auth/)
+    expect(refusal({}, { CALLME_LISTEN: listen })).toMatch(/^CALLME_LISTEN /)
+    expect(loadConfig({ listen, 'no-auth': true }, {}).listen).toEqual(expected)
+    expect(loadConfig({ listen }, { CALLME_NO_AUTH: '1' }).listen).toEqual(expected)
+    expect(loadConfig({ listen }, { CALLME_NO_AUTH: 'true' }).listen).toEqual(expected)
+  })
+
+  it.each([
+    '',
+    '6777',
+    '127.0.0.1',
+    '127.0.0.1:',
+    '127.0.0.1:x',
+    '127.0.0.1:65536',
+    '::1:6777',
+    '[127.0.0.1]:1',
+    '[]:1',
+    '999.1.1.1:1',
+    '127.1:1',
+    'a b:1',
+  ])('refuse to listen at %j and say what an address looks like', (listen) => {
+    const message = refusal({ listen, 'no-auth': true })
+    expect(message).toContain('--listen must be host:port such as 127.0.0.1:6777')
+    expect(message).toContain(`got ${JSON.stringify(listen)}`)
+  })
+
+  it.each([
+    ['sqlite:a/b.db', 'a/b.db'],
+    ['sqlite:/data/callme.db', '/data/callme.db'],
+    ['sqlite:///data/callme.db', '///data/callme.db'],
+    ['sqlite:C:\\callme.db', 'C:\\callme.db'],
+  ])('keep tasks in the file of %s', (store, path) => {
+    expect(loadConfig({ store }, {}).store).toEqual({ kind: 'sqlite', path })
+  })
+
+  it.each(['', 'callme.db', 'sqlite:', 'sqlite://callme.db', 'sqlite::memory:', 'mysql://x'])(
+    'refuse the store %j and say what one looks like',
+    (store) => {
+      const message = refusal({ store })
+      expect(message).toContain('--store must be sqlite: and the path of a file, such as sqlite:callme.db')
+      expect(message).toContain(`got ${JSON.stringify(store)}`)
+    },
+  )
+
+  it('refuse PostgreSQL without showing its password', () => {
+    const message = refusal({}, { CALLME_STORE: 'postgres://me:hu:sh@1@db/tasks' })
+    expect(message).toMatch(/^CALLME_STORE must be sqlite:.*"postgres:\/\/me:\*\*\*@db\/tasks".*PostgreSQL/)
+    expect(message).not.toContain('sh@1')
+  })
+
+  const wrong: [SettingName, string][] = [
+    ['timeout', '0'],
+    ['timeout', '1801'],
+    ['timeout', '1.5'],
+    ['timeout', '15s'],
+    ['timeout', ''],
+    ['max-inflight', '0'],
+    ['max-inflight', '-1'],
+    ['max-inflight-per-host', '0'],
+    ['retention', '-1'],
+    ['retention', 'forever'],
+    ['shutdown-timeout', '-1'],
+    ['shutdown-timeout', 'Infinity'],
+    ['log-level', 'verbose'],
+    ['log-level', 'INFO'],
+  ]
+  it.each(wrong)('refuse --%s %j and name the flag, what was sent and what would be right', (name, value) => {
+    const expects = SETTINGS.find((setting) => setting.name === name)?.expects ?? ''
+    expect(refusal({ [name]: value })).toBe(`--${name} must be ${expects}; got ${JSON.stringify(value)}`)
+  })
+
+  it('name the variable where the bad value came from the environment', () => {
+    expect(refusal({}, { CALLME_TIMEOUT: 'soon' })).toBe('CALLME_TIMEOUT must be an integer of seconds from 1 to 1800; got "soon"')
+    expect(refusal({}, { CALLME_NO_AUTH: 'yes' })).toBe('CALLME_NO_AUTH must be true or false; got "yes"')
+  })
+
+  it('refuse every bad value at once, each on its line', () => {
+    expect(refusal({ timeout: '0', retention: 'x' }, { CALLME_LOGLEVEL: 'info' }).split('\n')).toHaveLength(3)
+  })
+
+  it.each([
+    ['CALLME_LISEN', 'CALLME_LISTEN'],
+    ['CALLME_MAX_INFLIGHT_PER_HOSTS', 'CALLME_MAX_INFLIGHT_PER_HOST'],
+    ['CALLME_LOGLEVEL', 'CALLME_LOG_LEVEL'],
+    ['CALLME_timeout', 'CALLME_TIMEOUT'],
+  ])('refuse the unknown variable %s and name the nearest one', (name, nearest) => {
+    expect(refusal({}, { [name]: '1' })).toBe(`${name} in the environment is not a setting; the nearest one is ${nearest}`)
+  })
+
+  it('refuse an unknown variable even where it is empty', () => {
+    expect(refusal({}, { CALLME_LISEN: '' })).toContain('CALLME_LISEN')
+  })
+
+  it('pass over the variables that Kubernetes makes of a service called callme', () => {
+    const links = {
+      CALLME_SERVICE_HOST: '10.0.0.7',
+      CALLME_SERVICE_PORT: '6777',
+      CALLME_SERVICE_PORT_HTTP: '6777',
+      CALLME_PORT: 'tcp://10.0.0.7:6777',
+      CALLME_PORT_6777_TCP: 'tcp://10.0.0.7:6777',
+      CALLME_PORT_6777_TCP_ADDR: '10.0.0.7',
+    }
+    expect(loadConfig({}, links)).toEqual(loadConfig({}, {}))
+    expect(refusal({}, { CALLME_PORT: '7000' })).toContain('CALLME_PORT in the environment is not a setting')
+  })
+
+  it('each have a description, what is expected, and a default that is itself right', () => {
+    for (const { name, description, expects, default: value } of SETTINGS) {
+      expect(description, name).toMatch(/^[A-Z].*\.$/)
+      expect(expects, name).not.toBe('')
+      if (value !== undefined && typeof value !== 'boolean') expect(() => loadConfig({ [name]: String(value) }, {})).not.toThrow()
+    }
+  })
+})
+
+describe('redact', () => {
+  it.each([
+    ['postgres://me:hush@db/x', 'postgres://me:***@db/x'],
+    ['postgres://me@db/x', 'postgres://me@db/x'],
+    ['sqlite:a@b.db', 'sqlite:a@b.db'],
+    ['sqlite:///a:b.db', 'sqlite:///a:b.db'],
+  ])('shows %s as %s', (text, shown) => {
+    expect(redact(text)).toBe(shown)
+  })
+})
