@@ -1,0 +1,24 @@
+/** What the API is made of: everything that its endpoints need from the outside. */
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import type { ServerDefaults } from './present.ts'
+
+/** Whether the scheduler does its work. */
+export interface Readiness {
+  /** whether the last tick is younger than two minutes */
+  readonly ready: boolean
+  /** end of the last tick, epoch ms; null before the first */
+  readonly lastTick: number | null
+}
+
+export interface AppOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** Called after every write that makes something due, with the earliest time (epoch ms). */
+  readonly wake: (dueAt: number) => void
+  readonly readiness: () => Readiness
+  readonly defaults: ServerDefaults
+  readonly version: string
+}

@@ -1,0 +1,60 @@
+/** The HTTP API as an express app: which path and method leads to which endpoint. */
+import express from 'express'
+import type { Express, RequestHandler } from 'express'
+import { CallmeError } from '../domain/errors.ts'
+import type { AppOptions } from './app-options.ts'
+import { deleteTask } from './delete-task.ts'
+import { errorHandler } from './error-handler.ts'
+import { getStatus } from './get-status.ts'
+import { getHealth, getReady } from './health.ts'
+import { putTask } from './put-task.ts'
+import { putTasks } from './put-tasks.ts'
+import { reschedule } from './reschedule.ts'
+import { show } from './validate.ts'
+import { runTask } from './run-task.ts'
+
+type Method = 'get' | 'put' | 'post' | 'delete'
+type Methods = Partial<Record<Method, RequestHandler | RequestHandler[]>>
+
+export function createApp(options: AppOptions): Express {
+  const app = express()
+  app.disable('x-powered-by').disable('etag').disable('query parser').enable('case sensitive routing')
+  const status = getStatus(options)
+  const paths: Readonly<Record<string, Methods>> = {
+    '/task/:target': { put: putTask(options), get: status, delete: deleteTask(options) },
+    '/status/:target': { get: status },
+    '/task': { get: status },
+    '/status': { get: status },
+    '/tasks': { post: putTasks(options) },
+    '/reschedule/:target': { post: reschedule(options) },
+    '/reschedule': { post: reschedule(options) },
+    '/run/:target': { post: runTask(options) },
+    '/health': { get: getHealth(options) },
+    '/ready': { get: getReady(options) },
+    '/': { get: getHealth(options) },
+  }
+  for (const [path, methods] of Object.entries(paths)) addPath(app, path, methods)
+  app.use(refusePath)
+  app.use(errorHandler(options.log))
+  return app
+}
+
+function addPath(app: Express, path: string, methods: Methods): void {
+  const route = app.route(path)
+  for (const [method, handlers] of Object.entries(methods)) route[method as Method](handlers)
+  const allowed = Object.keys(methods).flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+  route.all(refuseMethod([...allowed, 'OPTIONS'].join(', ')))
+}
+
+function refuseMethod(allow: string): RequestHandler {
+  return (req, res) => {
+    res.setHeader('Allow', allow)
+    if (req.method !== 'OPTIONS') throw new CallmeError('method_not_allowed', `${req.method} is not allowed on ${show(req.path)}; allowed are ${allow}`)
+    res.writeHead(204)
+    res.end()
+  }
+}
+
+const refusePath: RequestHandler = (req) => {
+  throw new CallmeError('not_found', `there is nothing at ${show(req.path)}; a task is at /task/<name>, all of them are at /task/`)
+}

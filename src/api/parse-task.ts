@@ -1,0 +1,68 @@
+/** From what a client sent to the row that is stored: every rule that a task definition must keep. */
+import taskSchema from '../../schema/api/task.json' with { type: 'json' }
+import type { Parsed, Problem } from '../domain/errors.ts'
+import { newTask } from '../domain/task.ts'
+import type { NewTask, TaskDefinition } from '../domain/task.ts'
+import { parseTaskName } from '../domain/task-key.ts'
+import { parseTriggerTime } from '../domain/trigger-time.ts'
+import type { TaskBody } from '../schema-types.ts'
+import { refuse } from './bad-request.ts'
+import { checkCallback, checkHeaders } from './call-rules.ts'
+import { compileCheck, show } from './validate.ts'
+
+export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
+
+const MAX_DEPTH = 100
+
+const checkTaskBody = compileCheck<TaskBody>(taskSchema, 'body')
+
+/**
+ * @param name the task's name from the path; without it the body must hold one
+ * @param now epoch ms
+ */
+export function parseTask(name: string | undefined, body: unknown, now: number): Parsed<NewTask> {
+  const tooDeep = checkDepth(body)
+  if (tooDeep) return { ok: false, problem: tooDeep }
+  const checked = checkTaskBody(body)
+  if (!checked.ok) return checked
+  const { task_name, trigger_at, ...fields } = checked.value
+  const parsedName = nameOf(name, task_name)
+  if (!parsedName.ok) return parsedName
+  const triggerAt = parseTriggerTime(trigger_at, now)
+  if (!triggerAt.ok) return triggerAt
+  const problem = checkCallback(fields.callback) ?? checkHeaders(fields.headers ?? {}) ?? checkDelivery(fields)
+  if (problem) return { ok: false, problem }
+  if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
+  // The schema and the line above have made it one: only the method's case and JSON's own value types are wider in TaskBody.
+  return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition) }
+}
+
+function nameOf(fromPath: string | undefined, fromBody: string | undefined): Parsed<string> {
+  if (fromPath === undefined) {
+    return fromBody === undefined
+      ? refuse('/task_name', 'task_name is required: it must be 1 to 200 characters without "@", "/", control characters or white space')
+      : parseTaskName(fromBody)
+  }
+  if (fromBody === undefined || fromBody === fromPath) return { ok: true, value: fromPath }
+  return refuse('/task_name', `task_name must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(fromBody)}`)
+}
+
+function checkDelivery({ delivery, retry }: Pick<TaskBody, 'delivery' | 'retry'>): Problem | undefined {
+  if (delivery !== 'at_most_once' || retry === undefined || retry === 0) return undefined
+  return { pointer: '/retry', detail: `retry must be absent or 0 where delivery is "at_most_once"; got ${retry}` }
+}
+
+function checkDepth(body: unknown): Problem | undefined {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
+  for (const [field, value] of Object.entries(body)) {
+    if (isDeeper(value, MAX_DEPTH)) {
+      return { pointer: `/${field}`, detail: `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper` }
+    }
+  }
+  return undefined
+}
+
+function isDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return limit === 0 || Object.values(value).some((inner) => isDeeper(inner, limit - 1))
+}

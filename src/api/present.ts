@@ -1,0 +1,116 @@
+/** How a task looks on the wire: the only place where its fields get their JSON names. */
+import { createHash } from 'node:crypto'
+import { withDefaults } from '../domain/task.ts'
+import type { Attempt, EffectiveDefinition, Task, TaskState } from '../domain/task.ts'
+import { formatTaskKey } from '../domain/task-key.ts'
+
+/** What the server fills in where a task says nothing. */
+export interface ServerDefaults {
+  /** seconds */
+  readonly timeout: number
+}
+
+/** A time is RFC 3339 in UTC unless its field says that it is a Unix time. What does not apply is null. */
+export interface WireTask extends Required<EffectiveDefinition> {
+  readonly task_name: string
+  /** Unix seconds */
+  readonly trigger_at: string
+  readonly trigger_time: string
+  readonly task_state: TaskState
+  readonly run_id: string
+  /** attempts started in this run */
+  readonly attempts: number
+  readonly next_attempt: string | null
+  /** Unix seconds: the end of the last attempt */
+  readonly executed_at: string | null
+  readonly response_status: number | null
+  readonly response_body: string | null
+  readonly error: string | null
+  readonly created: string
+  readonly updated: string
+  /** the key of the entry that this one was copied to */
+  readonly rescheduled_to: string | null
+  /** the key that this entry had, or that of the one it is a copy of */
+  readonly rescheduled_from: string | null
+  /** every finished attempt over all runs, oldest first; only for one entry asked by its key */
+  readonly history?: readonly WireAttempt[]
+}
+
+export interface WireAttempt {
+  readonly run_id: string
+  readonly number: number
+  readonly start: string
+  readonly duration_ms: number
+  readonly status: number | null
+  readonly error: string | null
+  readonly node: string
+}
+
+const SECRET_HEADER = /^authorization$|cookie|^proxy|(^|[-_])(key|token)$|api-?key$|secret|password/i
+
+export function presentTask(task: Task, defaults: ServerDefaults, history?: readonly Attempt[]): WireTask {
+  const definition = withDefaults(task.definition)
+  const isWaiting = task.state === 'pending' || task.state === 'retrying'
+  // Most tasks are new: their times come in two equal pairs, and writing them out is the dearest part of this.
+  const triggerTime = rfc3339(task.triggerAt * 1000)
+  const dueTime = task.dueAt === task.triggerAt * 1000 ? triggerTime : rfc3339(task.dueAt)
+  const created = rfc3339(task.created)
+  return {
+    task_name: task.name,
+    trigger_at: String(task.triggerAt),
+    trigger_time: triggerTime,
+    task_state: task.state,
+    callback: definition.callback,
+    callback_method: definition.callback_method,
+    payload: definition.payload,
+    headers: redact(definition.headers),
+    expected_http_status: definition.expected_http_status,
+    retry: definition.retry,
+    max_delay: definition.max_delay,
+    timeout: definition.timeout ?? defaults.timeout,
+    delivery: definition.delivery,
+    run_id: task.runId,
+    attempts: task.attempts,
+    next_attempt: isWaiting ? dueTime : null,
+    executed_at: task.executedAt === null ? null : String(Math.floor(task.executedAt / 1000)),
+    response_status: task.responseStatus,
+    response_body: task.responseBody,
+    error: task.error,
+    created,
+    updated: task.updated === task.created ? created : rfc3339(task.updated),
+    rescheduled_to: keyAt(task.name, task.rescheduledTo),
+    rescheduled_from: keyAt(task.name, task.rescheduledFrom),
+    ...(history && { history: history.map(presentAttempt) }),
+  }
+}
+
+function presentAttempt(attempt: Attempt): WireAttempt {
+  return {
+    run_id: attempt.runId,
+    number: attempt.number,
+    start: rfc3339(attempt.startedAt),
+    duration_ms: attempt.durationMs,
+    status: attempt.status,
+    error: attempt.error,
+    node: attempt.node,
+  }
+}
+
+function rfc3339(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+function keyAt(name: string, triggerAt: number | null): string | null {
+  return triggerAt === null ? null : formatTaskKey({ name, triggerAt })
+}
+
+/** A secret reads back as a hash, which still tells whether it is the one that was meant. */
+function redact(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, SECRET_HEADER.test(name) ? `redacted sha256:${sha256(value).slice(0, 8)}` : value]),
+  )
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,50 @@
+/** `PUT /task/<name>`: stores one task, or replaces the entry that has its key. */
+import type { Request, RequestHandler } from 'express'
+import { CallmeError } from '../domain/errors.ts'
+import { formatTaskKey } from '../domain/task-key.ts'
+import type { TaskKey } from '../domain/task-key.ts'
+import type { AppOptions } from './app-options.ts'
+import { valueOrThrow } from './bad-request.ts'
+import { parseTask, TASK_EXAMPLE } from './parse-task.ts'
+import { presentTask } from './present.ts'
+import { bodyJson, readBody } from './read-body.ts'
+import { refuseQuery } from './read-query.ts'
+import { readName } from './read-target.ts'
+import { sendJson } from './respond.ts'
+
+const MAX_BODY_BYTES = 2 ** 20
+
+export function putTask({ store, clock, log, wake, defaults }: AppOptions): RequestHandler[] {
+  return [
+    readBody(MAX_BODY_BYTES),
+    async (req, res) => {
+      refuseQuery(req)
+      const now = clock.now()
+      const newTask = valueOrThrow(parseTask(readName(req), bodyJson(req, TASK_EXAMPLE), now))
+      const [result] = await store.put([newTask], { now, ifAbsent: replacesNothing(req) })
+      if (result === undefined) throw new Error('the store gave no result for a task')
+      if (!('task' in result)) throw refusalOf(result.outcome, newTask)
+      wake(result.task.dueAt)
+      log.debug('task.stored', { task: formatTaskKey(newTask) })
+      const body = { message: 'task successfully registered', task: presentTask(result.task, defaults) }
+      sendJson(req, res, result.outcome === 'created' ? 201 : 200, body, { Location: taskPath(newTask) })
+    },
+  ]
+}
+
+/** `If-None-Match: *` (RFC 9110 §13.1.2): create, but do not replace. */
+export function replacesNothing(req: Request): boolean {
+  return req.headers['if-none-match'] === '*'
+}
+
+/** Why the store has left an entry alone. */
+export function refusalOf(outcome: 'running' | 'exists', key: TaskKey): CallmeError {
+  const text = JSON.stringify(formatTaskKey(key))
+  return outcome === 'running'
+    ? new CallmeError('conflict', `the entry ${text} is running; wait until it has ended, or use another trigger_at`)
+    : new CallmeError('precondition_failed', `the entry ${text} exists; leave out "If-None-Match: *" to replace it`)
+}
+
+function taskPath({ name, triggerAt }: TaskKey): string {
+  return `/task/${encodeURIComponent(name)}@${triggerAt}`
+}

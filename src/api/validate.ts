@@ -1,0 +1,77 @@
+/** Checks what clients send against the schemas and turns the first violation into one sentence that says what would be right. */
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { ErrorObject } from 'ajv/dist/2020.js'
+import { closestMatch } from 'leven'
+import parameters from '../../schema/api/parameters.json' with { type: 'json' }
+import type { Parsed, Problem } from '../domain/errors.ts'
+
+/** Where the checked value stands in the request; it decides how its fields are called. */
+type Place = 'body' | 'query'
+
+const SHOWN_LENGTH = 60
+
+// Every schema node says in `expects` how a right value looks. No `allErrors`: a hostile body must not cost more than a good one.
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, verbose: true, keywords: ['expects'], schemas: [parameters] })
+
+/** @returns a function that checks a value and answers it as a `T`, or the first thing that is wrong with it */
+export function compileCheck<T>(schema: object, place: Place): (value: unknown) => Parsed<T> {
+  const isValid = ajv.compile<T>(schema)
+  return (value) => {
+    if (isValid(value)) return { ok: true, value }
+    const error = isValid.errors?.findLast(({ keyword }) => keyword !== 'propertyNames')
+    if (error === undefined) throw new Error('a schema refused a value without a reason')
+    return { ok: false, problem: explain(error, place) }
+  }
+}
+
+/** What a client sent, as JSON that fits into a sentence. */
+export function show(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`
+}
+
+function explain(error: ErrorObject, place: Place): Problem {
+  const params = error.params as { additionalProperty?: string; missingProperty?: string }
+  if (params.additionalProperty !== undefined) return explainUnknown(params.additionalProperty, error, place)
+  if (params.missingProperty !== undefined) return explainMissing(params.missingProperty, error, place)
+  const { expects } = error.parentSchema as { expects: string }
+  if (error.propertyName !== undefined) {
+    const detail = `${fieldOf(error.instancePath)} must not hold the name ${show(error.propertyName)}: a name must be ${expects}`
+    return { pointer: error.instancePath, detail }
+  }
+  const detail = `${fieldOf(error.instancePath)} must be ${expects}; got ${show(error.data)}`
+  return { pointer: pointerOf(error.instancePath, place), detail }
+}
+
+function explainUnknown(name: string, error: ErrorObject, place: Place): Problem {
+  const known = Object.keys(knownFields(error))
+  const nearest = closestMatch(name.slice(0, SHOWN_LENGTH), known)
+  const kind = place === 'body' ? 'field' : 'query parameter'
+  const detail = `unknown ${kind} ${show(name)}; did you mean ${show(nearest)}? Known are ${known.join(', ')}`
+  return { pointer: pointerOf(`${error.instancePath}/${escapePointer(name)}`, place), detail }
+}
+
+/** A field may be missing because its name is misspelt: what is unknown is told first. */
+function explainMissing(name: string, error: ErrorObject, place: Place): Problem {
+  const unknown = Object.keys(error.data as object).find((field) => !Object.hasOwn(knownFields(error), field))
+  if (unknown !== undefined) return explainUnknown(unknown, error, place)
+  const detail = `${name} is required: it must be ${knownFields(error)[name]?.expects ?? 'given'}`
+  return { pointer: pointerOf(`${error.instancePath}/${name}`, place), detail }
+}
+
+function knownFields(error: ErrorObject): Record<string, { expects?: string }> {
+  return (error.parentSchema as { properties: Record<string, { expects?: string }> }).properties
+}
+
+function fieldOf(instancePath: string): string {
+  if (instancePath === '') return 'the body'
+  return instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~')
+}
+
+function escapePointer(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+function pointerOf(instancePath: string, place: Place): string {
+  return place === 'body' ? instancePath : `?${instancePath.slice(1)}`
+}

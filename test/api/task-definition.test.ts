@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MINUTE } from '../support/a-task.ts'
+import { openApi } from '../support/open-api.ts'
+import type { Api } from '../support/open-api.ts'
+import { expectProblem } from '../support/wire.ts'
+
+const CALLBACK = 'http://receiver.test/run'
+const GOOD = { trigger_at: '+6h', callback: CALLBACK }
+
+let api: Api
+beforeAll(async () => {
+  api = await openApi()
+})
+afterAll(() => api.close())
+
+const put = (body: unknown) => api.http.put('/task/a').set('Content-Type', 'application/json').send(JSON.stringify(body))
+const manyHeaders = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`x-${n}`, 'v']))
+
+describe('a task definition', () => {
+  it.each([
+    ['trigger_at', [undefined, null, '', 'soon', '6h', '+6', '+6w', '+-6h', '+1.5h', '+99999999d', 1.5, -60, true, [], {}, '1e9', '2030-02-30T00:00:00Z']],
+    ['trigger_at', [MINUTE + 1, MINUTE - 60, String(MINUTE - 120), '1999-01-01T00:00:00Z', '2030-01-01T00:00:30Z', '2030-01-01', '2040-01-01T00:00:00Z']],
+    ['callback', [undefined, null, '', 5, 'receiver.test/run', '/run', 'ftp://receiver.test/', 'http:receiver.test', 'http:/receiver.test', 'http://']],
+    ['callback', ['http://receiver.test/a b', 'http://receiver.test/\r\nX: y', 'http://rec\u0000eiver.test/', ' http://receiver.test/', 'http://receiver.test\t/']],
+    ['callback', ['http://user:secret@receiver.test/', 'http://user@receiver.test/', 'http://@receiver.test/', 'http://receiver.test:99999/', 'http:\\\\receiver.test']],
+    ['callback', [`http://receiver.test/${'a'.repeat(2083)}`, 'javascript:alert(1)', 'file:///etc/passwd', 'http://[::1/']],
+    ['callback_method', ['', 'FETCH', 'GET\r\nX: y', 'CONNECT', 'TRACE', 1, null]],
+    ['headers', [null, [], 'a: b', 5, manyHeaders(65), { 'x-big': 'v'.repeat(16_384) }]],
+    ['expected_http_status', [99, 600, '200', '6xx', 'xx2', 200.5, null, [], [200, '9xx'], {}, true]],
+    ['retry', [-1, 101, 1.5, '1', null, true, []]],
+    ['max_delay', [0, -1, 525_601, 1.5, '10', null]],
+    ['timeout', [0, 1801, 1.5, '15', null]],
+    ['delivery', ['', 'exactly_once', 1, null]],
+    ['task_name', [5, null, 'other', '']],
+  ])('is refused with a sentence about %s when that is %j', async (field, values) => {
+    for (const value of values) {
+      const sentence = expectProblem(await put({ ...GOOD, [field]: value }), 400, `/${field}`)
+      expect(sentence, JSON.stringify(value)).toMatch(new RegExp(`^${field} (must|is required)`))
+      if (value !== undefined && typeof value !== 'object') expect(sentence).toContain('got ')
+    }
+    expect((await api.store.list({}, { limit: 1 })).tasks).toEqual([])
+  })
+
+  it.each([
+    ['x y', 'v'],
+    ['', 'v'],
+    ['x:y', 'v'],
+    ['x\r\ny', 'v'],
+    ['x-a', 'line\r\nbreak'],
+    ['x-a', 'nul\u0000'],
+    ['x-a', '€'],
+    ['x-a', 5],
+    ['x-a', null],
+    ['x-a', ['v']],
+  ])('is refused for the header %j: %j', async (name, value) => {
+    expect(expectProblem(await put({ ...GOOD, headers: { [name]: value } }), 400, name === 'x-a' ? '/headers/x-a' : '/headers')).toContain('headers')
+  })
+
+  it.each([
+    ...['Connection', 'keep-alive', 'Proxy-Authenticate', 'proxy-authorization', 'Proxy-Connection', 'TE', 'Trailer', 'Transfer-Encoding', 'Upgrade'],
+    ...['Host', 'Content-Length', 'Callme-Task', 'CALLME-X', 'webhook-signature', 'Webhook-Id'],
+  ])('is refused for the header %s, which the client may not set', async (name) => {
+    const sentence = expectProblem(await put({ ...GOOD, headers: { [name]: 'v' } }), 400, `/headers/${name}`)
+    expect(sentence).toContain(JSON.stringify(name))
+  })
+
+  it('is refused for one header in two cases', async () => {
+    expect(expectProblem(await put({ ...GOOD, headers: { 'X-A': '1', 'x-a': '2' } }), 400, '/headers/x-a')).toContain('once')
+  })
+
+  it('takes 64 headers, and 16 KiB of them', async () => {
+    expect((await put({ ...GOOD, trigger_at: '+7h', headers: manyHeaders(64) })).status).toBe(201)
+    expect((await put({ ...GOOD, trigger_at: '+8h', headers: { 'x-big': 'v'.repeat(16_384 - 5) } })).status).toBe(201)
+  })
+
+  it.each([1, 100])('is refused when at_most_once comes with retry %i', async (retry) => {
+    const sentence = expectProblem(await put({ ...GOOD, delivery: 'at_most_once', retry }), 400, '/retry')
+    expect(sentence).toBe(`retry must be absent or 0 where delivery is "at_most_once"; got ${retry}`)
+  })
+
+  it('has no retry by default when it is at_most_once', async () => {
+    expect((await put({ ...GOOD, trigger_at: '+9h', delivery: 'at_most_once' })).body.task.retry).toBe(0)
+  })
+
+  it.each([
+    ['calback', 'callback'],
+    ['Callback', 'callback'],
+    ['triggerAt', 'trigger_at'],
+    ['payloud', 'payload'],
+    ['maxDelay', 'max_delay'],
+    ['header', 'headers'],
+    ['retries', 'retry'],
+    ['expected_status', 'expected_http_status'],
+    ['error_callback', 'callback'],
+  ])('is refused for the unknown field %s with the nearest name %s, also when that one is missing', async (unknown, nearest) => {
+    for (const rest of [GOOD, {}]) {
+      const sentence = expectProblem(await put({ ...rest, [unknown]: 'x' }), 400, `/${unknown}`)
+      expect(sentence).toContain(`unknown field "${unknown}"; did you mean "${nearest}"?`)
+    }
+  })
+
+  it.each(['ack_timeout', 'repeat', 'timezone', 'spread', '', 'a/b~c', 'x'.repeat(100_000)])('is refused for the field %.20s', async (unknown) => {
+    const pointer = `/${unknown.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    expect(expectProblem(await put({ ...GOOD, [unknown]: 1 }), 400, pointer)).toContain('unknown field')
+  })
+
+  it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'])('is refused for the field %s and changes no prototype', async (field) => {
+    const body = `{"trigger_at":"+6h","callback":"${CALLBACK}",${JSON.stringify(field)}:{"polluted":true,"callback":"http://evil.test/"}}`
+    const answer = await api.http.put('/task/a').send(body)
+    expect(expectProblem(answer, 400, `/${field}`)).toContain('unknown field')
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+  })
+
+  it('is refused for the header __proto__', async () => {
+    const answer = await api.http.put('/task/a').send(`{"trigger_at":"+6h","callback":"${CALLBACK}","headers":{"__proto__":"x"}}`)
+    expectProblem(answer, 400, '/headers/__proto__')
+  })
+
+  it.each([['null'], ['5'], ['"text"'], ['[]'], ['[{"trigger_at":"+6h"}]'], ['true']])('is refused when it is %s instead of an object', async (body) => {
+    expect(expectProblem(await api.http.put('/task/a').send(body), 400, '')).toContain('the body must be a JSON object such as')
+  })
+
+  it('cuts what it shows of a long value', async () => {
+    const sentence = expectProblem(await put({ ...GOOD, retry: 'x'.repeat(100_000) }), 400, '/retry')
+    expect(sentence).toMatch(/^retry must be an integer from 0 to 100; got "x{59}…$/)
+  })
+
+  it.each([
+    [String(MINUTE), MINUTE],
+    [MINUTE + 60, MINUTE + 60],
+    ['+2m', MINUTE + 60],
+    ['+1d', MINUTE - 60 + 86_400],
+    ['2030-01-01T01:00:00+01:00', Date.UTC(2030, 0, 1) / 1000],
+  ])('takes trigger_at %j', async (trigger_at, expected) => {
+    const answer = await api.http.put('/task/times').send({ trigger_at, callback: CALLBACK })
+    expect(answer.body.task.trigger_at).toBe(String(expected))
+  })
+})

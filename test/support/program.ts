@@ -1,0 +1,114 @@
+/** The real program as a child process: started as a user would, killed as a crash would. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const BIN = new URL('../../bin/callme.js', import.meta.url).pathname
+
+export interface LogLine {
+  readonly event: string
+  readonly [field: string]: unknown
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stderr: string
+}
+
+export class Program {
+  readonly #child: ChildProcess
+  readonly #exited: Promise<Exit>
+  readonly #waiting = new Map<string, (line: LogLine) => void>()
+  readonly lines: LogLine[] = []
+  /** where its API listens; empty until `started` */
+  url = ''
+
+  /**
+   * @param flags of `callme serve`; the port is any free one unless they name it
+   * @param env in addition to this process's environment
+   */
+  constructor(store: string, flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
+    const args = [BIN, 'serve', '--listen', '127.0.0.1:0', '--store', `sqlite:${store}`, ...flags]
+    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+    const { stdout, stderr } = this.#child
+    if (!stdout || !stderr) throw new Error('the program has no output')
+    let errors = ''
+    stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+    createInterface(stdout).on('line', (text) => {
+      const line = JSON.parse(text) as LogLine
+      this.lines.push(line)
+      this.#waiting.get(line.event)?.(line)
+    })
+    this.#exited = once(this.#child, 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, stderr: errors }))
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  /** Resolves once the API listens. */
+  async started(): Promise<this> {
+    const line = await this.logged('node.started')
+    this.url = line['address'] as string
+    return this
+  }
+
+  /** Resolves with the first line of that event; rejects when the program ends without it. */
+  async logged(event: string): Promise<LogLine> {
+    const known = this.lines.find((line) => line.event === event)
+    if (known) return known
+    return Promise.race([
+      new Promise<LogLine>((resolve) => this.#waiting.set(event, resolve)),
+      this.#exited.then((exit) => Promise.reject(new Error(`ended before ${event}: ${JSON.stringify(exit)}`))),
+    ])
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  exited(): Promise<Exit> {
+    return this.#exited
+  }
+
+  async kill(): Promise<Exit> {
+    this.signal('SIGKILL')
+    return this.#exited
+  }
+
+  async json(path: string, init?: RequestInit): Promise<{ status: number; body: Record<string, unknown> }> {
+    const response = await fetch(this.url + path, init)
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+
+  /** Resolves with the task once it is in one of the states. Each look is a request, so no time is assumed. */
+  async taskIn(key: string, ...states: string[]): Promise<Record<string, unknown>> {
+    for (;;) {
+      const { body } = await this.json(`/task/${key}`)
+      const [task] = body['tasks'] as Record<string, unknown>[]
+      if (task && states.includes(task['task_state'] as string)) return task
+    }
+  }
+}
+
+/** A folder that is gone after the test. */
+export function temporaryFolder(): { path: string; [Symbol.dispose](): void } {
+  const path = mkdtempSync(join(tmpdir(), 'callme-'))
+  return {
+    path,
+    [Symbol.dispose]: () => {
+      rmSync(path, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The key of a task that was just stored. */
+export function keyOf(body: Record<string, unknown>): string {
+  const task = body['task'] as Record<string, string>
+  return `${task['task_name'] ?? ''}@${task['trigger_at'] ?? ''}`
+}

@@ -1,0 +1,144 @@
+/** The scheduler of one node on a fake clock: the real parts wired as in src/server.ts, with a real store in memory and scripted calls. */
+import type { LogEvent, LogLevel } from '../../src/log.ts'
+import { createLog } from '../../src/log.ts'
+import type { Attempt, NewTask, Task } from '../../src/domain/task.ts'
+import { CallmeError } from '../../src/domain/errors.ts'
+import { Dispatcher } from '../../src/scheduler/dispatch.ts'
+import { Lanes } from '../../src/scheduler/lanes.ts'
+import { Ticker } from '../../src/scheduler/ticker.ts'
+import { Upkeep } from '../../src/scheduler/upkeep.ts'
+import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
+import type { Store } from '../../src/store/store.ts'
+import { MINUTE } from './a-task.ts'
+import { FakeClock, settle } from './fake-clock.ts'
+import { ScriptedCaller } from './scripted-caller.ts'
+
+export interface HarnessOptions {
+  /** for a second node, or a later process, on one store and one clock */
+  readonly successorOf?: SchedulerHarness
+  readonly node?: string
+  /** epoch ms; ten seconds before `MINUTE` where absent */
+  readonly startAt?: number
+  readonly maxInflight?: number
+  readonly maxInflightPerHost?: number
+  readonly retentionMs?: number
+  readonly random?: () => number
+}
+
+interface LogLine {
+  readonly level: LogLevel
+  readonly event: LogEvent
+  readonly [field: string]: unknown
+}
+
+export const MINUTE_MS = MINUTE * 1000
+const DEFAULT_MAX_INFLIGHT = 128
+/** Far more turns than any chain of passes here needs. */
+const MOST_SETTLINGS = 2000
+
+export class SchedulerHarness {
+  readonly clock: FakeClock
+  readonly store: Store
+  readonly caller: ScriptedCaller
+  readonly lanes: Lanes
+  readonly ticker: Ticker
+  readonly dispatcher: Dispatcher
+  readonly upkeep: Upkeep
+  readonly logged: LogLine[] = []
+  /** What happens just before the scheduler's store does what a verb says; an error thrown here is the store's answer instead. */
+  readonly before: { [Verb in keyof Store]?: (...args: Parameters<Store[Verb]>) => void } = {}
+  /** when (epoch ms) each pass of the ticker began */
+  readonly passes: number[] = []
+
+  constructor(options: HarnessOptions = {}) {
+    const { successorOf, node = 'node-1', maxInflight = DEFAULT_MAX_INFLIGHT, maxInflightPerHost, retentionMs = 0, random = Math.random } = options
+    this.clock = successorOf?.clock ?? new FakeClock(options.startAt ?? MINUTE_MS - 10_000)
+    this.store = successorOf?.store ?? openSqliteStore(':memory:')
+    this.caller = new ScriptedCaller(this.clock)
+    this.lanes = new Lanes({ maxInflight, maxInflightPerHost })
+    const { clock, caller } = this
+    const log = createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) })
+    const store = hooked(this.store, this.before)
+    this.ticker = new Ticker({
+      clock,
+      log,
+      pass: () => {
+        this.passes.push(clock.now())
+        return this.dispatcher.pass()
+      },
+    })
+    const wake = (dueAt: number): void => {
+      this.ticker.wake(dueAt)
+    }
+    const execution = { store, caller, clock, log, node, defaults: { version: '1.2.3', timeoutMs: 15_000 }, random }
+    this.dispatcher = new Dispatcher(execution, this.lanes, () => {
+      wake(clock.now())
+    })
+    this.upkeep = new Upkeep({ store, clock, log, node, claims: () => this.dispatcher.claims(), retentionMs, wake })
+  }
+
+  async start(): Promise<void> {
+    await this.upkeep.rescueAbandoned()
+    this.ticker.start()
+    this.upkeep.start()
+    await settle()
+  }
+
+  /** Lets calls under way end within `graceMs`; resolves when all is recorded. The store stays open for a successor. */
+  async stop(graceMs = 0): Promise<void> {
+    await Promise.all([this.ticker.stop(), this.upkeep.stop()])
+    const stopped = this.caller.stop(graceMs)
+    await this.clock.advance(graceMs)
+    await stopped
+    await this.dispatcher.drained()
+  }
+
+  /** Stores tasks and wakes the ticker, as the API does. */
+  async put(...tasks: NewTask[]): Promise<void> {
+    await this.store.put(tasks, { now: this.clock.now() })
+    for (const { dueAt } of tasks) this.ticker.wake(dueAt)
+    await settle()
+  }
+
+  /** @throws Error where there is no such entry */
+  async task(name = 'a-task', triggerAt = MINUTE): Promise<Task> {
+    const task = await this.store.get({ name, triggerAt })
+    if (task === undefined) throw new Error(`no entry ${name}@${triggerAt}`)
+    return task
+  }
+
+  history(name = 'a-task', triggerAt = MINUTE): Promise<Attempt[]> {
+    return this.store.history({ name, triggerAt })
+  }
+
+  /** What was logged under these names, in order. */
+  events(...names: LogEvent[]): LogLine[] {
+    return this.logged.filter(({ event }) => names.includes(event))
+  }
+
+  /** Lets things come to rest, without time passing, until `condition` holds. */
+  async until(condition: () => boolean): Promise<void> {
+    for (let n = 0; !condition(); n += 1) {
+      if (n === MOST_SETTLINGS) throw new Error(`never came true: ${condition.toString()}`)
+      await settle()
+    }
+  }
+}
+
+/** What a store answers whose disk is full. */
+export function refuseWrites(): never {
+  throw new CallmeError('store_unavailable', 'the store does not answer: database or disk is full (SQLITE_FULL)')
+}
+
+function hooked(store: Store, before: SchedulerHarness['before']): Store {
+  return new Proxy(store, {
+    get: (target, verb: keyof Store) => {
+      const method = target[verb].bind(target) as (...args: unknown[]) => unknown
+      // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
+      return async (...args: unknown[]) => {
+        ;(before[verb] as ((...args: unknown[]) => void) | undefined)?.(...args)
+        return method(...args)
+      }
+    },
+  })
+}
