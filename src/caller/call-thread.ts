@@ -1,0 +1,142 @@
+/** One worker thread and the calls that it was given. A thread that dies is replaced, and none of its calls is left without a result. */
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Clock } from '../clock.ts'
+import type { CallResult } from '../domain/verdict.ts'
+import type { Log } from '../log.ts'
+import type { CallWorkerData, FromCallWorker, ToCallWorker } from './call-worker.ts'
+import type { CallRequest } from './caller.ts'
+
+export interface CallThreadOptions {
+  /** how many calls may be under way at once; the others wait */
+  readonly concurrency: number
+  /** a thread whose heap grows beyond this dies alone, the process lives */
+  readonly maxHeapMb: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface Outstanding {
+  readonly givenAt: number
+  readonly resolve: (result: CallResult) => void
+}
+
+// The source runs as TypeScript in a checkout, as JavaScript in a built package.
+const ENTRY = new URL(`call-worker${extname(import.meta.url)}`, import.meta.url)
+/** A thread that dies at once, again and again, must not take a whole core. */
+const REPLACE_AFTER_MS = 250
+const NOT_CALLED = { kind: 'not_called', reason: 'stopping' } as const
+const DIED = 'the worker thread died while the call was under way; it is not known whether it was made'
+const CUT_OFF = 'the node stopped while the call was under way; it is not known how it ended'
+
+export class CallThread {
+  readonly #options: CallThreadOptions
+  readonly #outstanding = new Map<number, Outstanding>()
+  #worker: Worker | undefined
+  #started: CallWorkerData['started'] = new BigInt64Array(1)
+  #nextNumber = 0
+  #unsent: CallRequest[] = []
+  #cancelReplacement: (() => void) | undefined
+  #isStopping = false
+  #onIdle: (() => void) | undefined
+
+  constructor(options: CallThreadOptions) {
+    this.#options = options
+    this.#spawn()
+  }
+
+  get isAlive(): boolean {
+    return this.#worker !== undefined
+  }
+
+  /** How many calls have no result yet. */
+  get load(): number {
+    return this.#outstanding.size
+  }
+
+  /** Waits for the replacement while the thread is dead. */
+  call(request: CallRequest): Promise<CallResult> {
+    return new Promise((resolve) => {
+      this.#outstanding.set(this.#nextNumber++, { givenAt: this.#options.clock.now(), resolve })
+      if (this.#unsent.push(request) === 1) setImmediate(this.#send)
+    })
+  }
+
+  /** Starts none of the calls that wait. Resolves when no call is left; no other may be given any more. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#cancelReplacement?.()
+    for (let number = this.#nextNumber - this.#unsent.splice(0).length; number < this.#nextNumber; number += 1) {
+      this.#settle(number, NOT_CALLED)
+    }
+    this.#post('stop')
+    if (this.load > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+  }
+
+  /** Ends the thread; the calls still under way are cut off and lost. */
+  async terminate(): Promise<void> {
+    this.#settleAll(CUT_OFF)
+    await this.#worker?.terminate()
+  }
+
+  #spawn(): void {
+    const started = new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT))
+    const { concurrency, maxHeapMb } = this.#options
+    const workerData: CallWorkerData = { concurrency, started }
+    const worker = new Worker(ENTRY, { name: 'callme calls', workerData, resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } })
+    let error: unknown
+    worker.on('message', (results: FromCallWorker) => {
+      for (const { number, result } of results) this.#settle(number, result)
+    })
+    worker.on('error', (cause) => {
+      error = cause
+    })
+    // Comes after the last message and after the error.
+    worker.on('exit', (exitCode) => {
+      this.#worker = undefined
+      if (!this.#isStopping) this.#replace(error, exitCode)
+      else this.#settleAll(DIED)
+    })
+    this.#started = started
+    this.#worker = worker
+    this.#send()
+  }
+
+  #replace(error: unknown, exitCode: number): void {
+    const { clock, log } = this.#options
+    log.warn('worker.died', { err: error, exit_code: exitCode, calls: this.load })
+    this.#settleAll(DIED)
+    this.#cancelReplacement = clock.setTimer(REPLACE_AFTER_MS, () => {
+      this.#spawn()
+    })
+  }
+
+  /** The calls of one turn of the event loop travel together. */
+  readonly #send = (): void => {
+    if (this.#worker === undefined || this.#unsent.length === 0) return
+    this.#post(this.#unsent)
+    this.#unsent = []
+  }
+
+  #post(message: ToCallWorker): void {
+    this.#worker?.postMessage(message)
+  }
+
+  #settle(number: number, result: CallResult): void {
+    this.#outstanding.get(number)?.resolve(result)
+    this.#outstanding.delete(number)
+    if (this.load === 0) this.#onIdle?.()
+  }
+
+  /** Calls that were started are lost with the thread; of the others it is known that they were not made. */
+  #settleAll(error: string): void {
+    const started = Atomics.load(this.#started, 0)
+    const endedAt = this.#options.clock.now()
+    for (const [number, { givenAt }] of this.#outstanding) {
+      this.#settle(number, number < started ? { kind: 'lost', startedAt: givenAt, endedAt, error } : NOT_CALLED)
+    }
+    this.#unsent = []
+    this.#nextNumber = 0
+    this.#started = new BigInt64Array(1)
+  }
+}

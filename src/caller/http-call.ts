@@ -1,0 +1,98 @@
+/** One HTTP call over got: exactly one request, no redirect, a bounded part of the answer, and every outcome a value. */
+import http from 'node:http'
+import type { AgentOptions, ClientRequest, RequestOptions } from 'node:http'
+import https from 'node:https'
+import type { Socket } from 'node:net'
+import { urlToHttpOptions } from 'node:url'
+import got from 'got'
+import type { Response } from 'got'
+import type { CallResult } from '../domain/verdict.ts'
+import { describeCallError, statusOfCallError } from './call-error.ts'
+import type { CallRequest } from './caller.ts'
+
+const MAX_BODY_BYTES = 64 * 1024
+const KEPT_BODY_BYTES = 1024
+/** Receivers close idle connections; one that idles for longer than this is not used again. */
+const IDLE_SOCKET_MS = 2000
+
+interface Answer {
+  readonly status: number
+  readonly body: string
+  readonly retryAfter: string | undefined
+}
+
+// Cuts idle sockets only: a call under way outlives the agent's timeout. How many calls there are at once is not its business.
+const AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_SOCKET_MS, maxFreeSockets: Infinity }
+const httpAgent = new http.Agent(AGENT_OPTIONS)
+const httpsAgent = new https.Agent(AGENT_OPTIONS)
+
+const client = got.extend({
+  retry: { limit: 0 },
+  followRedirect: false,
+  throwHttpErrors: false,
+  decompress: false,
+  // Every header is the caller's, got's own default included.
+  headers: { 'user-agent': undefined },
+  allowGetBody: true,
+  request: send,
+})
+
+/** Makes one call, unless its deadline has passed. Resolves with every outcome, bad ones too; it does not reject. */
+export async function httpCall(request: CallRequest): Promise<CallResult> {
+  const startedAt = Date.now()
+  if (startedAt >= request.deadline) return { kind: 'not_called', reason: 'late' }
+  try {
+    const { status, body, retryAfter } = await exchange(request)
+    const result = { kind: 'answered', startedAt, endedAt: Date.now(), status, body } as const
+    return retryAfter === undefined ? result : { ...result, retryAfter }
+  } catch (cause) {
+    const status = statusOfCallError(cause)
+    const result = { kind: 'unanswered', startedAt, endedAt: Date.now(), error: describeCallError(cause, request) } as const
+    return status === undefined ? result : { ...result, status }
+  }
+}
+
+function exchange({ url, method, headers, body, timeoutMs }: CallRequest): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const stream = client.stream(url, { method: method as 'GET', headers, timeout: { request: timeoutMs }, ...(body !== undefined && { body }) })
+    const finish = ({ statusCode, headers }: Response, chunks: readonly Buffer[]): void => {
+      resolve({ status: statusCode, body: textOf(chunks), retryAfter: headers['retry-after'] })
+      // Ends what is still under way: a body beyond the limit, or an upload that the receiver answered without reading it.
+      stream.destroy()
+    }
+    stream.once('response', (response: Response) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      stream.on('data', (chunk: Buffer) => {
+        if (size < KEPT_BODY_BYTES) chunks.push(chunk.subarray(0, KEPT_BODY_BYTES - size))
+        size += chunk.length
+        if (size >= MAX_BODY_BYTES) finish(response, chunks)
+      })
+      stream.once('end', () => {
+        finish(response, chunks)
+      })
+    })
+    // Nobody asked for another protocol: an answer of status 101 without a body. The socket is no longer the request's.
+    stream.once('upgrade', (response: Response, socket: Socket) => {
+      socket.destroy()
+      finish(response, [])
+    })
+    // Stays for good: an error after the end of the call must find a listener.
+    stream.on('error', reject)
+    if (body === undefined && method !== 'HEAD') stream.end()
+  })
+}
+
+/** Hands over no more than is needed; got's own set of options costs a quarter of a call. */
+function send(url: URL, { method, headers }: RequestOptions): ClientRequest {
+  return url.protocol === 'https:'
+    ? https.request({ ...urlToHttpOptions(url), method, headers, agent: httpsAgent })
+    : http.request({ ...urlToHttpOptions(url), method, headers, agent: httpAgent })
+}
+
+/** Text that any store takes: a character cut in two is left out, NUL and bytes that are not UTF-8 become U+FFFD. */
+function textOf(chunks: readonly Buffer[]): string {
+  const bytes = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+  if (bytes.length === 0) return ''
+  return new TextDecoder().decode(bytes, { stream: bytes.length === KEPT_BODY_BYTES }).replaceAll('\0', '\uFFFD')
+}

@@ -1,0 +1,53 @@
+/** The caller of a node: shares calls over worker threads, so that the main one stays free for the API and the store. */
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import { CallThread } from './call-thread.ts'
+import type { Caller } from './caller.ts'
+
+export interface WorkerPoolOptions {
+  /** how many threads */
+  readonly workers: number
+  /** how many calls may be under way at once, over all threads */
+  readonly concurrency: number
+  /** of each thread; one that needs more dies alone and is replaced */
+  readonly maxHeapMb?: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Room for several hundred calls with the largest payload. */
+const MAX_HEAP_MB = 1024
+
+/**
+ * Starts the threads. When one dies, the calls that it had started resolve as `lost`, those that waited as `not_called`,
+ * and the thread is replaced.
+ */
+export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, log }: WorkerPoolOptions): Caller {
+  const count = Math.min(workers, concurrency)
+  const threads = Array.from({ length: count }, (_, index) => {
+    return new CallThread({ concurrency: Math.floor((concurrency + index) / count), maxHeapMb, clock, log })
+  })
+  let stopped: Promise<void> | undefined
+
+  async function stop(graceMs: number): Promise<void> {
+    const drained = Promise.all(threads.map((thread) => thread.stop()))
+    await new Promise<void>((resolve) => {
+      const cancel = clock.setTimer(graceMs, resolve)
+      void drained.then(cancel).then(resolve)
+    })
+    await Promise.all(threads.map((thread) => thread.terminate()))
+  }
+
+  return {
+    call(request) {
+      if (stopped) return Promise.resolve({ kind: 'not_called', reason: 'stopping' })
+      return threads.reduce(lessLoaded).call(request)
+    },
+    stop: (graceMs) => (stopped ??= stop(graceMs)),
+  }
+}
+
+function lessLoaded(one: CallThread, other: CallThread): CallThread {
+  if (one.isAlive !== other.isAlive) return one.isAlive ? one : other
+  return other.load < one.load ? other : one
+}

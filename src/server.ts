@@ -1,0 +1,107 @@
+/** The composition root: makes one node of its parts, in the order in which they depend on each other, and takes it apart again. */
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
+import { createApp } from './api/create-app.ts'
+import { createWorkerPool } from './caller/worker-pool.ts'
+import { systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import type { Log } from './log.ts'
+import { Dispatcher } from './scheduler/dispatch.ts'
+import { Lanes } from './scheduler/lanes.ts'
+import { Ticker } from './scheduler/ticker.ts'
+import { Upkeep } from './scheduler/upkeep.ts'
+import { openSqliteStore } from './store/sqlite/open-sqlite-store.ts'
+import { VERSION } from './version.ts'
+
+export interface RunningNode {
+  /** where the API listens, as a URL */
+  readonly address: string
+  /**
+   * Takes no more requests, claims nothing more, lets calls under way finish up to the shutdown timeout, hands the rest back, and
+   * closes the store.
+   */
+  stop(): Promise<void>
+}
+
+/** How long after the last call its result may take to be saved before the node gives up on a store that does not answer. */
+const SAVE_GRACE_MS = 5000
+
+/**
+ * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
+ */
+export async function start(config: Config, log: Log): Promise<RunningNode> {
+  const node = randomUUID()
+  const clock = systemClock
+  const store = openSqliteStore(config.store.path)
+  const caller = createWorkerPool({ workers: availableParallelism() > 2 ? 2 : 1, concurrency: config.maxInflight, clock, log })
+  const lanes = new Lanes({ maxInflight: config.maxInflight, maxInflightPerHost: config.maxInflightPerHost })
+  const defaults = { version: VERSION, timeoutMs: config.timeoutMs }
+  const ticker: Ticker = new Ticker({ clock, log, pass: () => dispatcher.pass() })
+  const wake = (dueAt: number): void => {
+    ticker.wake(dueAt)
+  }
+  const execution = { store, caller, clock, log, node, defaults, random: Math.random }
+  const dispatcher = new Dispatcher(execution, lanes, () => {
+    wake(clock.now())
+  })
+  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs: config.retentionMs, wake })
+  const app = createApp({
+    store,
+    clock,
+    log,
+    wake,
+    readiness: () => ticker.readiness(),
+    defaults: { timeout: config.timeoutMs / 1000 },
+    version: VERSION,
+  })
+
+  const stop = async (): Promise<void> => {
+    log.info('node.stopping', { node })
+    await Promise.all([close(server), ticker.stop(), upkeep.stop()])
+    await caller.stop(config.shutdownTimeoutMs)
+    await Promise.race([dispatcher.drained(), setTimeout(SAVE_GRACE_MS, undefined, { ref: false })])
+    await store.close()
+    log.info('node.stopped', { node })
+  }
+
+  let server: Server
+  try {
+    await upkeep.rescueAbandoned()
+    server = createServer(app).listen({ port: config.listen.port, host: config.listen.host || undefined })
+    await listening(server)
+  } catch (error) {
+    await caller.stop(0)
+    await store.close()
+    throw error
+  }
+  ticker.start()
+  upkeep.start()
+  const address = urlOf(server.address() as AddressInfo)
+  log.info('node.started', { node, address, version: VERSION, pid: process.pid })
+  return { address, stop }
+}
+
+function listening(server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('listening', resolve)
+    server.once('error', reject)
+  })
+}
+
+/** Requests under way are answered; connections that only wait for the next one are closed. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
+
+function urlOf({ address, port, family }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
