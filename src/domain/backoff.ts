@@ -2,6 +2,10 @@
 
 const BASE_MS = 1000
 const CAP_MS = 5 * 60_000
+// RFC 9110 §5.6.7. The shape is checked because `Date.parse` finds a date in nearly every text that holds a number.
+const HTTP_DATE = /^(?:[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d) \d\d:\d\d:\d\d GMT$/
+/** The oldest form of an HTTP date: it is GMT too, and does not say so. */
+const ASCTIME = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/
 
 /**
  * The wait before retry `n` (1-based) in ms: `min(1 s · 2^(n-1), 5 min)` times a factor from 0.5 to 1.
@@ -18,6 +22,6 @@ export function backoffMs(n: number, random: number): number {
 export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined
   if (/^\s*\d+\s*$/.test(header)) return Math.min(Number(header), 1e9) * 1000
-  const at = /[A-Za-z]/.test(header) ? Date.parse(header) : Number.NaN
+  const at = ASCTIME.test(header) ? Date.parse(`${header} GMT`) : HTTP_DATE.test(header) ? Date.parse(header) : Number.NaN
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs)
 }

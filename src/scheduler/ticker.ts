@@ -21,6 +21,8 @@ export class Ticker {
   #isWoken = false
   #interruptPause: (() => void) | undefined
   #sleepsUntil = Infinity
+  /** of the wall clock against the monotonic one, when last looked at */
+  #offset = 0
   #lastTick: { wall: number; monotonic: number } | undefined
   #isFailing = false
 
@@ -32,6 +34,7 @@ export class Ticker {
   }
 
   start(): void {
+    this.#offset = this.#clock.now() - this.#clock.monotonic()
     this.#running = this.#run()
   }
 
@@ -63,7 +66,7 @@ export class Ticker {
       const nextPass = await this.#tick()
       // While the pass was under way, `wake` may have named an earlier time.
       this.#sleepsUntil = Math.min(this.#sleepsUntil, nextPass)
-      await this.#sleep()
+      if (!this.#hasJumped()) await this.#sleep()
     }
   }
 
@@ -85,15 +88,21 @@ export class Ticker {
   /** Sleeps until the next pass is due. A clock that jumps ends the sleep: one set back would make it hours long. */
   async #sleep(): Promise<void> {
     while (!this.#isStopping && !this.#isWoken) {
-      const [wall, monotonic] = [this.#clock.now(), this.#clock.monotonic()]
-      if (wall >= this.#sleepsUntil) return
-      await this.#pause(Math.min(this.#sleepsUntil - wall, LONGEST_SLEEP_MS))
-      const jumped = this.#clock.now() - wall - (this.#clock.monotonic() - monotonic)
-      if (Math.abs(jumped) > JUMP_MS) {
-        this.#log.warn('clock.jumped', { by_ms: Math.round(jumped) })
-        return
-      }
+      const wait = this.#sleepsUntil - this.#clock.now()
+      if (wait <= 0) return
+      await this.#pause(Math.min(wait, LONGEST_SLEEP_MS))
+      if (this.#hasJumped()) return
     }
+  }
+
+  /** Whether the wall clock has jumped since the last look, be it during a pass or a pause. */
+  #hasJumped(): boolean {
+    const offset = this.#clock.now() - this.#clock.monotonic()
+    const by = offset - this.#offset
+    this.#offset = offset
+    if (Math.abs(by) <= JUMP_MS) return false
+    this.#log.warn('clock.jumped', { by_ms: Math.round(by) })
+    return true
   }
 
   #pause(ms: number): Promise<void> {

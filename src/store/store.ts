@@ -64,7 +64,7 @@ export interface Store {
   /** Removes final entries last changed before `before`, oldest first, at most `limit`, and answers how many. */
   prune(options: { before: number; limit: number }): Promise<number>
 
-  /** How many entries there are in each state. Also the proof that the store answers. */
+  /** How many entries there are in each state; writes one row on the way, as the proof that the store can be written. */
   counts(): Promise<Record<TaskState, number>>
 
   /** Waits for the writes under way, then lets go of the store. */

@@ -144,7 +144,10 @@ export class SqliteStore implements Store {
   }
 
   counts(): Promise<Record<TaskState, number>> {
-    return this.#read(() => {
+    return this.#write(() => {
+      // Up and down again: SQLite would see that nothing changes, and write nothing.
+      this.#statements.addToCount.run(1, 'pending')
+      this.#statements.addToCount.run(-1, 'pending')
       const rows = this.#statements.counts.all() as { state: TaskState; n: number }[]
       return Object.fromEntries(rows.map(({ state, n }) => [state, n])) as Record<TaskState, number>
     })

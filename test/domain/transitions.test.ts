@@ -1,0 +1,139 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { outcomeOf } from '../../src/domain/outcome.ts'
+import { FINAL_STATES, TASK_STATES, WAITING_STATES, isFinal, windowOf, withDefaults } from '../../src/domain/task.ts'
+import type { Delivery, Task, TaskState } from '../../src/domain/task.ts'
+import { TRANSITIONS, nextState, settle } from '../../src/domain/transitions.ts'
+import type { TaskEvent } from '../../src/domain/transitions.ts'
+import { expiry } from '../../src/domain/verdict.ts'
+import type { CallResult, Verdict } from '../../src/domain/verdict.ts'
+import { aRunningTask } from './running-task.ts'
+
+const EVENTS_OF_A_PERSON: readonly TaskEvent[] = ['run', 'replaced', 'moved']
+const MINUTE_MS = 60_000
+type ResultKind = CallResult['kind'] | 'expected' | 'refused'
+const VERDICTS: Readonly<Record<Verdict['event'], Verdict>> = {
+  succeeded: { event: 'succeeded' },
+  retry: { event: 'retry', at: 42, reason: 'again' },
+  gave_up: { event: 'gave_up', reason: 'enough' },
+  lost: { event: 'lost', reason: 'gone' },
+  expired: { event: 'expired', reason: 'late' },
+  released: { event: 'released' },
+}
+
+describe('the state machine', () => {
+  test('leads out of a final state by an event of a person alone', () => {
+    for (const state of FINAL_STATES) {
+      for (const event of Object.keys(TRANSITIONS[state])) expect(EVENTS_OF_A_PERSON).toContain(event)
+    }
+  })
+
+  test('leads a person nowhere while the task is running', () => {
+    for (const event of EVENTS_OF_A_PERSON) expect(nextState('running', event, 1)).toBeUndefined()
+  })
+
+  test('reaches every state from pending, and a final one from every state', () => {
+    for (const state of TASK_STATES) {
+      expect(reachableFrom('pending')).toContain(state)
+      expect(isFinal(state) || reachableFrom(state).some(isFinal)).toBe(true)
+    }
+  })
+
+  test.each<[TaskState, Verdict['event'], number, TaskState]>([
+    ['running', 'succeeded', 1, 'successful'],
+    ['running', 'retry', 1, 'retrying'],
+    ['running', 'gave_up', 1, 'failed'],
+    ['running', 'lost', 1, 'retrying'],
+    ['running', 'released', 1, 'pending'],
+    ['running', 'released', 2, 'retrying'],
+    ['running', 'expired', 1, 'skipped'],
+    ['running', 'expired', 2, 'failed'],
+    ['pending', 'expired', 0, 'skipped'],
+    ['retrying', 'expired', 1, 'failed'],
+  ])('%s, %s at attempt %d, is %s', (state, event, attempts, next) => {
+    expect(settle(aRunningTask({ state, attempts }), VERDICTS[event], 7).state).toBe(next)
+  })
+
+  test('refuses a verdict in a state that it does not belong to', () => {
+    for (const state of TASK_STATES) {
+      for (const verdict of Object.values(VERDICTS)) {
+        if (TRANSITIONS[state][verdict.event]) continue
+        expect(() => settle(aRunningTask({ state }), verdict, 7)).toThrow(`illegal transition: ${verdict.event} while ${state}`)
+      }
+    }
+  })
+})
+
+describe('a settlement', () => {
+  const task = aRunningTask({ attempts: 3, lost: 1, error: 'before' })
+
+  test.each<[Verdict['event'], Partial<ReturnType<typeof settle>>]>([
+    ['succeeded', { dueAt: task.dueAt, attempts: 3, lost: 1, error: null }],
+    ['retry', { dueAt: 42, attempts: 3, lost: 1, error: 'again' }],
+    ['gave_up', { dueAt: task.dueAt, attempts: 3, lost: 1, error: 'enough' }],
+    ['lost', { dueAt: 7, attempts: 3, lost: 2, error: 'gone' }],
+    ['expired', { dueAt: task.dueAt, attempts: 2, lost: 1, error: 'late' }],
+    ['released', { dueAt: task.dueAt, attempts: 2, lost: 1, error: 'before' }],
+  ])('of %s says when the next attempt is due, what it counts as, and why', (event, fields) => {
+    expect(settle(task, VERDICTS[event], 7)).toMatchObject(fields)
+  })
+
+  test('of a waiting task that is out of time gives no attempt back: none was taken', () => {
+    expect(settle({ ...task, state: 'retrying' }, VERDICTS.expired, 7)).toMatchObject({ state: 'failed', attempts: 3, lost: 1 })
+  })
+})
+
+test('over any sequence of events known results stay within 1 + retry and losses within five, and a run that uses up either has ended', () => {
+  const results = fc.constantFrom<ResultKind>('expected', 'refused', 'answered', 'answered', 'unanswered', 'lost', 'lost', 'not_called')
+  const steps = fc.array(fc.record({ waitMs: fc.nat(3 * MINUTE_MS), result: results }), { minLength: 1, maxLength: 40 })
+  const deliveries = fc.constantFrom<Delivery>('at_least_once', 'at_most_once')
+  fc.assert(
+    fc.property(steps, fc.nat(3), deliveries, fc.integer({ min: 1, max: 400 }), (sequence, retry, delivery, maxDelay) => {
+      const definition = { callback: 'http://receiver.test/', retry: delivery === 'at_most_once' ? 0 : retry, delivery, max_delay: maxDelay }
+      let now = 0
+      let task: Task = { ...aRunningTask({ definition, state: 'pending', attempts: 0 }), ...windowOf(now, definition) }
+      const seen: CallResult['kind'][] = []
+      for (const { waitMs, result } of sequence) {
+        if (isFinal(task.state)) break
+        now += waitMs
+        const call = callResult(result, now)
+        task = now >= task.deadline ? { ...task, ...settle(task, expiry(task), now) } : afterCall(task, call, now)
+        if (task.attempts > seen.length) seen.push(call.kind)
+      }
+      const known = seen.filter((kind) => kind === 'answered' || kind === 'unanswered').length
+      const more = isFinal(task.state) ? 0 : 1
+      expect(known + more).toBeLessThanOrEqual(1 + withDefaults(definition).retry)
+      expect(seen.length - known + more).toBeLessThanOrEqual(5)
+      if (delivery === 'at_most_once') expect(seen.length).toBeLessThanOrEqual(1)
+      expect(task.error === null).toBe(task.state === 'successful' || (task.state === 'pending' && seen.length === 0))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+/** One claim and what its call led to. */
+function afterCall(task: Task, result: CallResult, now: number): Task {
+  const claimed: Task = { ...task, state: nextState(task.state, 'claimed', task.attempts) ?? 'failed', attempts: task.attempts + 1 }
+  return { ...claimed, ...outcomeOf(claimed, result, 'node-1', now, 0.5).settlement }
+}
+
+function callResult(kind: ResultKind, now: number): CallResult {
+  const times = { startedAt: now, endedAt: now + 10 }
+  if (kind === 'not_called') return { kind, reason: 'stopping' }
+  if (kind === 'expected' || kind === 'refused' || kind === 'answered') {
+    return { kind: 'answered', ...times, status: { expected: 200, refused: 404, answered: 503 }[kind], body: '' }
+  }
+  return { kind, ...times, error: 'no answer' }
+}
+
+function reachableFrom(state: TaskState): TaskState[] {
+  const reached = new Set<TaskState>([state])
+  for (const from of reached) {
+    for (const targets of Object.values(TRANSITIONS[from])) targets.forEach((target) => reached.add(target))
+  }
+  return [...reached]
+}
+
+test('waiting, running and final are all the states there are', () => {
+  expect([...WAITING_STATES, 'running', ...FINAL_STATES].sort()).toEqual([...TASK_STATES].sort())
+})

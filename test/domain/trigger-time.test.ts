@@ -1,0 +1,196 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { minuteOf, nextMinute, parseInstant, parseTriggerTime } from '../../src/domain/trigger-time.ts'
+
+const NOW = Date.parse('2027-01-15T08:00:30.250Z')
+const CURRENT_MINUTE = 1_800_000_000
+const HORIZON_SECONDS = 3653 * 86_400
+const instants = fc.integer({ min: 0, max: 4_102_444_800_000 })
+
+function read(input: string | number, now = NOW): number | string {
+  const parsed = parseTriggerTime(input, now)
+  return parsed.ok ? parsed.value : parsed.problem.detail
+}
+
+describe('minutes', () => {
+  test('the current minute holds the instant, the next one is the first after it', () => {
+    fc.assert(
+      fc.property(instants, (now) => {
+        expect(minuteOf(now) % 60).toBe(0)
+        expect(minuteOf(now) * 1000).toBeLessThanOrEqual(now)
+        expect(nextMinute(now) * 1000).toBeGreaterThan(now)
+        expect(nextMinute(now) - minuteOf(now)).toBe(60)
+      }),
+    )
+  })
+
+  test('an instant on a minute belongs to the minute that it starts', () => {
+    expect(minuteOf(CURRENT_MINUTE * 1000)).toBe(CURRENT_MINUTE)
+    expect(minuteOf(CURRENT_MINUTE * 1000 - 1)).toBe(CURRENT_MINUTE - 60)
+  })
+})
+
+describe('a relative trigger_at', () => {
+  test.each([
+    ['+0m', 0],
+    ['+1m', 60],
+    ['+90m', 5400],
+    ['+1h', 3600],
+    ['+6h', 21_600],
+    ['+1d', 86_400],
+    ['+60d', 5_184_000],
+    ['+007m', 420],
+  ])('%s is %d seconds from the start of the current minute', (input, seconds) => {
+    expect(read(input)).toBe(CURRENT_MINUTE + seconds)
+  })
+
+  test('is the asked number of whole units after the current minute, at any instant', () => {
+    const units = fc.constantFrom(...(['m', 'h', 'd'] as const))
+    fc.assert(
+      fc.property(instants, fc.integer({ min: 0, max: 3653 }), units, (now, n, unit) => {
+        expect(read(`+${n}${unit}`, now)).toBe(minuteOf(now) + n * { m: 60, h: 3600, d: 86_400 }[unit])
+      }),
+    )
+  })
+
+  test.each(['+', '+m', '+1', '+1s', '+1w', '+1M', '+1D', '+-1m', '+1.5h', '+1m ', ' +1m', '++1m', '1m', '-1m', '+1m1h', '+1h30m', '+1m\n', '+١m'])(
+    '%j is refused',
+    (input) => {
+      expect(read(input)).toMatch(/^trigger_at must be "\+<n>m"/)
+    },
+  )
+})
+
+describe('an absolute trigger_at', () => {
+  test.each([
+    [CURRENT_MINUTE + 60, 'a number'],
+    [String(CURRENT_MINUTE + 60), 'a string of digits'],
+    ['2027-01-15T08:01:00Z', 'RFC 3339'],
+    ['2027-01-15t08:01:00z', 'RFC 3339 in lower case'],
+    ['2027-01-15 08:01:00Z', 'RFC 3339 with a space'],
+    ['2027-01-15T08:01:00.000Z', 'a fraction of nothing'],
+    ['2027-01-15T08:01:00.0000000000000Z', 'a long fraction of nothing'],
+    ['2027-01-15T09:01:00+01:00', 'an offset to the east'],
+    ['2027-01-15T03:01:00-05:00', 'an offset to the west'],
+    ['2027-01-15T13:46:00+05:45', 'an offset with minutes'],
+    ['2027-01-14T08:02:00-23:59', 'the largest offset'],
+    ['2027-01-15T08:01:00-00:00', 'an unknown offset'],
+    ['2027-01-15T08:01:00+00:00', 'no offset'],
+  ])('%j is read: %s', (input) => {
+    expect(read(input)).toBe(CURRENT_MINUTE + 60)
+  })
+
+  test('is what Date makes of the same text, for every minute and offset', () => {
+    const ahead = fc.integer({ min: 1, max: HORIZON_SECONDS / 60 })
+    fc.assert(
+      fc.property(ahead, fc.integer({ min: -1439, max: 1439 }), (minutes, offset) => {
+        const seconds = CURRENT_MINUTE + minutes * 60
+        const local = new Date((seconds + offset * 60) * 1000).toISOString().slice(0, 19)
+        const [hours, rest] = [Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60].map((part) => String(part).padStart(2, '0'))
+        expect(read(`${local}${offset < 0 ? '-' : '+'}${hours}:${rest}`)).toBe(seconds)
+      }),
+    )
+  })
+
+  test('is taken in each form where it is on a whole minute, after now and within the horizon, and nowhere else', () => {
+    const around = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.integer({ min: HORIZON_SECONDS / 60 - 3, max: HORIZON_SECONDS / 60 + 3 }), fc.integer())
+    const instantsOfThisCentury = fc.integer({ min: 946_684_800_000, max: 4_102_444_800_000 })
+    fc.assert(
+      fc.property(instantsOfThisCentury, around, fc.constantFrom(0, 0, 1, 59), (now, minutes, rest) => {
+        const seconds = Math.max(0, Math.min(minuteOf(now) + minutes * 60 + rest, 9_999_999_999))
+        const isGood = seconds % 60 === 0 && seconds * 1000 > now && seconds <= minuteOf(now) + HORIZON_SECONDS
+        const expected = isGood ? seconds : expect.any(String)
+        expect(read(seconds, now)).toEqual(expected)
+        expect(read(String(seconds), now)).toEqual(expected)
+        expect(read(new Date(seconds * 1000).toISOString(), now)).toEqual(expected)
+      }),
+    )
+  })
+
+  test.each([
+    ['2027-02-30T08:00:00Z', '30 February'],
+    ['2027-02-29T08:00:00Z', '29 February of a common year'],
+    ['2027-04-31T08:00:00Z', '31 April'],
+    ['2027-13-01T08:00:00Z', 'month 13'],
+    ['2027-00-01T08:00:00Z', 'month 0'],
+    ['2027-01-00T08:00:00Z', 'day 0'],
+    ['2027-01-32T08:00:00Z', 'day 32'],
+    ['2027-01-16T24:00:00Z', 'hour 24'],
+    ['2027-01-16T08:60:00Z', 'minute 60'],
+    ['2028-12-31T23:59:60Z', 'a leap second'],
+    ['2027-01-16T08:00:00.5Z', 'half a second'],
+    ['2027-01-16T08:00:00.Z', 'a fraction without digits'],
+    ['2027-01-16T08:00:00+24:00', 'an offset of 24 hours'],
+    ['2027-01-16T08:00:00+01:60', 'an offset of 60 minutes'],
+    ['2027-01-16T08:00:00+0100', 'an offset without a colon'],
+    ['2027-01-16T08:00:00', 'no offset'],
+    ['2027-01-16T08:00Z', 'no seconds'],
+    ['2027-01-16', 'no time'],
+    ['27-01-16T08:00:00Z', 'a year of two digits'],
+    ['+002027-01-16T08:00:00Z', 'an extended year'],
+    ['2027-1-16T08:00:00Z', 'a month of one digit'],
+    ['2027-01-16T08:00:00Z\n', 'a line break at the end'],
+    ['Sat, 16 Jan 2027 08:00:00 GMT', 'an HTTP date'],
+    ['tomorrow', 'a word'],
+    ['', 'nothing'],
+    ['1800000060.0', 'a decimal point'],
+    ['-1800000060', 'a negative number'],
+    ['1e10', 'an exponent'],
+    ['1800000060000000', 'more than twelve digits'],
+    [-60, 'a negative number'],
+    [1_800_000_060.5, 'a fraction of a second'],
+    [Number.NaN, 'not a number'],
+    [Number.POSITIVE_INFINITY, 'infinity'],
+    [2 ** 60, 'beyond the safe integers'],
+  ])('%j is refused: %s', (input) => {
+    expect(read(input)).toMatch(/^trigger_at must be "\+<n>m"/)
+  })
+
+  test('29 February of a leap year is read', () => {
+    expect(read('2028-02-29T00:00:00Z')).toBe(Date.parse('2028-02-29T00:00:00Z') / 1000)
+  })
+
+  test.each([
+    [CURRENT_MINUTE + 61, CURRENT_MINUTE + 60],
+    [String(CURRENT_MINUTE + 119), CURRENT_MINUTE + 60],
+    ['2027-01-15T08:01:59Z', CURRENT_MINUTE + 60],
+  ])('%j is refused with the whole minute before it', (input, before) => {
+    expect(read(input)).toContain(`whole minute (a Unix time divisible by 60); the nearest before it is ${before};`)
+  })
+
+  test('the minute that has begun is the past, also in its first millisecond', () => {
+    expect(read(CURRENT_MINUTE)).toContain('must be in the future; "+0m" runs at once')
+    expect(read(CURRENT_MINUTE, CURRENT_MINUTE * 1000)).toContain('must be in the future')
+    expect(read(CURRENT_MINUTE, CURRENT_MINUTE * 1000 - 1)).toBe(CURRENT_MINUTE)
+    expect(read(0)).toContain('must be in the future')
+    expect(read('1970-01-01T00:00:00Z')).toContain('must be in the future')
+  })
+
+  test('the horizon of ten years is the last minute that is taken', () => {
+    expect(read(CURRENT_MINUTE + HORIZON_SECONDS)).toBe(CURRENT_MINUTE + HORIZON_SECONDS)
+    expect(read('+3653d')).toBe(CURRENT_MINUTE + HORIZON_SECONDS)
+    for (const beyond of [CURRENT_MINUTE + HORIZON_SECONDS + 60, '+3654d', '+999999999d', '2037-01-16T00:00:00Z']) {
+      expect(read(beyond)).toContain('must be at most 10 years ahead')
+    }
+  })
+
+  test('a refusal shows what was sent, cut where it is long', () => {
+    expect(read('x'.repeat(10_000))).toHaveLength(read('').toString().length + 60)
+    expect(read('next "week"')).toContain('got "next \\"week\\""')
+  })
+})
+
+describe('an instant of a filter', () => {
+  test.each([
+    ['0', 0],
+    ['1799999999', 1_799_999_999],
+    ['1970-01-01T00:00:01Z', 1],
+    ['2027-01-15T07:59:59Z', 1_799_999_999],
+  ])('%s may be past and on any second', (text, seconds) => {
+    expect(parseInstant(text)).toBe(seconds)
+  })
+
+  test.each(['', '+1d', '-1', '1.5', 'now', '2027-01-15', '1000000000000000'])('%j is refused', (text) => {
+    expect(parseInstant(text)).toBeUndefined()
+  })
+})

@@ -1,0 +1,225 @@
+/** A store that refuses for a while: nothing is lost, nothing invented, nothing called twice, and it goes on by itself. */
+import { describe, expect, it } from 'vitest'
+import { MINUTE, aTask } from '../support/a-task.ts'
+import { MINUTE_MS, SchedulerHarness, refuseWrites } from '../support/scheduler-harness.ts'
+
+const MINUTES = 60_000
+
+describe('while the store refuses claims', () => {
+  it('nothing is called and nothing changes, and the call is made once it takes them again', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    const stored = await harness.task()
+    harness.before.claimDue = refuseWrites
+    await harness.start()
+    await harness.clock.advance(3 * MINUTES)
+    expect(harness.caller.calls).toEqual([])
+    expect(await harness.task()).toEqual(stored)
+    expect(harness.ticker.readiness()).toEqual({ ready: false, lastTick: null })
+    expect(harness.events('tick.failed')).toMatchObject([{ level: 'error', err: { code: 'store_unavailable' } }])
+
+    delete harness.before.claimDue
+    await harness.clock.advance(1000)
+    expect(harness.caller.only.request.headers).toMatchObject({ 'callme-attempt': '1' })
+    expect(harness.ticker.readiness().ready).toBe(true)
+    harness.caller.only.answer()
+    await harness.clock.advance(MINUTES)
+    expect(harness.caller.calls).toHaveLength(1)
+    expect(await harness.task()).toMatchObject({ state: 'successful', attempts: 1 })
+  })
+
+  it('tasks whose window closes meanwhile end as skipped', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    harness.before.claimDue = refuseWrites
+    await harness.start()
+    await harness.clock.advance(10 * MINUTES)
+    delete harness.before.claimDue
+    await harness.clock.advance(1000)
+    expect(await harness.task()).toMatchObject({ state: 'skipped', attempts: 0 })
+    expect(harness.events('task.skipped')).toHaveLength(1)
+    expect(harness.caller.calls).toEqual([])
+  })
+
+  it('the retry of a call that had ended before is made when it takes them again', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    await harness.start()
+    harness.before.claimDue = refuseWrites
+    harness.caller.only.answer(500)
+    await harness.clock.advance(20_000)
+    expect(await harness.task()).toMatchObject({ state: 'retrying', attempts: 1 })
+    delete harness.before.claimDue
+    await harness.clock.advance(1000)
+    expect(harness.caller.only.request.headers).toMatchObject({ 'callme-attempt': '2' })
+  })
+})
+
+describe('while the store refuses to end what is out of time', () => {
+  it('no more calls are under way than there are slots, however often a pass is made', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, maxInflight: 4 })
+    for (let n = 0; n < 20; n += 1) await harness.put(aTask({ name: `task-${n}`, definition: { callback: `http://host-${n}.test/` } }))
+    harness.before.expire = () => {
+      harness.ticker.wake(harness.clock.now())
+      if (harness.passes.length < 6) refuseWrites()
+      delete harness.before.expire
+    }
+    await harness.start()
+    await harness.clock.advance(5000)
+    expect(harness.caller.open.length).toBeLessThanOrEqual(4)
+    expect(harness.lanes.inflight).toBe(harness.caller.open.length)
+  })
+
+  it('a stop waits for the claim of the same pass', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    let isStopped = false
+    let startedAfterStop = false
+    harness.caller.script = () => (startedAfterStop = isStopped)
+    harness.before.expire = () => {
+      void harness.ticker.stop().then(() => (isStopped = true))
+      refuseWrites()
+    }
+    await harness.start()
+    await harness.clock.advance(1000)
+    expect({ isStopped, startedAfterStop, calls: harness.caller.calls.length }).toEqual({ isStopped: true, startedAfterStop: false, calls: 1 })
+  })
+})
+
+describe('while the store refuses results', () => {
+  it('the save is tried each second, the call is not made again, and the result is that of the call', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    await harness.start()
+    await harness.clock.advance(2000)
+    let saves = 0
+    harness.before.record = () => {
+      saves += 1
+      refuseWrites()
+    }
+    harness.caller.only.answer(200, { body: 'done' })
+    await harness.clock.advance(3 * MINUTES)
+    expect(saves).toBe(181)
+    expect(await harness.task()).toMatchObject({ state: 'running', attempts: 1, responseStatus: null })
+    expect(harness.dispatcher.claims()).toHaveLength(1)
+    expect(harness.lanes.inflight).toBe(1)
+    expect(harness.events('record.failed')[0]).toMatchObject({ level: 'error', task: `a-task@${MINUTE}`, attempt: 1, err: { code: 'store_unavailable' } })
+
+    delete harness.before.record
+    await harness.clock.advance(1000)
+    expect(await harness.task()).toMatchObject({ state: 'successful', attempts: 1, responseStatus: 200, responseBody: 'done', executedAt: MINUTE_MS + 2000 })
+    expect(await harness.history()).toMatchObject([{ number: 1, startedAt: MINUTE_MS, durationMs: 2000, status: 200 }])
+    expect(harness.caller.calls).toHaveLength(1)
+    expect(harness.dispatcher.claims()).toEqual([])
+    expect(harness.lanes.inflight).toBe(0)
+  })
+
+  it('a retry that was due meanwhile is made once its failure is saved', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    await harness.start()
+    harness.before.record = refuseWrites
+    harness.caller.only.answer(500)
+    await harness.clock.advance(30_500)
+    expect(harness.caller.calls).toHaveLength(1)
+    delete harness.before.record
+    await harness.clock.advance(1000)
+    expect(harness.caller.only.request.headers).toMatchObject({ 'callme-attempt': '2' })
+  })
+
+  it('a lease that could be renewed all the time is not rescued', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    await harness.start()
+    harness.before.record = refuseWrites
+    harness.caller.only.answer()
+    await harness.clock.advance(10 * MINUTES)
+    delete harness.before.record
+    await harness.clock.advance(1000)
+    expect(await harness.task()).toMatchObject({ state: 'successful', attempts: 1, lost: 0 })
+    expect(harness.events('claim.rescued', 'claim.lost')).toEqual([])
+  })
+})
+
+describe('while the store refuses everything', () => {
+  it('calls under way keep their claims, and their results are there afterwards', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask({ name: 'one' }), aTask({ name: 'two', definition: { retry: 0 } }), aTask({ name: 'later', triggerAt: MINUTE + 60 }))
+    await harness.start()
+    for (const verb of ['claimDue', 'record', 'expire', 'renew', 'rescue', 'prune'] as const) harness.before[verb] = refuseWrites
+    harness.caller.calls[0]?.answer()
+    harness.caller.calls[1]?.answer(500)
+    await harness.clock.advance(5 * MINUTES)
+    expect(harness.caller.calls).toHaveLength(2)
+    expect(await harness.store.counts()).toMatchObject({ running: 2, pending: 1 })
+
+    for (const verb of Object.keys(harness.before) as (keyof typeof harness.before)[]) delete harness.before[verb]
+    await harness.clock.advance(15_000)
+    expect(await harness.task('one')).toMatchObject({ state: 'successful', attempts: 1, lost: 0 })
+    expect(await harness.task('two')).toMatchObject({ state: 'failed', attempts: 1, lost: 0 })
+    expect(harness.caller.only.key).toBe(`later@${MINUTE + 60}`)
+    expect(harness.events('tick.failed')).toHaveLength(1)
+  })
+
+  it('a store that is closed under the scheduler is reported once and takes nothing down with it', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.start()
+    await harness.store.close()
+    await harness.clock.advance(3 * MINUTES)
+    expect(harness.events('tick.failed')).toHaveLength(1)
+    expect(harness.ticker.readiness().ready).toBe(false)
+    expect(harness.passes.length).toBeGreaterThan(170)
+    await harness.stop()
+  })
+})
+
+describe('a result that comes after the lease was lost', () => {
+  it('changes nothing and is logged', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    await harness.start()
+    const late = harness.caller.only
+    await harness.store.rescue({ now: MINUTE_MS + 60_000, limit: 1 })
+    const rescued = await harness.task()
+    expect(rescued).toMatchObject({ state: 'retrying', attempts: 1, lost: 1 })
+    late.answer(404)
+    await harness.until(() => harness.events('claim.lost').length > 0)
+    expect(harness.events('claim.lost')).toMatchObject([{ level: 'warn', task: `a-task@${MINUTE}`, attempt: 1, run_id: rescued.runId, node: 'node-1' }])
+    expect(await harness.task()).toEqual(rescued)
+    expect(harness.lanes.inflight).toBe(0)
+  })
+
+  it('changes nothing either while the second attempt is under way, which then counts', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    await harness.start()
+    const late = harness.caller.only
+    await harness.store.rescue({ now: MINUTE_MS + 60_000, limit: 1 })
+    await harness.clock.advance(MINUTES)
+    expect(harness.caller.calls).toHaveLength(2)
+    const running = await harness.task()
+    late.answer(404)
+    await harness.clock.advance(0)
+    expect(await harness.task()).toEqual(running)
+    harness.caller.only.answer(200)
+    await harness.clock.advance(0)
+    expect(await harness.task()).toMatchObject({ state: 'successful', attempts: 2, lost: 1 })
+    expect(await harness.history()).toMatchObject([{ number: 1, status: null }, { number: 2, status: 200 }])
+  })
+
+  it('changes nothing in an entry that was put anew in the meantime', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask())
+    await harness.start()
+    const late = harness.caller.only
+    await harness.store.rescue({ now: MINUTE_MS + 60_000, limit: 1 })
+    await harness.store.put([aTask({ definition: { payload: 'new' } })], { now: harness.clock.now() })
+    const anew = await harness.task()
+    late.answer(500)
+    await harness.until(() => harness.events('claim.lost').length > 0)
+    expect(anew).toMatchObject({ state: 'pending', attempts: 0 })
+    expect(harness.events('claim.lost')).toHaveLength(1)
+    await harness.clock.advance(0)
+    expect(harness.caller.only.request).toMatchObject({ headers: { 'callme-run-id': anew.runId, 'callme-attempt': '1' } })
+  })
+})
