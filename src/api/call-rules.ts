@@ -1,13 +1,11 @@
 /** What a task's call may look like: the rules for its URL and its headers that a schema cannot say. */
 import type { Problem } from '../domain/errors.ts'
-import { show } from './validate.ts'
+import { escapePointer, show } from './validate.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
 /** Those of one connection (RFC 9110 §7.6.1), those that the call itself sets, and a name that is a trap in JavaScript. */
-const REFUSED_HEADERS = new Set(
-  'connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade host content-length __proto__'.split(' '),
-)
-const REFUSED_PREFIXES = /^(callme|webhook)-/
+const REFUSED_HEADER =
+  /^(connection|keep-alive|proxy-(authenticate|authorization|connection)|te|trailer|transfer-encoding|upgrade|host|content-length|(callme|webhook)-.*|__proto__)$/
 
 /** `new URL` repairs what it is given; only what needs no repair is taken, so that what is stored is what is called. */
 export function checkCallback(callback: string): Problem | undefined {
@@ -29,10 +27,11 @@ export function checkHeaders(headers: Readonly<Record<string, string>>): Problem
   let bytes = 0
   for (const [name, value] of Object.entries(headers)) {
     const lower = name.toLowerCase()
-    if (REFUSED_HEADERS.has(lower) || REFUSED_PREFIXES.test(lower)) {
-      return { pointer: `/headers/${name}`, detail: `headers must not hold ${show(name)}: callme sets it, or it belongs to the connection` }
+    const pointer = `/headers/${escapePointer(name)}`
+    if (REFUSED_HEADER.test(lower)) {
+      return { pointer, detail: `headers must not hold ${show(name)}: callme sets it, or it belongs to the connection` }
     }
-    if (seen.has(lower)) return { pointer: `/headers/${name}`, detail: `headers must hold each name once, in whatever case; got ${show(name)} again` }
+    if (seen.has(lower)) return { pointer, detail: `headers must hold each name once, in whatever case; got ${show(name)} again` }
     seen.add(lower)
     // Both are Latin-1 by the schema, so a character is a byte.
     bytes += name.length + value.length

@@ -49,7 +49,8 @@ function addPath(app: Express, path: string, methods: Methods): void {
 function refuseMethod(allow: string): RequestHandler {
   return (req, res) => {
     res.setHeader('Allow', allow)
-    if (req.method !== 'OPTIONS') throw new CallmeError('method_not_allowed', `${req.method} is not allowed on ${show(req.path)}; allowed are ${allow}`)
+    if (req.method !== 'OPTIONS')
+      throw new CallmeError('method_not_allowed', `${req.method} is not allowed on ${show(req.path)}; allowed are ${allow}`)
     res.writeHead(204)
     res.end()
   }

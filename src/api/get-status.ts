@@ -67,7 +67,8 @@ async function readPage({ store, clock, defaults }: AppOptions, target: Target, 
 function readStart(query: ListQuery): TaskKey | undefined {
   if (query.start_from === undefined) return undefined
   const key = parseTaskKey(query.start_from)
-  if (!key.ok) throw badRequest({ pointer: '?start_from', detail: `start_from must be what "next" of the page before holds: ${key.problem.detail}` })
+  if (!key.ok)
+    throw badRequest({ pointer: '?start_from', detail: `start_from must be what "next" of the page before holds: ${key.problem.detail}` })
   return key.value
 }
 

@@ -19,6 +19,9 @@ export function getReady({ store, readiness }: AppOptions): RequestHandler {
     const { ready, lastTick } = readiness()
     const last_tick = lastTick === null ? null : new Date(lastTick).toISOString()
     if (ready) sendJson(req, res, 200, { status: 'ready', last_tick, tasks })
-    else sendProblem(req, res, 503, { error: `the scheduler has not ticked within two minutes; its last tick was ${last_tick ?? 'never'}, see the log` })
+    else
+      sendProblem(req, res, 503, {
+        error: `the scheduler has not ticked within two minutes; its last tick was ${last_tick ?? 'never'}, see the log`,
+      })
   }
 }

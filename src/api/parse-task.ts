@@ -8,7 +8,7 @@ import { parseTriggerTime } from '../domain/trigger-time.ts'
 import type { TaskBody } from '../schema-types.ts'
 import { refuse } from './bad-request.ts'
 import { checkCallback, checkHeaders } from './call-rules.ts'
-import { compileCheck, show } from './validate.ts'
+import { compileCheck, escapePointer, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
 
@@ -56,7 +56,10 @@ function checkDepth(body: unknown): Problem | undefined {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
   for (const [field, value] of Object.entries(body)) {
     if (isDeeper(value, MAX_DEPTH)) {
-      return { pointer: `/${field}`, detail: `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper` }
+      return {
+        pointer: `/${escapePointer(field)}`,
+        detail: `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper`,
+      }
     }
   }
   return undefined

@@ -107,7 +107,10 @@ function keyAt(name: string, triggerAt: number | null): string | null {
 /** A secret reads back as a hash, which still tells whether it is the one that was meant. */
 function redact(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, SECRET_HEADER.test(name) ? `redacted sha256:${sha256(value).slice(0, 8)}` : value]),
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      SECRET_HEADER.test(name) ? `redacted sha256:${sha256(value).slice(0, 8)}` : value,
+    ]),
   )
 }
 

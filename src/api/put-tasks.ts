@@ -43,19 +43,26 @@ export function putTasks({ store, clock, log, wake }: AppOptions): RequestHandle
 function readEntries(text: string): Parsed<unknown>[] {
   const body = text.trim()
   const isArray = body.startsWith('[')
-  const entries = isArray ? (valueOrThrow(parseJson(body, `[${EXAMPLE}]`)) as unknown[]) : body.split('\n').filter((line) => line.trim() !== '')
+  const entries = isArray
+    ? (valueOrThrow(parseJson(body, `[${EXAMPLE}]`)) as unknown[])
+    : body.split('\n').filter((line) => line.trim() !== '')
   if (entries.length === 0) {
     throw badRequest({ pointer: '', detail: `the body must hold at least one task, as a JSON array or one per line, such as ${EXAMPLE}` })
   }
   if (entries.length > MAX_ENTRIES) {
-    throw new CallmeError('too_large', `one request may hold at most ${MAX_ENTRIES} tasks; got ${entries.length}, send them in several requests`)
+    throw new CallmeError(
+      'too_large',
+      `one request may hold at most ${MAX_ENTRIES} tasks; got ${entries.length}, send them in several requests`,
+    )
   }
   return entries.map((entry) => (isArray ? { ok: true, value: entry } : readLine(entry as string)))
 }
 
 function readLine(line: string): Parsed<unknown> {
   const parsed = parseJson(line, EXAMPLE)
-  return parsed.ok ? parsed : refuse('', `${parsed.problem.detail}; each task stands on a line of its own (curl keeps them with --data-binary)`)
+  return parsed.ok
+    ? parsed
+    : refuse('', `${parsed.problem.detail}; each task stands on a line of its own (curl keeps them with --data-binary)`)
 }
 
 function resultsOf(entries: readonly Parsed<NewTask>[], stored: readonly PutResult[]): EntryResult[] {

@@ -14,7 +14,7 @@ const [OPEN_BRACKET, OPEN_BRACE, CLOSE_BRACKET, CLOSE_BRACE] = [0x5b, 0x7b, 0x5d
 
 /** Collects the body of at most `limit` bytes, counted after decompression, for `bodyText`. */
 export function readBody(limit: number): RequestHandler {
-  const collect = express.raw({ type: () => true, limit })
+  const collect: RequestHandler = express.raw({ type: () => true, limit })
   return (req, res, next) => {
     collect(req, res, (cause?: unknown) => {
       if (cause === undefined) next()
@@ -38,7 +38,8 @@ export function bodyText(req: Request): string {
 
 /** @param example what a right body looks like, for the sentence that refuses a broken one */
 export function parseJson(text: string, example: string): Parsed<unknown> {
-  if (isTooDeep(text)) return refuse('', `the body is nested more than ${MAX_PARSER_DEPTH} levels deep; a payload may be nested at most 100`)
+  if (isTooDeep(text))
+    return refuse('', `the body is nested more than ${MAX_PARSER_DEPTH} levels deep; a payload may be nested at most 100`)
   try {
     return { ok: true, value: JSON.parse(text) }
   } catch (cause) {

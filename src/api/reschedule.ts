@@ -120,7 +120,9 @@ async function refuseUntaken(store: Store, target: Target, all: boolean): Promis
   const task = await store.get({ name: target.name, triggerAt: target.triggerAt })
   if (task?.state === 'running') throw untaken(target, 'is running; wait until it has ended')
   if (task === undefined || all) return
-  if (!isFailure(task.state)) throw untaken(target, `is ${task.state}, and only failed and skipped entries are taken; add all=true to take it too`)
+  if (!isFailure(task.state)) {
+    throw untaken(target, `is ${task.state}, and only failed and skipped entries are taken; add all=true to take it too`)
+  }
   if (task.rescheduledTo !== null) throw untaken(target, `was rescheduled already, to ${task.rescheduledTo}; add all=true to do it again`)
 }
 

@@ -25,14 +25,18 @@ export class TaskListText {
     const separator = this.#count === 0 ? '' : ','
     this.#count += 1
     // No string in JSON holds a raw line break, so this indents and changes nothing.
-    return this.#pretty ? separator + ITEM_BREAK + JSON.stringify(task, null, INDENT).replaceAll('\n', ITEM_BREAK) : separator + JSON.stringify(task)
+    return this.#pretty
+      ? separator + ITEM_BREAK + JSON.stringify(task, null, INDENT).replaceAll('\n', ITEM_BREAK)
+      : separator + JSON.stringify(task)
   }
 
   /** Closes the list and adds the members that follow it. */
   end(members: Readonly<Record<string, unknown>>): string {
     const close = this.#pretty && this.#count > 0 ? `\n${' '.repeat(INDENT)}]` : ']'
     const rest = Object.entries(members).map(([name, value]) =>
-      this.#pretty ? `,\n${' '.repeat(INDENT)}${JSON.stringify(name)}: ${JSON.stringify(value)}` : `,${JSON.stringify(name)}:${JSON.stringify(value)}`,
+      this.#pretty
+        ? `,\n${' '.repeat(INDENT)}${JSON.stringify(name)}: ${JSON.stringify(value)}`
+        : `,${JSON.stringify(name)}:${JSON.stringify(value)}`,
     )
     return close + rest.join('') + (this.#pretty ? '\n}\n' : '}')
   }

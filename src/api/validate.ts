@@ -68,7 +68,8 @@ function fieldOf(instancePath: string): string {
   return instancePath.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
-function escapePointer(name: string): string {
+/** A name as one part of a JSON Pointer (RFC 6901). */
+export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 

@@ -28,7 +28,7 @@ const httpsAgent = new https.Agent(AGENT_OPTIONS)
 
 const client = got.extend({
   retry: { limit: 0 },
-  followRedirect: false,
+  followRedirect: true,
   throwHttpErrors: false,
   decompress: false,
   // Every header is the caller's, got's own default included.

@@ -25,13 +25,17 @@ export class Dispatcher {
   }
 
   /**
-   * One pass: ends what is out of time, then claims and starts what is due while there are slots.
-   * @returns a time (epoch ms) no later than when the next task is due; undefined where the end of a call comes first
+   * One pass: ends a batch of what is out of time, then claims and starts what is due while there are slots.
+   * @returns a time (epoch ms) no later than when the next task is due, now where more may be out of time; undefined where the end
+   * of a call comes first
    */
   async pass(): Promise<number | undefined> {
-    // Asked for together, they share a commit.
-    const [, nextDue] = await Promise.all([this.#expire(), this.#claim()])
-    return nextDue
+    // Asked for together, they share a commit. Both have ended when the pass has, also when one fails: the limits of the next pass
+    // would not know of a claim still under way.
+    const both = [this.#expire(), this.#claim()] as const
+    await Promise.allSettled(both)
+    const [isMoreExpired, nextDue] = await Promise.all(both)
+    return isMoreExpired ? this.#execution.clock.now() : nextDue
   }
 
   /** The tasks that this node has claimed and not yet recorded. */
@@ -44,13 +48,12 @@ export class Dispatcher {
     if (this.#claims.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
   }
 
-  async #expire(): Promise<void> {
+  /** Ends one batch, so that claims never wait for a long backlog. @returns whether there may be more */
+  async #expire(): Promise<boolean> {
     const { store, clock, log } = this.#execution
-    let tasks: Task[]
-    do {
-      tasks = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })
-      for (const task of tasks) reportExpired(task, log)
-    } while (tasks.length === EXPIRE_BATCH)
+    const tasks = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })
+    for (const task of tasks) reportExpired(task, log)
+    return tasks.length === EXPIRE_BATCH
   }
 
   async #claim(): Promise<number | undefined> {

@@ -44,12 +44,13 @@ export async function execute(task: Task, { store, caller, clock, log, node, def
 }
 
 async function save(outcome: Outcome, { store, clock, log }: Pick<Execution, 'store' | 'clock' | 'log'>): Promise<boolean> {
-  for (;;) {
+  for (let tries = 1; ; tries += 1) {
     try {
       const [isWritten] = await store.record([outcome])
       return isWritten === true
     } catch (error) {
-      log.error('record.failed', { task: formatTaskKey(outcome.task), attempt: outcome.task.attempts, err: error })
+      // Once for each task: a full disk should not be filled with lines about it.
+      if (tries === 1) log.error('record.failed', { task: formatTaskKey(outcome.task), attempt: outcome.task.attempts, err: error })
       await new Promise<void>((resolve) => clock.setTimer(SAVE_AGAIN_AFTER_MS, resolve))
     }
   }

@@ -46,7 +46,17 @@ describe('GET of one entry', () => {
       response_status: 200,
       response_body: 'answer 200',
       error: null,
-      history: [{ run_id: task.runId, number: 1, start: new Date(MINUTE * 1000 + 100).toISOString(), duration_ms: 1250, status: 200, error: null, node: 'node-a' }],
+      history: [
+        {
+          run_id: task.runId,
+          number: 1,
+          start: new Date(MINUTE * 1000 + 100).toISOString(),
+          duration_ms: 1250,
+          status: 200,
+          error: null,
+          node: 'node-a',
+        },
+      ],
     })
   })
 
@@ -75,9 +85,12 @@ describe('GET of one entry', () => {
     expect(expectProblem(await api.http.get(`/status/b@${MINUTE}`), 404)).toContain(`no entry "b@${MINUTE}"`)
   })
 
-  it.each([`a@b@${MINUTE}`, `a@${MINUTE + 1}`, 'a@', `@${MINUTE}`, 'a@-60', 'a@1e9', 'a@%00', 'a@9999999999960'])('refuses the key %s', async (key) => {
-    expectProblem(await api.http.get(`/task/${key}`), 400, key.startsWith('@') ? '/task_name' : '/task_key')
-  })
+  it.each([`a@b@${MINUTE}`, `a@${MINUTE + 1}`, 'a@', `@${MINUTE}`, 'a@-60', 'a@1e9', 'a@%00', 'a@9999999999960'])(
+    'refuses the key %s',
+    async (key) => {
+      expectProblem(await api.http.get(`/task/${key}`), 400, key.startsWith('@') ? '/task_name' : '/task_key')
+    },
+  )
 
   it.each(['%zz@60', '%'])('refuses the wrong percent-encoding of %s', async (key) => {
     expect(expectProblem(await api.http.get(`/task/${key}`), 400, 'path')).toContain('task_key')
@@ -150,7 +163,9 @@ describe('GET of all', () => {
   })
 
   it('holds every entry exactly once over all pages while others come and go', async () => {
-    const staying = Array.from({ length: 50 }, (_, n) => `stay${n % 7}@${Math.floor(n / 3)}`).filter((entry, n, all) => all.indexOf(entry) === n)
+    const staying = Array.from({ length: 50 }, (_, n) => `stay${n % 7}@${Math.floor(n / 3)}`).filter(
+      (entry, n, all) => all.indexOf(entry) === n,
+    )
     const leaving = Array.from({ length: 20 }, (_, n) => `leave@${n}`)
     await store(...staying, ...leaving)
     const seen: string[] = []
@@ -254,7 +269,9 @@ describe('the filters of a list', () => {
   })
 
   it('are offered by their nearest name when they are misspelt', async () => {
-    expect(expectProblem(await api.http.get('/task/?stat=failed'), 400, '?stat')).toContain('unknown query parameter "stat"; did you mean "state"?')
+    expect(expectProblem(await api.http.get('/task/?stat=failed'), 400, '?stat')).toContain(
+      'unknown query parameter "stat"; did you mean "state"?',
+    )
   })
 })
 

@@ -23,15 +23,21 @@ const stored = async () => (await api.store.list({}, { limit: 100 })).tasks.leng
 const put = (body: string, type = 'application/json') => api.http.put('/task/a').set('Content-Type', type).send(body)
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 const nestedObject = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth)
-const withField = (field: string, value: string) => `{"trigger_at":"+6h","callback":"http://receiver.test/run",${JSON.stringify(field)}:${value}}`
+const withField = (field: string, value: string) =>
+  `{"trigger_at":"+6h","callback":"http://receiver.test/run",${JSON.stringify(field)}:${value}}`
 
 describe('a request body', () => {
-  it.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data', ';;;=', 'x', 'application/json; charset=UTF-8'])(
-    'is read as JSON with the Content-Type %s',
-    async (type) => {
-      expect((await api.http.put('/task/a').set('Content-Type', type).serialize(String).send(GOOD)).status).toBe(201)
-    },
-  )
+  it.each([
+    'application/json',
+    'application/x-www-form-urlencoded',
+    'text/plain',
+    'multipart/form-data',
+    ';;;=',
+    'x',
+    'application/json; charset=UTF-8',
+  ])('is read as JSON with the Content-Type %s', async (type) => {
+    expect((await api.http.put('/task/a').set('Content-Type', type).serialize(String).send(GOOD)).status).toBe(201)
+  })
 
   it.each(['iso-8859-1', '"utf-16"', 'nonsense'])('is refused in the charset %s', async (charset) => {
     const answer = await api.http.put('/task/a').set('Content-Type', `application/json; charset=${charset}`).serialize(String).send(GOOD)
@@ -78,7 +84,9 @@ describe('a request body', () => {
   })
 
   it.each(['payload', 'unknown', 'headers', 'trigger_at'])('is refused where %s is nested 101 deep', async (field) => {
-    expect(expectProblem(await put(withField(field, nested(101))), 400, `/${field}`)).toContain(`${field} must be nested at most 100 levels deep`)
+    expect(expectProblem(await put(withField(field, nested(101))), 400, `/${field}`)).toContain(
+      `${field} must be nested at most 100 levels deep`,
+    )
   })
 
   it('may hold a payload that is nested 100 deep, and any number of brackets in strings or side by side', async () => {
@@ -96,18 +104,31 @@ describe('a request body', () => {
   })
 
   it('may be compressed, and is measured after decompression', async () => {
-    const send = (bytes: Buffer) => api.http.put('/task/a').set('Content-Encoding', 'gzip').set('Content-Type', 'application/json').serialize((body: Buffer) => body as never).send(bytes)
+    const send = (bytes: Buffer) =>
+      api.http
+        .put('/task/a')
+        .set('Content-Encoding', 'gzip')
+        .set('Content-Type', 'application/json')
+        .serialize((body: Buffer) => body as never)
+        .send(bytes)
     expect((await send(gzipSync(GOOD))).status).toBe(201)
     expectProblem(await send(gzipSync(Buffer.alloc(50 * 2 ** 20, ' '))), 413)
     expect(expectProblem(await send(Buffer.from('no gzip')), 400, '')).toContain('could not be read')
   })
 
   it.each(['compress', 'nonsense', 'gzip, br'])('is refused in the encoding %s', async (encoding) => {
-    expect(expectProblem(await api.http.put('/task/a').set('Content-Encoding', encoding).send(GOOD), 415)).toContain('gzip, deflate, br or zstd')
+    expect(expectProblem(await api.http.put('/task/a').set('Content-Encoding', encoding).send(GOOD), 415)).toContain(
+      'gzip, deflate, br or zstd',
+    )
   })
 
   it('is refused when it is not UTF-8, and may begin with a byte order mark', async () => {
-    const send = (bytes: Buffer) => api.http.put('/task/a').set('Content-Type', 'application/json').serialize((body: Buffer) => body as never).send(bytes)
+    const send = (bytes: Buffer) =>
+      api.http
+        .put('/task/a')
+        .set('Content-Type', 'application/json')
+        .serialize((body: Buffer) => body as never)
+        .send(bytes)
     expect(expectProblem(await send(Buffer.from(withField('payload', '"é"'), 'latin1')), 400, '')).toContain('must be UTF-8')
     expect((await send(Buffer.from(`\uFEFF${GOOD}`))).status).toBe(201)
   })

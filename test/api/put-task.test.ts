@@ -71,14 +71,20 @@ describe('PUT /task/<name>', () => {
     expect(expectTask(answer.body.tasks[0])).toMatchObject({ ...given, callback_method: 'POST' })
   })
 
-  it.each([['a string'], [''], [0], [false], [null], [[1, [2]]], [{ a: { b: {} } }], [JSON.parse('{"__proto__":{"x":1},"constructor":2}')]])(
-    'keeps the payload %j as it is',
-    async (payload) => {
-      await put('payload', { ...GOOD, payload })
-      const [task] = await stored()
-      expect(JSON.stringify(task?.definition.payload)).toBe(JSON.stringify(payload))
-    },
-  )
+  it.each([
+    ['a string'],
+    [''],
+    [0],
+    [false],
+    [null],
+    [[1, [2]]],
+    [{ a: { b: {} } }],
+    [JSON.parse('{"__proto__":{"x":1},"constructor":2}')],
+  ])('keeps the payload %j as it is', async (payload) => {
+    await put('payload', { ...GOOD, payload })
+    const [task] = await stored()
+    expect(JSON.stringify(task?.definition.payload)).toBe(JSON.stringify(payload))
+  })
 
   it('stores only what the client gave, so that a new default reaches waiting tasks', async () => {
     await put('sparse', GOOD)
@@ -120,11 +126,14 @@ describe('PUT /task/<name>', () => {
     expect(api.wakes[0]).toBeLessThanOrEqual(api.clock.now())
   })
 
-  it.each(['Authorization', 'cookie', 'X-Api-Key', 'x-auth-token', 'Proxy-Thing', 'X-Client-Secret'])('shows the header %s as a hash', async (name) => {
-    const answer = await put('secret', { ...GOOD, headers: { [name]: 'abc', 'X-Keyboard': 'plain' } })
-    expect(answer.body.task.headers).toEqual({ [name]: 'redacted sha256:ba7816bf', 'X-Keyboard': 'plain' })
-    expect((await stored())[0]?.definition.headers).toEqual({ [name]: 'abc', 'X-Keyboard': 'plain' })
-  })
+  it.each(['Authorization', 'cookie', 'X-Api-Key', 'x-auth-token', 'Proxy-Thing', 'X-Client-Secret'])(
+    'shows the header %s as a hash',
+    async (name) => {
+      const answer = await put('secret', { ...GOOD, headers: { [name]: 'abc', 'X-Keyboard': 'plain' } })
+      expect(answer.body.task.headers).toEqual({ [name]: 'redacted sha256:ba7816bf', 'X-Keyboard': 'plain' })
+      expect((await stored())[0]?.definition.headers).toEqual({ [name]: 'abc', 'X-Keyboard': 'plain' })
+    },
+  )
 
   it('takes task_name in the body where it is that of the path', async () => {
     expect((await put('named', { ...GOOD, task_name: 'named' })).status).toBe(201)

@@ -40,9 +40,20 @@ describe('POST /reschedule/<key>', () => {
     expect(Object.keys(answer.body)).toEqual(['tasks', 'rescheduled'])
     expect(answer.body.rescheduled).toBe(1)
     const copy = expectTask(answer.body.tasks[0])
-    expect(copy).toMatchObject({ trigger_at: String(MINUTE + 120), task_state: 'pending', attempts: 0, error: null, executed_at: null, rescheduled_from: key('gone', 0) })
+    expect(copy).toMatchObject({
+      trigger_at: String(MINUTE + 120),
+      task_state: 'pending',
+      attempts: 0,
+      error: null,
+      executed_at: null,
+      rescheduled_from: key('gone', 0),
+    })
     expect(copy.run_id).not.toBe(failed.runId)
-    expect((await api.http.get(`/task/${key('gone', 0)}`)).body.tasks[0]).toMatchObject({ task_state: 'failed', rescheduled_to: key('gone', 2), response_status: 404 })
+    expect((await api.http.get(`/task/${key('gone', 0)}`)).body.tasks[0]).toMatchObject({
+      task_state: 'failed',
+      rescheduled_to: key('gone', 2),
+      response_status: 404,
+    })
     expect(api.wakes).toEqual([(MINUTE + 120) * 1000])
     expect(api.logged).toEqual([{ level: 'debug', event: 'task.stored', fields: { task: key('gone', 2) } }])
   })
@@ -64,14 +75,20 @@ describe('POST /reschedule/<key>', () => {
 
   it('reads the body as JSON although curl -d sends a form type', async () => {
     await api.called('gone', 404)
-    const answer = await api.http.post(`/reschedule/${key('gone', 0)}`).set('Content-Type', 'application/x-www-form-urlencoded').send('{"trigger_at":"+1d"}')
+    const answer = await api.http
+      .post(`/reschedule/${key('gone', 0)}`)
+      .set('Content-Type', 'application/x-www-form-urlencoded')
+      .send('{"trigger_at":"+1d"}')
     expect(answer.body.tasks[0].trigger_at).toBe(String(MINUTE - 60 + 86_400))
   })
 
   it('refuses what is neither failed nor skipped, and says how it can be had', async () => {
     await api.called('ok', 200)
     await storePending('waits', 5)
-    for (const [one, state] of [[key('ok', 0), 'successful'], [key('waits', 5), 'pending']] as const) {
+    for (const [one, state] of [
+      [key('ok', 0), 'successful'],
+      [key('waits', 5), 'pending'],
+    ] as const) {
       const sentence = expectProblem(await post(`/reschedule/${one}`), 409)
       expect(sentence).toBe(`the entry "${one}" is ${state}, and only failed and skipped entries are taken; add all=true to take it too`)
     }
@@ -81,15 +98,21 @@ describe('POST /reschedule/<key>', () => {
   it('refuses an entry that was rescheduled already, unless all=true', async () => {
     await api.called('gone', 404)
     await post(`/reschedule/${key('gone', 0)}?trigger_at=+1h`)
-    expect(expectProblem(await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h`), 409)).toContain(`rescheduled already, to ${MINUTE - 60 + 3600}; add all=true`)
+    expect(expectProblem(await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h`), 409)).toContain(
+      `rescheduled already, to ${MINUTE - 60 + 3600}; add all=true`,
+    )
     expect((await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h&all=true`)).body.rescheduled).toBe(1)
   })
 
   it('copies a final entry and moves one that waits with all=true', async () => {
     await api.called('ok', 200)
     await storePending('waits', 5)
-    expect((await post(`/reschedule/${key('ok', 0)}?all=true&trigger_at=${MINUTE + 600}`)).body.tasks[0].trigger_at).toBe(String(MINUTE + 600))
-    expect((await post(`/reschedule/${key('waits', 5)}?all&trigger_at=${MINUTE + 600}`)).body.tasks[0].rescheduled_from).toBe(key('waits', 5))
+    expect((await post(`/reschedule/${key('ok', 0)}?all=true&trigger_at=${MINUTE + 600}`)).body.tasks[0].trigger_at).toBe(
+      String(MINUTE + 600),
+    )
+    expect((await post(`/reschedule/${key('waits', 5)}?all&trigger_at=${MINUTE + 600}`)).body.tasks[0].rescheduled_from).toBe(
+      key('waits', 5),
+    )
     expect(await entries()).toEqual(['ok@0 successful', 'ok@10 pending', 'waits@10 pending'])
   })
 
@@ -123,9 +146,10 @@ describe('POST /reschedule/<name> and /reschedule/', () => {
     const answer = await post(`/reschedule/a?trigger_at=${MINUTE + 600}&all=true&state=failed`)
     expect(answer.body.tasks.map((task: { trigger_at: string }) => Number(task.trigger_at) - MINUTE)).toEqual([660, 720, 780])
     expect(answer.body.rescheduled).toBe(3)
-    expect(await entries()).toEqual(
-      [...['a@0 failed', 'a@1 failed', 'a@2 failed', 'a@10 pending', 'a@11 pending'], ...['b@11 pending', 'a@12 pending', 'a@13 pending']],
-    )
+    expect(await entries()).toEqual([
+      ...['a@0 failed', 'a@1 failed', 'a@2 failed', 'a@10 pending', 'a@11 pending'],
+      ...['b@11 pending', 'a@12 pending', 'a@13 pending'],
+    ])
   })
 
   async function failAll(until: number): Promise<void> {

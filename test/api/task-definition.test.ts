@@ -18,11 +18,56 @@ const manyHeaders = (count: number) => Object.fromEntries(Array.from({ length: c
 
 describe('a task definition', () => {
   it.each([
-    ['trigger_at', [undefined, null, '', 'soon', '6h', '+6', '+6w', '+-6h', '+1.5h', '+99999999d', 1.5, -60, true, [], {}, '1e9', '2030-02-30T00:00:00Z']],
-    ['trigger_at', [MINUTE + 1, MINUTE - 60, String(MINUTE - 120), '1999-01-01T00:00:00Z', '2030-01-01T00:00:30Z', '2030-01-01', '2040-01-01T00:00:00Z']],
-    ['callback', [undefined, null, '', 5, 'receiver.test/run', '/run', 'ftp://receiver.test/', 'http:receiver.test', 'http:/receiver.test', 'http://']],
-    ['callback', ['http://receiver.test/a b', 'http://receiver.test/\r\nX: y', 'http://rec\u0000eiver.test/', ' http://receiver.test/', 'http://receiver.test\t/']],
-    ['callback', ['http://user:secret@receiver.test/', 'http://user@receiver.test/', 'http://@receiver.test/', 'http://receiver.test:99999/', 'http:\\\\receiver.test']],
+    [
+      'trigger_at',
+      [
+        undefined,
+        null,
+        '',
+        'soon',
+        '6h',
+        '+6',
+        '+6w',
+        '+-6h',
+        '+1.5h',
+        '+99999999d',
+        1.5,
+        -60,
+        true,
+        [],
+        {},
+        '1e9',
+        '2030-02-30T00:00:00Z',
+      ],
+    ],
+    [
+      'trigger_at',
+      [MINUTE + 1, MINUTE - 60, String(MINUTE - 120), '1999-01-01T00:00:00Z', '2030-01-01T00:00:30Z', '2030-01-01', '2040-01-01T00:00:00Z'],
+    ],
+    [
+      'callback',
+      [undefined, null, '', 5, 'receiver.test/run', '/run', 'ftp://receiver.test/', 'http:receiver.test', 'http:/receiver.test', 'http://'],
+    ],
+    [
+      'callback',
+      [
+        'http://receiver.test/a b',
+        'http://receiver.test/\r\nX: y',
+        'http://rec\u0000eiver.test/',
+        ' http://receiver.test/',
+        'http://receiver.test\t/',
+      ],
+    ],
+    [
+      'callback',
+      [
+        'http://user:secret@receiver.test/',
+        'http://user@receiver.test/',
+        'http://@receiver.test/',
+        'http://receiver.test:99999/',
+        'http:\\\\receiver.test',
+      ],
+    ],
     ['callback', [`http://receiver.test/${'a'.repeat(2083)}`, 'javascript:alert(1)', 'file:///etc/passwd', 'http://[::1/']],
     ['callback_method', ['', 'FETCH', 'GET\r\nX: y', 'CONNECT', 'TRACE', 1, null]],
     ['headers', [null, [], 'a: b', 5, manyHeaders(65), { 'x-big': 'v'.repeat(16_384) }]],
@@ -53,11 +98,23 @@ describe('a task definition', () => {
     ['x-a', null],
     ['x-a', ['v']],
   ])('is refused for the header %j: %j', async (name, value) => {
-    expect(expectProblem(await put({ ...GOOD, headers: { [name]: value } }), 400, name === 'x-a' ? '/headers/x-a' : '/headers')).toContain('headers')
+    expect(expectProblem(await put({ ...GOOD, headers: { [name]: value } }), 400, name === 'x-a' ? '/headers/x-a' : '/headers')).toContain(
+      'headers',
+    )
   })
 
   it.each([
-    ...['Connection', 'keep-alive', 'Proxy-Authenticate', 'proxy-authorization', 'Proxy-Connection', 'TE', 'Trailer', 'Transfer-Encoding', 'Upgrade'],
+    ...[
+      'Connection',
+      'keep-alive',
+      'Proxy-Authenticate',
+      'proxy-authorization',
+      'Proxy-Connection',
+      'TE',
+      'Trailer',
+      'Transfer-Encoding',
+      'Upgrade',
+    ],
     ...['Host', 'Content-Length', 'Callme-Task', 'CALLME-X', 'webhook-signature', 'Webhook-Id'],
   ])('is refused for the header %s, which the client may not set', async (name) => {
     const sentence = expectProblem(await put({ ...GOOD, headers: { [name]: 'v' } }), 400, `/headers/${name}`)
@@ -99,26 +156,35 @@ describe('a task definition', () => {
     }
   })
 
-  it.each(['ack_timeout', 'repeat', 'timezone', 'spread', '', 'a/b~c', 'x'.repeat(100_000)])('is refused for the field %.20s', async (unknown) => {
-    const pointer = `/${unknown.replaceAll('~', '~0').replaceAll('/', '~1')}`
-    expect(expectProblem(await put({ ...GOOD, [unknown]: 1 }), 400, pointer)).toContain('unknown field')
-  })
+  it.each(['ack_timeout', 'repeat', 'timezone', 'spread', '', 'a/b~c', 'x'.repeat(100_000)])(
+    'is refused for the field %.20s',
+    async (unknown) => {
+      const pointer = `/${unknown.replaceAll('~', '~0').replaceAll('/', '~1')}`
+      expect(expectProblem(await put({ ...GOOD, [unknown]: 1 }), 400, pointer)).toContain('unknown field')
+    },
+  )
 
-  it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'])('is refused for the field %s and changes no prototype', async (field) => {
-    const body = `{"trigger_at":"+6h","callback":"${CALLBACK}",${JSON.stringify(field)}:{"polluted":true,"callback":"http://evil.test/"}}`
-    const answer = await api.http.put('/task/a').send(body)
-    expect(expectProblem(answer, 400, `/${field}`)).toContain('unknown field')
-    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
-  })
+  it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'])(
+    'is refused for the field %s and changes no prototype',
+    async (field) => {
+      const body = `{"trigger_at":"+6h","callback":"${CALLBACK}",${JSON.stringify(field)}:{"polluted":true,"callback":"http://evil.test/"}}`
+      const answer = await api.http.put('/task/a').send(body)
+      expect(expectProblem(answer, 400, `/${field}`)).toContain('unknown field')
+      expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+    },
+  )
 
   it('is refused for the header __proto__', async () => {
     const answer = await api.http.put('/task/a').send(`{"trigger_at":"+6h","callback":"${CALLBACK}","headers":{"__proto__":"x"}}`)
     expectProblem(answer, 400, '/headers/__proto__')
   })
 
-  it.each([['null'], ['5'], ['"text"'], ['[]'], ['[{"trigger_at":"+6h"}]'], ['true']])('is refused when it is %s instead of an object', async (body) => {
-    expect(expectProblem(await api.http.put('/task/a').send(body), 400, '')).toContain('the body must be a JSON object such as')
-  })
+  it.each([['null'], ['5'], ['"text"'], ['[]'], ['[{"trigger_at":"+6h"}]'], ['true']])(
+    'is refused when it is %s instead of an object',
+    async (body) => {
+      expect(expectProblem(await api.http.put('/task/a').send(body), 400, '')).toContain('the body must be a JSON object such as')
+    },
+  )
 
   it('cuts what it shows of a long value', async () => {
     const sentence = expectProblem(await put({ ...GOOD, retry: 'x'.repeat(100_000) }), 400, '/retry')

@@ -11,7 +11,12 @@ import { FakeClock } from '../support/fake-clock.ts'
 import { startReceiver } from '../support/receiver.ts'
 import type { Receiver } from '../support/receiver.ts'
 
+/** Of these, a thread with so small a heap can hold a few, and dies of all of them together. */
+const SMALL_HEAP_MB = 24
+const DEADLY = Array.from({ length: 64 }, () => 'x'.repeat(1_000_000))
+
 const cleanups: (() => Promise<void>)[] = []
+const NOT_CALLED = { kind: 'not_called', reason: 'stopping' }
 let lines: Record<string, unknown>[] = []
 
 afterEach(async () => {
@@ -34,6 +39,12 @@ async function aReceiver(): Promise<Receiver & { readonly held: ServerResponse[]
   const held: ServerResponse[] = []
   receiver.answer('/held', (response) => held.push(response))
   return { ...receiver, held, release: () => held.shift()?.end('released') }
+}
+
+/** Kills the thread of a pool that has only one, by what people could send. */
+async function killThread(pool: Caller, url: string): Promise<void> {
+  const results = await Promise.all(DEADLY.map((body) => pool.call(aCall({ url, method: 'POST', body }))))
+  expect(results).toEqual(DEADLY.map(() => NOT_CALLED))
 }
 
 describe('calls', () => {
@@ -60,15 +71,21 @@ describe('calls', () => {
     { workers: 2, concurrency: 1 },
   ])('are limited over all threads: %o', async ({ workers, concurrency }) => {
     const receiver = await aReceiver()
+    let most = 0
+    receiver.answer('/held', (response) => (most = Math.max(most, receiver.held.push(response))))
     const pool = startPool({ workers, concurrency })
-    const calls = Array.from({ length: 10 }, () => pool.call(aCall({ url: `${receiver.url}/held` })))
-    for (let ended = 0; ended < calls.length; ended += 1) {
-      await receiver.waitFor(Math.min(calls.length, ended + concurrency))
-      expect(receiver.held).toHaveLength(Math.min(calls.length - ended, concurrency))
-      receiver.release()
-      await Promise.race(calls.splice(0, 0, ...[]).concat(calls))
+    const calls = new Set<Promise<unknown>>()
+    for (let count = 0; count < 10; count += 1) {
+      const call = pool.call(aCall({ url: `${receiver.url}/held` })).finally(() => calls.delete(call))
+      calls.add(call)
     }
-    await expect(Promise.all(calls)).resolves.toHaveLength(10)
+    await receiver.waitFor(concurrency)
+    while (calls.size > 0) {
+      await receiver.waitFor(10 - calls.size + 1)
+      receiver.release()
+      await Promise.race(calls)
+    }
+    expect(most).toBe(concurrency)
   })
 
   it('are given to the thread with the fewest', async () => {
@@ -92,23 +109,14 @@ describe('calls', () => {
 })
 
 describe('a thread that dies', () => {
-  /** More than the heap of a thread with 24 MB can hold. */
-  const LARGE = 'x'.repeat(8_000_000)
-  const DEADLY_COUNT = 8
-
-  async function killThread(pool: Caller, url: string): Promise<string[]> {
-    const results = await Promise.all(Array.from({ length: DEADLY_COUNT }, () => pool.call(aCall({ url, method: 'POST', body: LARGE }))))
-    return results.map(({ kind }) => kind)
-  }
-
   it('loses the calls that it had started, hands back those that waited, and is replaced each time', async () => {
     const receiver = await aReceiver()
-    const pool = startPool({ concurrency: 1, maxHeapMb: 24 })
+    const pool = startPool({ concurrency: 1, maxHeapMb: SMALL_HEAP_MB })
     for (let death = 1; death <= 2; death += 1) {
       const before = Date.now()
       const started = pool.call(aCall({ url: `${receiver.url}/held` }))
       await receiver.waitFor(2 * death - 1)
-      expect(await killThread(pool, receiver.url)).toEqual(Array(DEADLY_COUNT).fill('not_called'))
+      await killThread(pool, receiver.url)
       const lost = await started
       expect(lost).toMatchObject({
         kind: 'lost',
@@ -116,27 +124,31 @@ describe('a thread that dies', () => {
       })
       if (lost.kind === 'lost') expect([before, lost.startedAt, lost.endedAt]).toEqual([before, lost.startedAt, lost.endedAt].toSorted())
       expect(lines).toHaveLength(death)
-      expect(lines.at(-1)).toMatchObject({ level: 'warn', event: 'worker.died', calls: 1 + DEADLY_COUNT, err: { code: 'ERR_WORKER_OUT_OF_MEMORY' } })
+      expect(lines.at(-1)).toMatchObject({ level: 'warn', event: 'worker.died', calls: 1 + DEADLY.length, err: { code: 'ERR_WORKER_OUT_OF_MEMORY' } })
       await expect(pool.call(aCall({ url: `${receiver.url}/after` }))).resolves.toMatchObject({ kind: 'answered', body: 'you asked for /after' })
     }
     expect(receiver.requests.map(({ url }) => url)).toEqual(['/held', '/after', '/held', '/after'])
   })
 
-  it('takes nothing from the other thread, which gets the calls meanwhile', async () => {
+  it('takes nothing from the other one, which gets every call until the replacement is there', async () => {
     const receiver = await aReceiver()
-    const clock = new FakeClock('2027-01-15T08:00:00Z')
-    const pool = startPool({ workers: 2, concurrency: 2, maxHeapMb: 24, clock })
-    const [first, second] = [pool.call(aCall({ url: `${receiver.url}/held` })), pool.call(aCall({ url: `${receiver.url}/held` }))]
-    await receiver.waitFor(2)
-    await pool.call(aCall({ url, method: 'POST', body: LARGE }))
-    receiver.release()
-    await expect(Promise.all([first, second])).resolves.toHaveLength(2)
+    const pool = startPool({ workers: 2, maxHeapMb: SMALL_HEAP_MB, clock: new FakeClock('2027-01-15T08:00:00Z') })
+    const pairs = DEADLY.map((body) => {
+      // Calls of one turn go to the two threads by turns.
+      const deadly = pool.call(aCall({ url: receiver.url, method: 'POST', body }))
+      return { deadly, harmless: pool.call(aCall({ url: receiver.url })) }
+    })
+    expect(await Promise.all(pairs.map(({ deadly }) => deadly))).toEqual(DEADLY.map(() => NOT_CALLED))
+    expect(await Promise.all(pairs.map(({ harmless }) => harmless))).toMatchObject(DEADLY.map(() => ({ kind: 'answered' })))
+    const after = await Promise.all(DEADLY.map(() => pool.call(aCall({ url: receiver.url }))))
+    expect(after).toMatchObject(DEADLY.map(() => ({ kind: 'answered' })))
+    expect(lines).toMatchObject([{ event: 'worker.died' }])
   })
 
   it('is replaced only after a pause, for which calls wait', async () => {
     const receiver = await aReceiver()
     const clock = new FakeClock('2027-01-15T08:00:00Z')
-    const pool = startPool({ maxHeapMb: 24, clock })
+    const pool = startPool({ maxHeapMb: SMALL_HEAP_MB, clock })
     await killThread(pool, receiver.url)
     expect(clock.timers).toBe(1)
     const waiting = pool.call(aCall({ url: receiver.url }))
@@ -153,8 +165,7 @@ describe('stop', () => {
     await receiver.waitFor(1)
     const unsent = pool.call(aCall({ url: `${receiver.url}/unsent` }))
     const stopped = pool.stop(60_000)
-    const notCalled = { kind: 'not_called', reason: 'stopping' }
-    expect(await Promise.all([waiting, unsent, pool.call(aCall({ url: `${receiver.url}/late` }))])).toEqual([notCalled, notCalled, notCalled])
+    expect(await Promise.all([waiting, unsent, pool.call(aCall({ url: `${receiver.url}/late` }))])).toEqual([NOT_CALLED, NOT_CALLED, NOT_CALLED])
     receiver.release()
     await expect(underWay).resolves.toMatchObject({ kind: 'answered', body: 'released' })
     await stopped
@@ -189,12 +200,11 @@ describe('stop', () => {
   it('hands back the calls that wait for a thread to be replaced', async () => {
     const receiver = await aReceiver()
     const clock = new FakeClock('2027-01-15T08:00:00Z')
-    const pool = startPool({ maxHeapMb: 24, clock })
-    const large = Array.from({ length: 8 }, () => pool.call(aCall({ url: receiver.url, method: 'POST', body: 'x'.repeat(8_000_000) })))
-    await Promise.all(large)
+    const pool = startPool({ maxHeapMb: SMALL_HEAP_MB, clock })
+    await killThread(pool, receiver.url)
     const waiting = pool.call(aCall({ url: receiver.url }))
     await pool.stop(60_000)
-    await expect(waiting).resolves.toEqual({ kind: 'not_called', reason: 'stopping' })
+    await expect(waiting).resolves.toEqual(NOT_CALLED)
     expect(clock.timers).toBe(0)
   })
 })

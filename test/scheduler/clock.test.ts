@@ -140,8 +140,28 @@ describe('a start', () => {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS + DAY })
     await harness.store.put(Array.from({ length: 1700 }, (_, n) => aTask({ name: `over-${n}` })), { now: MINUTE_MS - HOUR })
     await harness.start()
+    await harness.clock.advance(0)
     expect(await harness.store.counts()).toMatchObject({ pending: 0, skipped: 1700 })
     expect(harness.caller.calls).toEqual([])
+  })
+
+  it('does not keep calls waiting until all is skipped that is over', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS + DAY, maxInflight: 4 })
+    const inside = ['one', 'two', 'three'].map((name) => aTask({ name, triggerAt: MINUTE + DAY / 1000, definition: { callback: 'http://other.test/' } }))
+    const over = Array.from({ length: 5000 }, (_, n) => aTask({ name: `over-${n}` }))
+    await harness.store.put([...over, ...inside], { now: MINUTE_MS - HOUR })
+    let batches = 0
+    const batchesBeforeCall: number[] = []
+    harness.before.expire = () => (batches += 1)
+    harness.caller.script = (call) => {
+      batchesBeforeCall.push(batches)
+      call.answer()
+    }
+    await harness.start()
+    await harness.until(() => batchesBeforeCall.length === 3)
+    expect(Math.max(...batchesBeforeCall)).toBeLessThan(8)
+    await harness.clock.advance(1000)
+    expect(await harness.store.counts()).toMatchObject({ pending: 0, skipped: 5000, successful: 3 })
   })
 
   it('does not forget the retry of a host of which more tasks are over than one batch holds', async () => {

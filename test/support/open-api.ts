@@ -51,7 +51,15 @@ export async function openApi(faults: (store: Store) => Partial<Store> = () => (
   const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') }
   const wake = (dueAt: number) => void wakes.push(dueAt)
   const readiness = () => api.readiness
-  const app = createApp({ store: withFaults(store, faults(store)), clock, log, wake, readiness, defaults: { timeout: DEFAULT_TIMEOUT }, version: VERSION })
+  const app = createApp({
+    store: withFaults(store, faults(store)),
+    clock,
+    log,
+    wake,
+    readiness,
+    defaults: { timeout: DEFAULT_TIMEOUT },
+    version: VERSION,
+  })
   const server = createServer(app).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const api: Api = {
@@ -83,7 +91,15 @@ async function claim(store: Store, name: string): Promise<Task> {
   const now = MINUTE * 1000
   await store.put([aTask({ name })], { now })
   const lanes = new Map()
-  const { tasks } = await store.claimDue({ now, node: NODE, leaseUntil: now + 60_000, limit: 1000, lanes, roomOfNewLane: 1000, unprovenLimit: 1000 })
+  const { tasks } = await store.claimDue({
+    now,
+    node: NODE,
+    leaseUntil: now + 60_000,
+    limit: 1000,
+    lanes,
+    roomOfNewLane: 1000,
+    unprovenLimit: 1000,
+  })
   const claimed = tasks.find((task) => task.name === name)
   if (claimed === undefined) throw new Error(`${name} was not claimed`)
   return claimed

@@ -60,7 +60,14 @@ interface Answer {
 
 /** Fails unless the answer is a problem document with this status, and answers its sentence. */
 export function expectProblem(answer: Answer, status: number, pointer?: string): string {
-  const problem = answer.body as { type: string; title: string; status: number; detail: string; error: string; errors?: { pointer: string; detail: string }[] }
+  const problem = answer.body as {
+    type: string
+    title: string
+    status: number
+    detail: string
+    error: string
+    errors?: { pointer: string; detail: string }[]
+  }
   expect(answer.status, JSON.stringify(answer.body)).toBe(status)
   expect(answer.headers['content-type']).toBe('application/problem+json')
   expect(problem).toMatchObject({ type: 'about:blank', status })

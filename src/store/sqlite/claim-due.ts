@@ -1,9 +1,10 @@
 /** The claim: takes due rows lane by lane, shared evenly, without looking at the rows that wait behind a full lane. */
 import type { Task } from '../../domain/task.ts'
 import type { Claim, ClaimResult } from '../store.ts'
-import { Tally } from './counters.ts'
+import type { Tally } from './counters.ts'
 import { toTask } from './row.ts'
 import type { TaskRow } from './row.ts'
+import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
 
 interface LaneShare {
@@ -13,8 +14,7 @@ interface LaneShare {
 }
 
 /** Must run inside a write transaction. */
-export function claimDue(statements: Statements, claim: Claim): ClaimResult {
-  const tally = new Tally()
+export function claimDue({ statements, bounds }: Session, claim: Claim, tally: Tally): ClaimResult {
   const tasks: Task[] = []
   let unprovenLeft = claim.unprovenLimit
   let lanes = lanesWithRoom(statements, claim)
@@ -32,12 +32,11 @@ export function claimDue(statements: Statements, claim: Claim): ClaimResult {
       }
       lane.room -= rows.length
       if (!lane.isProven) unprovenLeft -= rows.length
-      if (rows.length < limit) correctNextDue(statements, lane.lane)
+      if (rows.length < limit) bounds.correct(lane.lane)
       else stillDue.push(lane)
     }
     lanes = stillDue.filter((lane) => lane.room > 0)
   }
-  tally.write(statements.addToCount)
   tasks.sort((a, b) => a.dueAt - b.dueAt)
   return { tasks, nextDue: (statements.nextDue.get(claim.now) as number | null) ?? undefined }
 }
@@ -55,11 +54,4 @@ function lanesWithRoom(statements: Statements, claim: Claim): LaneShare[] {
 
 function claimOfLane(statements: Statements, claim: Claim, lane: string, limit: number): TaskRow[] {
   return statements.claim.all({ lane, limit, now: claim.now, node: claim.node, leaseUntil: claim.leaseUntil }) as TaskRow[]
-}
-
-/** The lane had less due than asked: its bound is out of date. */
-function correctNextDue(statements: Statements, lane: string): void {
-  const first = statements.firstDueOfLane.get(lane) as number | null
-  if (first === null) statements.forgetLane.run(lane)
-  else statements.raiseNextDue.run(first, lane)
 }

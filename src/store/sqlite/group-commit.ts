@@ -1,12 +1,17 @@
 /**
- * Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync, and each is
- * answered after the commit. Each has a savepoint of its own, so one that is refused hurts nobody.
+ * Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync, and each is answered
+ * after the commit. A group is first written as a whole; where a member is refused, it is written again with a savepoint for
+ * each, so that the others are stored all the same.
  */
 import type { Database, Statement } from 'better-sqlite3'
+import { Tally } from './counters.ts'
 import { storeError } from './store-error.ts'
 
+/** Changes rows, and tells the tally which states it moved them between. May be run again after a rollback. */
+export type Work<T> = (tally: Tally) => T
+
 interface Member {
-  readonly work: () => unknown
+  readonly work: Work<unknown>
   readonly resolve: (value: never) => void
   readonly reject: (reason: unknown) => void
 }
@@ -21,33 +26,33 @@ export class Undo {
 
 export class GroupCommit {
   readonly #db: Database
-  readonly #begin: Statement
-  readonly #commit: Statement
-  readonly #rollback: Statement
-  readonly #savepoint: Statement
-  readonly #release: Statement
-  readonly #undo: Statement
+  readonly #addToCount: Statement
+  readonly #onRollback: () => void
+  readonly #sql: Readonly<Record<'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo', Statement>>
   #members: Member[] = []
 
-  constructor(db: Database) {
+  /** @param onRollback is told when something that was written has been undone */
+  constructor(db: Database, addToCount: Statement, onRollback: () => void) {
     this.#db = db
-    this.#begin = db.prepare('BEGIN IMMEDIATE')
-    this.#commit = db.prepare('COMMIT')
-    this.#rollback = db.prepare('ROLLBACK')
-    this.#savepoint = db.prepare('SAVEPOINT member')
-    this.#release = db.prepare('RELEASE member')
-    this.#undo = db.prepare('ROLLBACK TO member')
+    this.#addToCount = addToCount
+    this.#onRollback = onRollback
+    this.#sql = {
+      begin: db.prepare('BEGIN IMMEDIATE'),
+      commit: db.prepare('COMMIT'),
+      rollback: db.prepare('ROLLBACK'),
+      savepoint: db.prepare('SAVEPOINT member'),
+      release: db.prepare('RELEASE member'),
+      undo: db.prepare('ROLLBACK TO member'),
+    }
   }
 
   /** Resolves with what `work` returned once that is durable; rejects, with nothing changed, when it is not. */
-  write<T>(work: () => T): Promise<T> {
+  write<T>(work: Work<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#members.push({ work, resolve, reject })
-      if (this.#members.length === 1) {
-        setImmediate(() => {
-          this.#flush()
-        })
-      }
+      if (this.#members.push({ work, resolve, reject }) > 1) return
+      setImmediate(() => {
+        this.#flush()
+      })
     })
   }
 
@@ -60,38 +65,83 @@ export class GroupCommit {
     const members = this.#members
     this.#members = []
     try {
-      this.#begin.run()
-      const answers = members.map((member) => this.#runMember(member))
-      this.#commit.run()
-      for (const answer of answers) answer()
+      for (const answer of this.#writeTogether(members) ?? this.#writeEach(members)) answer()
     } catch (error) {
-      if (this.#db.inTransaction) this.#rollback.run()
       const reason = storeError(error)
       for (const member of members) member.reject(reason)
     }
   }
 
-  /** @returns what to tell the member once the group has committed */
-  #runMember(member: Member): () => void {
-    this.#savepoint.run()
+  /**
+   * @returns what to do after the commit, or undefined where a member threw and nothing is written
+   * @throws what `BEGIN` or `COMMIT` threw; nothing is written then
+   */
+  #writeTogether(members: readonly Member[]): (() => void)[] | undefined {
+    const tally = new Tally()
+    this.#sql.begin.run()
     try {
-      const value = member.work()
-      this.#release.run()
-      return () => {
-        member.resolve(value as never)
-      }
+      const answers = members.map(({ work, resolve }) => resolving(resolve, work(tally)))
+      tally.write(this.#addToCount)
+      this.#commitOrRollBack()
+      return answers
+    } catch (error) {
+      const mayWriteEach = this.#db.inTransaction
+      this.#rollBack()
+      if (!mayWriteEach) throw error
+      return undefined
+    }
+  }
+
+  #writeEach(members: readonly Member[]): (() => void)[] {
+    this.#sql.begin.run()
+    try {
+      const answers = members.map((member) => this.#writeOne(member))
+      this.#commitOrRollBack()
+      return answers
+    } catch (error) {
+      this.#rollBack()
+      throw error
+    }
+  }
+
+  #writeOne({ work, resolve, reject }: Member): () => void {
+    const tally = new Tally()
+    this.#sql.savepoint.run()
+    try {
+      const value = work(tally)
+      tally.write(this.#addToCount)
+      this.#sql.release.run()
+      return resolving(resolve, value)
     } catch (error) {
       // A full disk can end the whole transaction: then there is no savepoint left, and no member was stored.
       if (!this.#db.inTransaction) throw error
-      this.#undo.run()
-      this.#release.run()
-      return error instanceof Undo
-        ? () => {
-            member.resolve(error.value as never)
-          }
-        : () => {
-            member.reject(storeError(error))
-          }
+      this.#sql.undo.run()
+      this.#sql.release.run()
+      this.#onRollback()
+      if (error instanceof Undo) return resolving(resolve, error.value)
+      return () => {
+        reject(storeError(error))
+      }
     }
+  }
+
+  #commitOrRollBack(): void {
+    try {
+      this.#sql.commit.run()
+    } catch (error) {
+      this.#rollBack()
+      throw error
+    }
+  }
+
+  #rollBack(): void {
+    if (this.#db.inTransaction) this.#sql.rollback.run()
+    this.#onRollback()
+  }
+}
+
+function resolving(resolve: Member['resolve'], value: unknown): () => void {
+  return () => {
+    resolve(value as never)
   }
 }

@@ -5,10 +5,10 @@ import type { Task, TaskState } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/trigger-time.ts'
 import type { RescheduleRequest, Selection } from '../store.ts'
-import { Tally } from './counters.ts'
+import type { Tally } from './counters.ts'
 import { toTask } from './row.ts'
 import type { TaskRow } from './row.ts'
-import type { Selections } from './selection.ts'
+import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
 
 const START_OF_SECOND_WALK: TaskKey = { name: '', triggerAt: -1 }
@@ -17,12 +17,10 @@ const START_OF_SECOND_WALK: TaskKey = { name: '', triggerAt: -1 }
  * Must run inside a write transaction. Entries at or after the new time are walked first, those before it last: an entry
  * then always lands where the walk has already been, so no batch takes what an earlier one made.
  */
-export function rescheduleBatch(statements: Statements, selections: Selections, request: RescheduleRequest): { tasks: Task[]; next?: TaskKey } {
+export function rescheduleBatch(session: Session, request: RescheduleRequest, tally: Tally): { tasks: Task[]; next?: TaskKey } {
   const isFirstWalk = request.after === undefined || request.after.triggerAt >= request.triggerAt
-  const { rows, next } = selections.stretch(walked(request, isFirstWalk), request.after, request.limit)
-  const tally = new Tally()
-  const tasks = rows.filter((row) => request.all || row.rescheduled_to === null).map((row) => rescheduleRow(statements, request, row, tally))
-  tally.write(statements.addToCount)
+  const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after, request.limit)
+  const tasks = rows.filter((row) => request.all || row.rescheduled_to === null).map((row) => rescheduleRow(session, request, row, tally))
   if (next) return { tasks, next }
   return isFirstWalk ? { tasks, next: START_OF_SECOND_WALK } : { tasks }
 }
@@ -35,7 +33,7 @@ function walked({ selection, triggerAt, all }: RescheduleRequest, isFirstWalk: b
     : { ...selection, states, to: Math.min(selection.to ?? Infinity, triggerAt) }
 }
 
-function rescheduleRow(statements: Statements, request: RescheduleRequest, row: TaskRow, tally: Tally): Task {
+function rescheduleRow({ statements, bounds }: Session, request: RescheduleRequest, row: TaskRow, tally: Tally): Task {
   const task = toTask(row)
   const triggerAt = freeMinute(statements, row, request.triggerAt)
   const fresh = {
@@ -56,7 +54,7 @@ function rescheduleRow(statements: Statements, request: RescheduleRequest, row: 
     statements.reset.run({ ...fresh, id: row.id })
     tally.moved(row.state, 'pending')
   }
-  statements.lowerNextDue.run(row.lane, fresh.dueAt)
+  bounds.lower(row.lane, fresh.dueAt)
   return toTask(statements.findByKey.get(row.name, triggerAt) as TaskRow)
 }
 

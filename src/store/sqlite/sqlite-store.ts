@@ -11,34 +11,36 @@ import { nextState, settle } from '../../domain/transitions.ts'
 import { expiry } from '../../domain/verdict.ts'
 import type { Claim, ClaimResult, PutResult, RescheduleRequest, Selection, Store } from '../store.ts'
 import { claimDue } from './claim-due.ts'
-import { Tally } from './counters.ts'
+import type { Tally } from './counters.ts'
 import { GroupCommit, Undo } from './group-commit.ts'
 import { rescheduleBatch } from './reschedule.ts'
 import { toAttempt, toTask } from './row.ts'
 import type { AttemptRow, TaskRow } from './row.ts'
-import { Selections } from './selection.ts'
-import { prepareStatements } from './statements.ts'
+import { openSession } from './session.ts'
+import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
 import { storeError } from './store-error.ts'
 
 export class SqliteStore implements Store {
   readonly #db: Database
+  readonly #session: Session
   readonly #statements: Statements
-  readonly #selections: Selections
   readonly #group: GroupCommit
   readonly #afterClose: () => void
 
   /** @param db migrated, and used by nobody else from now on */
   constructor(db: Database, afterClose: () => void) {
     this.#db = db
-    this.#statements = prepareStatements(db)
-    this.#selections = new Selections(db)
-    this.#group = new GroupCommit(db)
+    this.#session = openSession(db)
+    this.#statements = this.#session.statements
+    this.#group = new GroupCommit(db, this.#statements.addToCount, () => {
+      this.#session.bounds.forget()
+    })
     this.#afterClose = afterClose
   }
 
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
-    return this.#write((tally) => tasks.map((task) => this.#putOne(task, options, tally)))
+    return this.#group.write((tally) => tasks.map((task) => this.#putOne(task, options, tally)))
   }
 
   get(key: TaskKey): Promise<Task | undefined> {
@@ -56,7 +58,7 @@ export class SqliteStore implements Store {
     const rows: TaskRow[] = []
     let after = page.after
     do {
-      const stretch = await this.#read(() => this.#selections.stretch(selection, after, page.limit + 1 - rows.length))
+      const stretch = await this.#read(() => this.#session.selections.stretch(selection, after, page.limit + 1 - rows.length))
       rows.push(...stretch.rows)
       after = stretch.next
       if (after && rows.length <= page.limit) await setImmediate()
@@ -65,15 +67,15 @@ export class SqliteStore implements Store {
   }
 
   claimDue(claim: Claim): Promise<ClaimResult> {
-    return this.#group.write(() => claimDue(this.#statements, claim))
+    return this.#group.write((tally) => claimDue(this.#session, claim, tally))
   }
 
   record(outcomes: readonly Outcome[]): Promise<boolean[]> {
-    return this.#write((tally) => outcomes.map((outcome) => this.#recordOne(outcome, tally)))
+    return this.#group.write((tally) => outcomes.map((outcome) => this.#recordOne(outcome, tally)))
   }
 
   expire({ now, limit }: { now: number; limit: number }): Promise<Task[]> {
-    return this.#write((tally) => {
+    return this.#group.write((tally) => {
       const tasks = (this.#statements.expired.all(now, limit) as TaskRow[]).map(toTask)
       return tasks.map((task) => {
         const settlement = settle(task, expiry(task), now)
@@ -91,7 +93,7 @@ export class SqliteStore implements Store {
   }
 
   rescue({ now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
-    return this.#write((tally) => {
+    return this.#group.write((tally) => {
       const found = onlyNode === undefined ? this.#statements.leaseOver.all(now, limit) : this.#statements.abandoned.all(onlyNode, limit)
       return (found as TaskRow[]).map((row) => {
         const outcome = lossOf(toTask(row), now)
@@ -102,15 +104,15 @@ export class SqliteStore implements Store {
   }
 
   reschedule(request: RescheduleRequest): Promise<{ tasks: Task[]; next?: TaskKey }> {
-    return this.#group.write(() => {
-      const batch = rescheduleBatch(this.#statements, this.#selections, request)
+    return this.#group.write((tally) => {
+      const batch = rescheduleBatch(this.#session, request, tally)
       if (request.dryRun) throw new Undo(batch)
       return batch
     })
   }
 
   run(key: TaskKey, { now }: { now: number }): Promise<Task | 'running' | 'unknown'> {
-    return this.#write((tally) => {
+    return this.#group.write((tally) => {
       const row = this.#statements.findByKey.get(key.name, key.triggerAt) as TaskRow | undefined
       if (row === undefined) return 'unknown'
       if (nextState(row.state, 'run', row.attempts) === undefined) return 'running'
@@ -119,7 +121,7 @@ export class SqliteStore implements Store {
       if (isFinal(row.state)) this.#statements.runAgain.run({ ...change, runId: randomUUID() })
       else this.#statements.bringForward.run(change)
       tally.moved(row.state, nextState(row.state, 'run', row.attempts))
-      this.#statements.lowerNextDue.run(row.lane, now)
+      this.#session.bounds.lower(row.lane, now)
       return toTask(this.#statements.findByKey.get(key.name, key.triggerAt) as TaskRow)
     })
   }
@@ -129,8 +131,8 @@ export class SqliteStore implements Store {
     let removed = 0
     let after: TaskKey | undefined
     do {
-      const stretch = await this.#write((tally) => {
-        const { rows, next } = this.#selections.stretch({ ...selection, states }, after, limit - removed)
+      const stretch = await this.#group.write((tally) => {
+        const { rows, next } = this.#session.selections.stretch({ ...selection, states }, after, limit - removed)
         return { removed: this.#removeRows(rows, tally), next }
       })
       removed += stretch.removed
@@ -140,14 +142,16 @@ export class SqliteStore implements Store {
   }
 
   prune({ before, limit }: { before: number; limit: number }): Promise<number> {
-    return this.#write((tally) => this.#removeRows(this.#statements.finishedBefore.all(before, limit) as TaskRow[], tally))
+    return this.#group.write((tally) => this.#removeRows(this.#statements.finishedBefore.all(before, limit) as TaskRow[], tally))
   }
 
-  counts(): Promise<Record<TaskState, number>> {
-    return this.#write(() => {
+  async counts(): Promise<Record<TaskState, number>> {
+    await this.#group.write(() => {
       // Up and down again: SQLite would see that nothing changes, and write nothing.
       this.#statements.addToCount.run(1, 'pending')
       this.#statements.addToCount.run(-1, 'pending')
+    })
+    return this.#read(() => {
       const rows = this.#statements.counts.all() as { state: TaskState; n: number }[]
       return Object.fromEntries(rows.map(({ state, n }) => [state, n])) as Record<TaskState, number>
     })
@@ -160,14 +164,14 @@ export class SqliteStore implements Store {
   }
 
   #putOne(task: NewTask, { now, ifAbsent }: { now: number; ifAbsent?: boolean }, tally: Tally): PutResult {
-    const existing = this.#statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'> | undefined
+    const row = { ...task, now, rescheduledFrom: null, definition: JSON.stringify(task.definition) }
+    const isNew = this.#statements.insert.run(row).changes === 1
+    const existing = isNew ? undefined : (this.#statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
     if (existing && ifAbsent) return { outcome: 'exists' }
     if (existing?.state === 'running') return { outcome: 'running' }
-    const row = { ...task, now, rescheduledFrom: null, definition: JSON.stringify(task.definition) }
     if (existing) this.#statements.reset.run({ ...row, id: existing.id })
-    else this.#statements.insert.run(row)
     tally.moved(existing?.state, 'pending')
-    this.#statements.lowerNextDue.run(task.lane, task.dueAt)
+    this.#session.bounds.lower(task.lane, task.dueAt)
     return { outcome: existing ? 'replaced' : 'created', task: pendingTask(task, existing?.created ?? now, now) }
   }
 
@@ -177,7 +181,7 @@ export class SqliteStore implements Store {
     const taskId = this.#statements.record.get({ ...guard, ...settlement, now, executedAt, responseStatus, responseBody }) as number | undefined
     if (taskId === undefined) return false
     if (attempt) this.#statements.insertAttempt.run({ ...attempt, taskId })
-    if (!isFinal(settlement.state)) this.#statements.lowerNextDue.run(task.lane, settlement.dueAt)
+    if (!isFinal(settlement.state)) this.#session.bounds.lower(task.lane, settlement.dueAt)
     tally.moved('running', settlement.state)
     return true
   }
@@ -189,15 +193,6 @@ export class SqliteStore implements Store {
       tally.moved(state, undefined)
     }
     return rows.length
-  }
-
-  #write<T>(work: (tally: Tally) => T): Promise<T> {
-    return this.#group.write(() => {
-      const tally = new Tally()
-      const value = work(tally)
-      tally.write(this.#statements.addToCount)
-      return value
-    })
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection

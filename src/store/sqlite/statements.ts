@@ -15,7 +15,8 @@ export function prepareStatements(db: Database) {
 
     insert: db.prepare(`
       INSERT INTO tasks (name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated, rescheduled_from, definition)
-      VALUES (@name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @definition)`),
+      VALUES (@name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @definition)
+      ON CONFLICT (name, trigger_at) DO NOTHING`),
     /** Makes a row that exists a fresh `pending` one, whatever it was. */
     reset: db.prepare(`
       UPDATE tasks SET trigger_at = @triggerAt, state = 'pending', lane = @lane, due_at = @dueAt, deadline = @deadline, lease_until = NULL,
@@ -37,6 +38,7 @@ export function prepareStatements(db: Database) {
     lowerNextDue: db.prepare(`
       INSERT INTO lanes (lane, next_due) VALUES (?, ?)
       ON CONFLICT (lane) DO UPDATE SET next_due = excluded.next_due WHERE excluded.next_due < next_due`),
+    nextDueOfLane: db.prepare('SELECT next_due FROM lanes WHERE lane = ?').pluck(),
     dueLanes: db.prepare('SELECT lane FROM lanes WHERE next_due <= ? ORDER BY next_due').pluck(),
     nextDue: db.prepare('SELECT min(next_due) FROM lanes WHERE next_due > ?').pluck(),
     firstDueOfLane: db

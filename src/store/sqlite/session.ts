@@ -1,0 +1,17 @@
+/** What every operation on one open database works with. */
+import type { Database } from 'better-sqlite3'
+import { LaneBounds } from './lane-bounds.ts'
+import { Selections } from './selection.ts'
+import { prepareStatements } from './statements.ts'
+import type { Statements } from './statements.ts'
+
+export interface Session {
+  readonly statements: Statements
+  readonly selections: Selections
+  readonly bounds: LaneBounds
+}
+
+export function openSession(db: Database): Session {
+  const statements = prepareStatements(db)
+  return { statements, selections: new Selections(db), bounds: new LaneBounds(statements) }
+}

@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MINUTE, aTask } from '../support/a-task.ts'
+import { openApi } from '../support/open-api.ts'
+import type { Api } from '../support/open-api.ts'
+import { expectProblem } from '../support/wire.ts'
+
+let api: Api
+beforeEach(async () => {
+  api = await openApi()
+})
+afterEach(() => api.close())
+
+async function keys(): Promise<string[]> {
+  const { tasks } = await api.store.list({}, { limit: 1000 })
+  return tasks.map((task) => `${task.name}@${(task.triggerAt - MINUTE) / 60}`)
+}
+
+const storePending = (name: string, minutes: number[]) =>
+  api.store.put(
+    minutes.map((minute) => aTask({ name, triggerAt: MINUTE + minute * 60 })),
+    { now: api.clock.now() },
+  )
+
+describe('DELETE /task/<key>', () => {
+  it('removes one entry, whether it waits or has ended', async () => {
+    await storePending('a', [1, 2])
+    await api.called('a', 200)
+    for (const minutes of [0, 1]) {
+      const answer = await api.http.delete(`/task/a@${MINUTE + minutes * 60}`)
+      expect([answer.status, answer.body]).toEqual([200, { deleted: 1 }])
+    }
+    expect(await keys()).toEqual(['a@2'])
+  })
+
+  it('answers 404 for an entry that is not there, and the second time', async () => {
+    await storePending('a', [1])
+    expectProblem(await api.http.delete(`/task/a@${MINUTE}`), 404)
+    await api.http.delete(`/task/a@${MINUTE + 60}`)
+    expect(expectProblem(await api.http.delete(`/task/a@${MINUTE + 60}`), 404)).toContain(`no entry "a@${MINUTE + 60}"`)
+  })
+
+  it('refuses an entry that is running', async () => {
+    await api.claimed('busy')
+    expect(expectProblem(await api.http.delete(`/task/busy@${MINUTE}?all=true`), 409)).toContain('is running')
+    expect(await keys()).toEqual(['busy@0'])
+  })
+})
+
+describe('DELETE /task/<name>', () => {
+  it('removes what has not ended and keeps the record of what has', async () => {
+    await storePending('a', [1, 2])
+    await storePending('b', [1])
+    await api.called('a', 404)
+    expect((await api.http.delete('/task/a')).body).toEqual({ deleted: 2 })
+    expect(await keys()).toEqual(['a@0', 'b@1'])
+    expect((await api.http.delete('/task/a')).body).toEqual({ deleted: 0 })
+  })
+
+  it('removes a retrying entry', async () => {
+    await api.called('a', 503)
+    expect((await api.http.delete('/task/a')).body).toEqual({ deleted: 1 })
+  })
+
+  it('removes every entry of the name with all=true', async () => {
+    await storePending('a', [1])
+    await storePending('b', [1])
+    await api.called('a', 404)
+    expect((await api.http.delete('/task/a?all=true')).body).toEqual({ deleted: 2 })
+    expect(await keys()).toEqual(['b@1'])
+  })
+
+  it('removes nothing while one of them is running', async () => {
+    await storePending('a', [1, 2])
+    await api.claimed('a')
+    expect(expectProblem(await api.http.delete('/task/a?all=true'), 409)).toContain('nothing was deleted')
+    expect(await keys()).toEqual(['a@0', 'a@1', 'a@2'])
+  })
+
+  it('removes more entries than one batch holds', async () => {
+    await storePending(
+      'a',
+      Array.from({ length: 2001 }, (_, n) => n),
+    )
+    expect((await api.http.delete('/task/a')).body).toEqual({ deleted: 2001 })
+    expect(await keys()).toEqual([])
+  })
+
+  it('answers 404 for a name that nothing has', async () => {
+    await storePending('a', [1])
+    expect(expectProblem(await api.http.delete('/task/b'), 404)).toContain('no task "b"')
+  })
+
+  it.each([
+    ['run=true', '?run'],
+    ['all=maybe', '?all'],
+    ['all&all', '?all'],
+    ['state=failed', '?state'],
+  ])('refuses ?%s and removes nothing, because ignoring it would do something else', async (query, pointer) => {
+    await storePending('a', [1])
+    expectProblem(await api.http.delete(`/task/a?${query}`), 400, pointer)
+    expectProblem(await api.http.delete(`/task/a@${MINUTE + 60}?${query}`), 400, pointer)
+    expect(await keys()).toEqual(['a@1'])
+  })
+})

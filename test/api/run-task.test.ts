@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MINUTE, aTask } from '../support/a-task.ts'
+import { openApi } from '../support/open-api.ts'
+import type { Api } from '../support/open-api.ts'
+import { expectProblem, expectTask } from '../support/wire.ts'
+
+let api: Api
+beforeEach(async () => {
+  api = await openApi()
+})
+afterEach(() => api.close())
+
+describe('POST /run/<key>', () => {
+  it('makes a waiting entry due now, under its own key', async () => {
+    await api.store.put([aTask({ name: 'early', triggerAt: MINUTE + 3600 })], { now: api.clock.now() })
+    const answer = await api.http.post(`/run/early@${MINUTE + 3600}`)
+    expect(answer.status).toBe(202)
+    expect(Object.keys(answer.body)).toEqual(['message', 'task'])
+    expect(expectTask(answer.body.task)).toMatchObject({
+      trigger_at: String(MINUTE + 3600),
+      task_state: 'pending',
+      next_attempt: new Date(api.clock.now()).toISOString(),
+    })
+    expect(api.wakes).toEqual([api.clock.now()])
+    expect(api.logged).toEqual([{ level: 'debug', event: 'task.stored', fields: { task: `early@${MINUTE + 3600}` } }])
+  })
+
+  it('starts a new run of an entry that has ended and keeps the history of the old one', async () => {
+    const failed = await api.called('again', 404)
+    const { task } = (await api.http.post(`/run/again@${MINUTE}`)).body
+    expect(task).toMatchObject({ task_state: 'pending', attempts: 0, error: null })
+    expect(task.run_id).not.toBe(failed.runId)
+    const [read] = (await api.http.get(`/task/again@${MINUTE}`)).body.tasks
+    expect(read.history).toMatchObject([{ run_id: failed.runId, status: 404 }])
+  })
+
+  it('refuses an entry that is running', async () => {
+    await api.claimed('busy')
+    expect(expectProblem(await api.http.post(`/run/busy@${MINUTE}`), 409)).toContain('is running')
+    expect(api.wakes).toEqual([])
+  })
+
+  it('answers 404 for a key that nothing has', async () => {
+    expect(expectProblem(await api.http.post(`/run/none@${MINUTE}`), 404)).toContain(`no entry "none@${MINUTE}"`)
+  })
+
+  it.each([
+    ['name-alone', '/task_key'],
+    ['a@b', '/task_key'],
+    ['%zz', 'path'],
+    [`a%0A@${MINUTE}`, '/task_name'],
+    [`a@${MINUTE}?when=now`, '?when'],
+  ])('refuses %s', async (path, pointer) => {
+    expectProblem(await api.http.post(`/run/${path}`), 400, pointer)
+  })
+})

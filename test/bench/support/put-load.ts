@@ -1,0 +1,46 @@
+/** The load of the register bench, by autocannon in a process of its own: PUTs of distinct random names over a number of connections. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import autocannon from 'autocannon'
+import { answerParent } from './child.ts'
+
+export interface PutLoad {
+  /** of the API, without a path */
+  readonly url: string
+  readonly body: string
+  readonly requests: number
+  readonly connections: number
+}
+
+const SAMPLE_MS = 10
+
+export type PutLoadVerbs = typeof verbs
+
+const verbs = {
+  /** Sends every request once. Answers how long it took, and how much of its own core the load needed. */
+  run: async ({ url, body, requests, connections }: PutLoad): Promise<{ seconds: number; ownCpuShare: number }> => {
+    const each = Math.ceil(requests / connections)
+    const load = autocannon({
+      url,
+      method: 'PUT',
+      body,
+      connections,
+      amount: requests,
+      // The end is seen at the next sample.
+      sampleInt: SAMPLE_MS,
+      setupClient: (client) => {
+        client.setRequests(Array.from({ length: each }, () => ({ path: `/task/${randomBytes(9).toString('hex')}` })))
+      },
+    })
+    // Every request is built before the first one is sent, and is not part of what is measured.
+    await once(load, 'start')
+    const [startedAt, cpuAtStart] = [performance.now(), process.cpuUsage()]
+    const result = await load
+    const [tookMs, cpu] = [performance.now() - startedAt, process.cpuUsage(cpuAtStart)]
+    if (result['2xx'] !== requests) {
+      throw new Error(`${requests} PUTs were answered ${JSON.stringify(result.statusCodeStats)}, ${result.errors + result.timeouts} failed`)
+    }
+    return { seconds: tookMs / 1000, ownCpuShare: (cpu.user + cpu.system) / 1000 / tookMs }
+  },
+}
+answerParent(verbs)

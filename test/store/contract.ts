@@ -1,0 +1,61 @@
+/**
+ * The promises of the store, as tests that every store must pass: a function of how a store is opened. A test that one store
+ * must leave out is named together with the reason.
+ */
+import { describe, expect, test } from 'vitest'
+import { describeClaims } from './contract/claim.ts'
+import { describeClosing } from './contract/close.ts'
+import { expectCountsToAddUp } from './contract/entries.ts'
+import { describeLeases } from './contract/leases.ts'
+import { describeModel } from './contract/model.ts'
+import { describePages } from './contract/pages.ts'
+import { describePut } from './contract/put.ts'
+import { describeRecords } from './contract/record.ts'
+import { describeRemoval } from './contract/remove.ts'
+import { describeReschedule } from './contract/reschedule.ts'
+import { describeRescheduleBatches } from './contract/reschedule-batches.ts'
+import { describeRun } from './contract/run.ts'
+import type { DefineTest, OpenStore } from './contract/define-test.ts'
+
+export interface StoreContract {
+  readonly name: string
+  /** Opens a store that holds nothing. */
+  open(): Promise<OpenStore>
+  /** Titles of tests that do not fit this store, and why. */
+  readonly skip?: readonly { readonly reason: string; readonly tests: readonly string[] }[]
+}
+
+export function storeContract({ name, open, skip = [] }: StoreContract): void {
+  const reasons = new Map(skip.flatMap(({ reason, tests }) => tests.map((title) => [title, reason])))
+  const titles = new Set<string>()
+  const define: DefineTest = (title, body) => {
+    titles.add(title)
+    const reason = reasons.get(title)
+    test(title, async (context) => {
+      if (reason !== undefined) context.skip(reason)
+      const opened = await open()
+      try {
+        await body(opened)
+        await expectCountsToAddUp(opened.store)
+      } finally {
+        await opened.dispose()
+      }
+    })
+  }
+  describe(`the ${name} store`, () => {
+    describe('put', () => describePut(define))
+    describe('list', () => describePages(define))
+    describe('claimDue', () => describeClaims(define))
+    describe('record', () => describeRecords(define))
+    describe('expire, renew and rescue', () => describeLeases(define))
+    describe('reschedule', () => describeReschedule(define))
+    describe('reschedule in batches', () => describeRescheduleBatches(define))
+    describe('run', () => describeRun(define))
+    describe('remove and prune', () => describeRemoval(define))
+    describe('close', () => describeClosing(define))
+    describe('a model', () => describeModel(define, open))
+    test('skips only tests that there are', () => {
+      expect([...reasons.keys()].filter((title) => !titles.has(title))).toEqual([])
+    })
+  })
+}

@@ -1,0 +1,14 @@
+/** What a test of the store contract is given. */
+import type { Store } from '../../../src/store/store.ts'
+
+export interface OpenStore {
+  /** the store that is open now */
+  readonly store: Store
+  /** Closes the store and opens it again with what it holds. */
+  reopen(): Promise<Store>
+  /** Closes the store, where it is still open, and removes what it holds. */
+  dispose(): Promise<void>
+}
+
+/** Defines a test with an empty store of its own. After it, the counts are compared with a full listing. */
+export type DefineTest = (title: string, body: (opened: OpenStore) => Promise<void>) => void

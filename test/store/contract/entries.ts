@@ -1,0 +1,110 @@
+/** Brings entries into any state through the verbs of the store, and reads back all that a store holds. */
+import { expect } from 'vitest'
+import { outcomeOf } from '../../../src/domain/outcome.ts'
+import { TASK_STATES } from '../../../src/domain/task.ts'
+import type { NewTask, Task, TaskState } from '../../../src/domain/task.ts'
+import type { TaskKey } from '../../../src/domain/task-key.ts'
+import type { CallResult } from '../../../src/domain/verdict.ts'
+import type { Claim, Selection, Store } from '../../../src/store/store.ts'
+import { aTask, MINUTE } from '../../support/a-task.ts'
+
+/** The first instant at which a task of `MINUTE` is due. */
+export const DUE = MINUTE * 1000
+export const NODE = 'node-1'
+export const LEASE_MS = 60_000
+
+/** A claim without limits that matter. */
+export function aClaim(fields: Partial<Claim> = {}): Claim {
+  const now = fields.now ?? DUE
+  return { now, node: NODE, leaseUntil: now + LEASE_MS, limit: 10_000, lanes: new Map(), roomOfNewLane: 10_000, unprovenLimit: 10_000, ...fields }
+}
+
+export function answered(status: number, now: number, body = ''): CallResult {
+  return { kind: 'answered', startedAt: now - 20, endedAt: now - 5, status, body }
+}
+
+/** Records the result of a call; the jitter of a retry is none. */
+export async function finish(store: Store, task: Task, result: CallResult, now: number): Promise<boolean> {
+  const [isWritten] = await store.record([outcomeOf(task, result, NODE, now, 0)])
+  return isWritten === true
+}
+
+/** Claims everything that is due. */
+export async function claimAll(store: Store, now = DUE): Promise<Task[]> {
+  return (await store.claimDue(aClaim({ now }))).tasks
+}
+
+export interface Entry extends Partial<TaskKey> {
+  readonly state: TaskState
+  readonly definition?: Partial<NewTask['definition']>
+}
+
+/**
+ * Stores entries in the given states at `DUE`. Those that were claimed had a lane of their own and were due then, so
+ * that no other entry was claimed with them.
+ */
+export async function seed(store: Store, entries: readonly Entry[], now = DUE): Promise<void> {
+  const tasks = entries.map(({ state, ...fields }, index) => {
+    const task = aTask(fields as Partial<NewTask>)
+    if (state === 'pending') return task
+    return { ...task, lane: `seed-${index}.test`, dueAt: now - 1, deadline: state === 'skipped' ? now : now + 365 * 86_400_000 }
+  })
+  await store.put(tasks, { now: now - 2 })
+  await store.expire({ now, limit: entries.length })
+  const isClaimed = (index: number) => !['pending', 'skipped'].includes(entries[index]?.state ?? '')
+  const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ lane }) => [lane, { room: 1, isProven: true }]))
+  const { tasks: claimed } = await store.claimDue(aClaim({ now, lanes, roomOfNewLane: 0 }))
+  const stateOf = new Map(tasks.map((task, index) => [keyOf(task), entries[index]?.state]))
+  const status = { successful: 200, failed: 404, retrying: 500 } as Partial<Record<TaskState, number>>
+  const outcomes = claimed.flatMap((task) => {
+    const answer = status[stateOf.get(keyOf(task)) ?? 'running']
+    return answer === undefined ? [] : [outcomeOf(task, answered(answer, now), NODE, now, 0)]
+  })
+  expect(await store.record(outcomes)).toEqual(outcomes.map(() => true))
+}
+
+/** One entry in the given state, as it is stored. */
+export async function anEntry(store: Store, state: TaskState, fields: Omit<Entry, 'state'> = {}, now = DUE): Promise<Task> {
+  await seed(store, [{ ...fields, state }], now)
+  const task = await mustGet(store, { name: fields.name ?? 'a-task', triggerAt: fields.triggerAt ?? MINUTE })
+  expect(task.state).toBe(state)
+  return task
+}
+
+export async function mustGet(store: Store, key: TaskKey): Promise<Task> {
+  const task = await store.get({ name: key.name, triggerAt: key.triggerAt })
+  if (task === undefined) throw new Error(`${keyOf(key)} is not stored`)
+  return task
+}
+
+/** Everything that a selection holds, in order, page by page. */
+export async function listAll(store: Store, selection: Selection = {}, limit = 1000): Promise<Task[]> {
+  const all: Task[] = []
+  for (;;) {
+    const last = all.at(-1)
+    const page = await store.list(selection, { limit, ...(last && { after: { name: last.name, triggerAt: last.triggerAt } }) })
+    expect(page.tasks.length).toBeLessThanOrEqual(limit)
+    expect(page.more ? page.tasks.length : limit).toBe(limit)
+    all.push(...page.tasks)
+    if (!page.more) return all
+  }
+}
+
+export async function expectCountsToAddUp(store: Store): Promise<void> {
+  const counted = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>
+  for (const { state } of await listAll(store)) counted[state] += 1
+  expect(await store.counts()).toEqual(counted)
+}
+
+export function keyOf({ name, triggerAt }: TaskKey): string {
+  return `${name}@${triggerAt}`
+}
+
+export function keysOf(tasks: readonly TaskKey[]): string[] {
+  return tasks.map(keyOf)
+}
+
+/** The order of a list: `triggerAt`, then the bytes of the name. */
+export function inOrder(one: TaskKey, other: TaskKey): number {
+  return one.triggerAt - other.triggerAt || Buffer.compare(Buffer.from(one.name), Buffer.from(other.name))
+}
