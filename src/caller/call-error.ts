@@ -3,7 +3,8 @@ import { RequestError, TimeoutError } from 'got'
 import type { CallRequest } from './caller.ts'
 
 const MAX_ERROR_LENGTH = 500
-const TLS_CODE = /^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH$|INVALID_CA$|INVALID_PURPOSE$)/
+const TLS_CODE =
+  /^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH$|INVALID_CA$|INVALID_PURPOSE$)/
 
 /** What is said about a code of the system, the resolver or Node. */
 const SENTENCES: Readonly<Record<string, (host: string) => string>> = {

@@ -37,7 +37,7 @@ port.on('message', (message: ToCallWorker) => {
 })
 
 function startWaiting(): void {
-  for (let request; underWay < concurrency && (request = waiting.shift()); ) {
+  for (let request; underWay < concurrency && (request = waiting.shift());) {
     const number = nextNumber++
     underWay += 1
     // Before the call: one that a dying worker may have made must never count as not started.

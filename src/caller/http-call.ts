@@ -28,7 +28,7 @@ const httpsAgent = new https.Agent(AGENT_OPTIONS)
 
 const client = got.extend({
   retry: { limit: 0 },
-  followRedirect: true,
+  followRedirect: false,
   throwHttpErrors: false,
   decompress: false,
   // Every header is the caller's, got's own default included.
@@ -54,31 +54,49 @@ export async function httpCall(request: CallRequest): Promise<CallResult> {
 
 function exchange({ url, method, headers, body, timeoutMs }: CallRequest): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const stream = client.stream(url, { method: method as 'GET', headers, timeout: { request: timeoutMs }, ...(body !== undefined && { body }) })
-    const finish = ({ statusCode, headers }: Response, chunks: readonly Buffer[]): void => {
-      resolve({ status: statusCode, body: textOf(chunks), retryAfter: headers['retry-after'] })
-      // Ends what is still under way: a body beyond the limit, or an upload that the receiver answered without reading it.
-      stream.destroy()
+    const stream = client.stream(url, {
+      method: method as 'GET',
+      headers,
+      timeout: { request: timeoutMs },
+      ...(body !== undefined && { body }),
+    })
+    let response: Response | undefined
+    const chunks: Buffer[] = []
+    let size = 0
+    const keep = (chunk: Buffer): void => {
+      if (size < KEPT_BODY_BYTES) chunks.push(chunk.subarray(0, KEPT_BODY_BYTES - size))
+      size += chunk.length
     }
-    stream.once('response', (response: Response) => {
-      const chunks: Buffer[] = []
-      let size = 0
+    const finish = ({ statusCode, headers }: Response): void => {
+      resolve({ status: statusCode, body: textOf(chunks), retryAfter: headers['retry-after'] })
+    }
+    stream.once('response', (head: Response) => {
+      response = head
       stream.on('data', (chunk: Buffer) => {
-        if (size < KEPT_BODY_BYTES) chunks.push(chunk.subarray(0, KEPT_BODY_BYTES - size))
-        size += chunk.length
-        if (size >= MAX_BODY_BYTES) finish(response, chunks)
+        keep(chunk)
+        if (size < MAX_BODY_BYTES) return
+        finish(head)
+        stream.destroy()
       })
       stream.once('end', () => {
-        finish(response, chunks)
+        finish(head)
       })
     })
     // Nobody asked for another protocol: an answer of status 101 without a body. The socket is no longer the request's.
-    stream.once('upgrade', (response: Response, socket: Socket) => {
+    stream.once('upgrade', (head: Response, socket: Socket) => {
       socket.destroy()
-      finish(response, [])
+      finish(head)
     })
-    // Stays for good: an error after the end of the call must find a listener.
-    stream.on('error', reject)
+    stream.once('error', (error) => {
+      if (!response?.complete) {
+        reject(error)
+        return
+      }
+      // The answer is whole, and what came after it is the error: mostly a Content-Length that is too small.
+      const rest = response.read() as Buffer | null
+      if (rest) keep(rest)
+      finish(response)
+    })
     if (body === undefined && method !== 'HEAD') stream.end()
   })
 }

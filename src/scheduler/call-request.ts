@@ -15,9 +15,10 @@ export interface CallDefaults {
 export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest {
   const definition = withDefaults(task.definition)
   const { payload, callback_method: method } = definition
-  const body = typeof payload === 'string' ? payload : JSON.stringify(payload)
+  const text = typeof payload === 'string' ? payload : JSON.stringify(payload)
+  const body = method === 'HEAD' || (method === 'GET' && text === '') ? undefined : text
   const headers: Record<string, string> = { 'user-agent': `callme/${defaults.version}` }
-  if (typeof payload !== 'string') headers['content-type'] = 'application/json'
+  if (typeof payload !== 'string' && body !== undefined) headers['content-type'] = 'application/json'
   for (const [name, value] of Object.entries(definition.headers)) headers[name.toLowerCase()] = value
   headers['callme-task'] = headerSafe(formatTaskKey(task))
   headers['callme-run-id'] = task.runId
@@ -29,7 +30,7 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest {
     url: definition.callback,
     method,
     headers,
-    body: method === 'HEAD' || (method === 'GET' && body === '') ? undefined : body,
+    body,
     timeoutMs: definition.timeout === undefined ? defaults.timeoutMs : definition.timeout * 1000,
     deadline: task.deadline,
   }

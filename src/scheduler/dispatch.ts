@@ -58,9 +58,10 @@ export class Dispatcher {
 
   async #claim(): Promise<number | undefined> {
     const { store, clock, node } = this.#execution
+    const now = clock.now()
+    this.#lanes.forgetIdle(now)
     const limits = this.#lanes.limits()
     if (limits.limit <= 0) return undefined
-    const now = clock.now()
     const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil: now + LEASE_MS, ...limits })
     for (const task of tasks) this.#start(task)
     return nextDue

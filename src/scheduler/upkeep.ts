@@ -36,7 +36,7 @@ export class Upkeep {
 
   /** Settles what earlier processes left `running`; only for a store that no other process can have open. */
   async rescueAbandoned(): Promise<void> {
-    await this.#rescue({ onlyNode: this.#options.node })
+    await this.#rescue({ now: this.#options.clock.now(), onlyNode: this.#options.node })
   }
 
   start(): void {
@@ -53,9 +53,11 @@ export class Upkeep {
 
   async runOnce(): Promise<void> {
     const { store, clock, claims } = this.#options
-    // Own leases first: after a suspend they are over, and the calls under way are not lost.
-    await store.renew(claims(), { leaseUntil: clock.now() + LEASE_MS })
-    await this.#rescue({})
+    // Own leases first: after a suspend they are over, and the calls under way are not lost. The rescue asks for what was over
+    // before that, because a suspend may come in between as well.
+    const now = clock.now()
+    await store.renew(claims(), { leaseUntil: now + LEASE_MS })
+    await this.#rescue({ now })
     await this.#prune()
   }
 
@@ -68,11 +70,11 @@ export class Upkeep {
     if (!this.#isStopping) this.start()
   }
 
-  async #rescue(which: { onlyNode?: string }): Promise<void> {
+  async #rescue(which: { now: number; onlyNode?: string }): Promise<void> {
     const { store, clock, log, node, wake } = this.#options
     let rescued: Task[]
     do {
-      rescued = await store.rescue({ now: clock.now(), limit: RESCUE_BATCH, ...which })
+      rescued = await store.rescue({ ...which, limit: RESCUE_BATCH })
       for (const task of rescued) {
         log.warn('claim.rescued', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, state: task.state, node })
       }

@@ -53,7 +53,7 @@ export interface Store {
    * entries not yet rescheduled, or with `all` every entry that is not running.
    * One batch of at most `limit`; `next` is where the following batch starts. With `dryRun` nothing is changed.
    */
-  reschedule(request: RescheduleRequest): Promise<{ tasks: Task[]; next?: TaskKey }>
+  reschedule(request: RescheduleRequest): Promise<{ tasks: Task[]; next?: RescheduleCursor }>
 
   /** Makes an entry due now, with its window starting now; a final one as a new run. */
   run(key: TaskKey, options: { now: number }): Promise<Task | 'running' | 'unknown'>
@@ -106,7 +106,10 @@ export interface LaneRoom {
 
 export interface ClaimResult {
   readonly tasks: Task[]
-  /** a time no later than the earliest `dueAt` after `now`; undefined where nothing waits beyond what is due */
+  /**
+   * a time no later than the earliest `dueAt` after `now` of the lanes that have nothing due any more, undefined where nothing waits
+   * there; a lane that was left with something due waits for room and not for a time
+   */
   readonly nextDue: number | undefined
 }
 
@@ -117,6 +120,12 @@ export interface RescheduleRequest {
   readonly triggerAt: number
   readonly now: number
   readonly dryRun: boolean
-  readonly after?: TaskKey
+  readonly after?: RescheduleCursor
   readonly limit: number
+}
+
+/** Where a batch of a reschedule starts; made and read by the store alone. */
+export interface RescheduleCursor {
+  readonly isFirstWalk: boolean
+  readonly key?: TaskKey
 }

@@ -47,7 +47,9 @@ describe('the request', () => {
   it('carries the headers in their order and none that nobody asked for', async () => {
     const headers = { 'user-agent': 'callme/1', 'x-b': 'two, three', 'x-a': 'ü', 'callme-attempt': '1' }
     const bytes = await bytesOf({ headers })
-    expect(bytes).toMatch(/^GET [^\r]+\r\nuser-agent: callme\/1\r\nx-b: two, three\r\nx-a: [^\r]+\r\ncallme-attempt: 1\r\nHost: HOST\r\nConnection: keep-alive\r\n\r\n$/)
+    expect(bytes).toMatch(
+      /^GET [^\r]+\r\nuser-agent: callme\/1\r\nx-b: two, three\r\nx-a: [^\r]+\r\ncallme-attempt: 1\r\nHost: HOST\r\nConnection: keep-alive\r\n\r\n$/,
+    )
   })
 
   it('is a HEAD without a body and without a length', async () => {
@@ -83,7 +85,11 @@ describe('the request', () => {
     expect(server.requests[0]?.body === body).toBe(true)
   })
 
-  it.runIf(Object.values(networkInterfaces()).flat().some((address) => address?.address === '::1'))('reaches an IPv6 literal', async () => {
+  it.runIf(
+    Object.values(networkInterfaces())
+      .flat()
+      .some((address) => address?.address === '::1'),
+  )('reaches an IPv6 literal', async () => {
     const server = await rawServer((socket) => socket.write(OK), '::1')
     await expect(httpCall(aCall({ url: `http://${server.host}/` }))).resolves.toMatchObject({ kind: 'answered', body: 'ok' })
   })
@@ -194,7 +200,7 @@ describe('the answer', () => {
     }
   })
 
-  it('may come before the payload was read: the connection is given up then', async () => {
+  it('may come before the payload was read, of which no more is sent then', async () => {
     const server = await rawServer((socket) => {
       socket.pause()
       socket.write('HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n')

@@ -62,7 +62,7 @@ describe('a relative trigger_at', () => {
 })
 
 describe('an absolute trigger_at', () => {
-  test.each([
+  test.each<[string | number, string]>([
     [CURRENT_MINUTE + 60, 'a number'],
     [String(CURRENT_MINUTE + 60), 'a string of digits'],
     ['2027-01-15T08:01:00Z', 'RFC 3339'],
@@ -107,7 +107,7 @@ describe('an absolute trigger_at', () => {
     )
   })
 
-  test.each([
+  test.each<[string | number, string]>([
     ['2027-02-30T08:00:00Z', '30 February'],
     ['2027-02-29T08:00:00Z', '29 February of a common year'],
     ['2027-04-31T08:00:00Z', '31 April'],

@@ -25,7 +25,12 @@ export function startTlsServer(onRequest: (socket: Socket, packet: Buffer) => vo
   return listen(tls.createServer({ cert: CERTIFICATE, key: PRIVATE_KEY }), 'secureConnection', onRequest, '127.0.0.1')
 }
 
-async function listen(server: Server, event: string, onRequest: (socket: Socket, packet: Buffer) => void, address: string): Promise<RawServer> {
+async function listen(
+  server: Server,
+  event: string,
+  onRequest: (socket: Socket, packet: Buffer) => void,
+  address: string,
+): Promise<RawServer> {
   const connections: Socket[] = []
   const closings: Promise<unknown>[] = []
   server.on(event, (socket: Socket) => {

@@ -1,5 +1,4 @@
 /** The claim: takes due rows lane by lane, shared evenly, without looking at the rows that wait behind a full lane. */
-import type { Task } from '../../domain/task.ts'
 import type { Claim, ClaimResult } from '../store.ts'
 import type { Tally } from './counters.ts'
 import { toTask } from './row.ts'
@@ -13,43 +12,63 @@ interface LaneShare {
   room: number
 }
 
-/** Must run inside a write transaction. */
-export function claimDue({ statements, bounds }: Session, claim: Claim, tally: Tally): ClaimResult {
-  const tasks: Task[] = []
-  let unprovenLeft = claim.unprovenLimit
-  let lanes = lanesWithRoom(statements, claim)
-  while (lanes.length > 0 && tasks.length < claim.limit) {
-    const share = Math.max(1, Math.floor((claim.limit - tasks.length) / lanes.length))
-    const stillDue: LaneShare[] = []
-    for (const lane of lanes) {
-      const limit = Math.min(share, lane.room, claim.limit - tasks.length, lane.isProven ? Infinity : unprovenLeft)
-      if (limit <= 0) continue
-      const rows = claimOfLane(statements, claim, lane.lane, limit)
-      for (const row of rows) {
-        // A task that has never been tried was pending, any other was retrying.
-        tally.moved(row.attempts === 1 ? 'pending' : 'retrying', 'running')
-        tasks.push(toTask(row))
-      }
-      lane.room -= rows.length
-      if (!lane.isProven) unprovenLeft -= rows.length
-      if (rows.length < limit) bounds.correct(lane.lane)
-      else stillDue.push(lane)
-    }
-    lanes = stillDue.filter((lane) => lane.room > 0)
-  }
-  tasks.sort((a, b) => a.dueAt - b.dueAt)
-  return { tasks, nextDue: (statements.nextDue.get(claim.now) as number | null) ?? undefined }
+/** How many tasks may still be claimed. */
+interface Left {
+  total: number
+  unproven: number
 }
 
-/** Lanes with something due, longest due first. Full ones are passed over: there are at most as many as calls under way. */
-function lanesWithRoom(statements: Statements, claim: Claim): LaneShare[] {
+/** How many lanes are looked at in one go at the least: a lane's bound may be out of date and the lane have nothing. */
+const LANES_AT_ONCE = 100
+
+/** Must run inside a write transaction. */
+export function claimDue(session: Session, claim: Claim, tally: Tally): ClaimResult {
+  const rows: TaskRow[] = []
+  const left = { total: claim.limit, unproven: claim.unprovenLimit }
+  const seen = new Set<string>()
+  while (left.total > 0) {
+    const lanes = lanesWithRoom(session, claim, left, seen)
+    if (lanes.length === 0) break
+    rows.push(...claimOfLanes(session, claim, lanes, left))
+  }
+  // A task that has never been tried was pending, any other was retrying.
+  for (const row of rows) tally.moved(row.attempts === 1 ? 'pending' : 'retrying', 'running')
+  rows.sort((a, b) => a.due_at - b.due_at)
+  return { tasks: rows.map(toTask), nextDue: (session.statements.nextDue.get(claim.now) as number | null) ?? undefined }
+}
+
+/** Lanes not seen before with something due, longest due first. Full ones are passed over: there are at most as many as calls under way. */
+function lanesWithRoom({ statements }: Session, claim: Claim, left: Left, seen: Set<string>): LaneShare[] {
   const found: LaneShare[] = []
   for (const lane of statements.dueLanes.iterate(claim.now) as IterableIterator<string>) {
     const { room, isProven } = claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false }
-    if (room > 0 && (isProven || claim.unprovenLimit > 0)) found.push({ lane, isProven, room })
-    if (found.length >= claim.limit) break
+    if (seen.has(lane) || room <= 0 || (!isProven && left.unproven <= 0)) continue
+    seen.add(lane)
+    found.push({ lane, isProven, room })
+    if (found.length >= Math.max(left.total, LANES_AT_ONCE)) break
   }
   return found
+}
+
+/** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
+function claimOfLanes({ statements, bounds }: Session, claim: Claim, lanes: LaneShare[], left: Left): TaskRow[] {
+  const claimed: TaskRow[] = []
+  for (let open = lanes; open.length > 0; ) {
+    const share = Math.max(1, Math.floor(left.total / open.length))
+    const unprovenShare = Math.max(1, Math.floor(left.unproven / open.filter(({ isProven }) => !isProven).length))
+    open = open.filter((lane) => {
+      const limit = Math.min(share, lane.room, left.total, lane.isProven ? Infinity : Math.min(unprovenShare, left.unproven))
+      if (limit <= 0) return false
+      const rows = claimOfLane(statements, claim, lane.lane, limit)
+      claimed.push(...rows)
+      lane.room -= rows.length
+      left.total -= rows.length
+      if (!lane.isProven) left.unproven -= rows.length
+      if (rows.length < limit) bounds.correct(lane.lane)
+      return rows.length === limit
+    })
+  }
+  return claimed
 }
 
 function claimOfLane(statements: Statements, claim: Claim, lane: string, limit: number): TaskRow[] {

@@ -1,36 +1,38 @@
 /** One batch of a reschedule: copies final entries, moves waiting ones, and passes over minutes that are taken. */
 import { randomUUID } from 'node:crypto'
-import { FAILURE_STATES, TASK_STATES, isFinal, windowOf } from '../../domain/task.ts'
+import { FAILURE_STATES, TASK_STATES, WAITING_STATES, isFinal, windowOf } from '../../domain/task.ts'
 import type { Task, TaskState } from '../../domain/task.ts'
-import type { TaskKey } from '../../domain/task-key.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/trigger-time.ts'
-import type { RescheduleRequest, Selection } from '../store.ts'
+import type { RescheduleRequest, Selection, Store } from '../store.ts'
 import type { Tally } from './counters.ts'
 import { toTask } from './row.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
 
-const START_OF_SECOND_WALK: TaskKey = { name: '', triggerAt: -1 }
+type Batch = Awaited<ReturnType<Store['reschedule']>>
 
 /**
- * Must run inside a write transaction. Entries at or after the new time are walked first, those before it last: an entry
- * then always lands where the walk has already been, so no batch takes what an earlier one made.
+ * Must run inside a write transaction. No batch takes what an earlier one made, because that waits at the new time or after it: the
+ * waiting entries there are walked first, each of which moves to its own minute at the latest, then all others are.
  */
-export function rescheduleBatch(session: Session, request: RescheduleRequest, tally: Tally): { tasks: Task[]; next?: TaskKey } {
-  const isFirstWalk = request.after === undefined || request.after.triggerAt >= request.triggerAt
-  const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after, request.limit)
-  const tasks = rows.filter((row) => request.all || row.rescheduled_to === null).map((row) => rescheduleRow(session, request, row, tally))
-  if (next) return { tasks, next }
-  return isFirstWalk ? { tasks, next: START_OF_SECOND_WALK } : { tasks }
+export function rescheduleBatch(session: Session, request: RescheduleRequest, tally: Tally): Batch {
+  const isFirstWalk = request.after?.isFirstWalk ?? request.all
+  const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after?.key, request.limit)
+  const taken = isFirstWalk ? rows : rows.filter((row) => isTaken(request, row))
+  const tasks = taken.map((row) => rescheduleRow(session, request, row, tally))
+  if (next) return { tasks, next: { isFirstWalk, key: next } }
+  return isFirstWalk ? { tasks, next: { isFirstWalk: false } } : { tasks }
 }
 
 function walked({ selection, triggerAt, all }: RescheduleRequest, isFirstWalk: boolean): Selection {
-  const allowed: readonly TaskState[] = all ? TASK_STATES.filter((state) => state !== 'running') : FAILURE_STATES
+  const allowed: readonly TaskState[] = isFirstWalk ? WAITING_STATES : all ? TASK_STATES.filter((state) => state !== 'running') : FAILURE_STATES
   const states = allowed.filter((state) => selection.states?.includes(state) ?? true)
-  return isFirstWalk
-    ? { ...selection, states, from: Math.max(selection.from ?? 0, triggerAt) }
-    : { ...selection, states, to: Math.min(selection.to ?? Infinity, triggerAt) }
+  return isFirstWalk ? { ...selection, states, from: Math.max(selection.from ?? 0, triggerAt) } : { ...selection, states }
+}
+
+function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
+  return all ? isFinal(row.state) || row.trigger_at < triggerAt : row.rescheduled_to === null
 }
 
 function rescheduleRow({ statements, bounds }: Session, request: RescheduleRequest, row: TaskRow, tally: Tally): Task {

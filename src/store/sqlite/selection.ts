@@ -38,7 +38,8 @@ export class Selections {
 
   /** At most `limit` rows of the selection after a key, oldest first. */
   stretch(selection: Selection, after: TaskKey | undefined, limit: number): Stretch {
-    const states = selection.states ?? TASK_STATES
+    const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
+    if (states.length === 0) return { rows: [] }
     const bounds = this.#bounds(selection, states, after)
     if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
       return nextAfter(this.#prepare(rareRows(states)).all({ ...bounds, limit }) as TaskRow[], limit)

@@ -96,14 +96,13 @@ export class SqliteStore implements Store {
     return this.#group.write((tally) => {
       const found = onlyNode === undefined ? this.#statements.leaseOver.all(now, limit) : this.#statements.abandoned.all(onlyNode, limit)
       return (found as TaskRow[]).map((row) => {
-        const outcome = lossOf(toTask(row), now)
-        this.#recordOne(outcome, tally)
-        return { ...outcome.task, ...outcome.settlement, updated: now }
+        this.#recordOne(lossOf(toTask(row), now), tally)
+        return toTask(this.#statements.findByKey.get(row.name, row.trigger_at) as TaskRow)
       })
     })
   }
 
-  reschedule(request: RescheduleRequest): Promise<{ tasks: Task[]; next?: TaskKey }> {
+  reschedule(request: RescheduleRequest): ReturnType<Store['reschedule']> {
     return this.#group.write((tally) => {
       const batch = rescheduleBatch(this.#session, request, tally)
       if (request.dryRun) throw new Undo(batch)

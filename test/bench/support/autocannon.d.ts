@@ -24,5 +24,10 @@ declare module 'autocannon' {
     readonly setupClient: (client: Client) => void
   }
 
-  export default function autocannon(options: Options): Promise<Result> & NodeJS.EventEmitter
+  interface Run extends Promise<Result> {
+    /** when every connection is prepared, and nothing is sent yet */
+    once(event: 'start', listener: () => void): this
+  }
+
+  export default function autocannon(options: Options): Run
 }

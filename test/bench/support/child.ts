@@ -48,11 +48,12 @@ export class Child<V extends Verbs> {
 /** In the child: answers what the parent asks, and ends with the parent. */
 export function answerParent(verbs: Verbs): void {
   process.on('message', ({ number, verb, args }: { number: number; verb: string; args: never[] }) => {
-    const answer = async (): Promise<unknown> => verbs[verb]?.(...args)
-    answer().then(
-      (value) => process.send?.({ number, value }),
-      (error: unknown) => process.send?.({ number, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
-    )
+    Promise.resolve()
+      .then(() => verbs[verb]?.(...args))
+      .then(
+        (value) => process.send?.({ number, value }),
+        (error: unknown) => process.send?.({ number, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      )
   })
   process.on('disconnect', () => {
     process.exit()

@@ -1,6 +1,5 @@
 /** The load of the register bench, by autocannon in a process of its own: PUTs of distinct random names over a number of connections. */
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import autocannon from 'autocannon'
 import { answerParent } from './child.ts'
 
@@ -33,7 +32,7 @@ const verbs = {
       },
     })
     // Every request is built before the first one is sent, and is not part of what is measured.
-    await once(load, 'start')
+    await new Promise<void>((resolve) => void load.once('start', resolve))
     const [startedAt, cpuAtStart] = [performance.now(), process.cpuUsage()]
     const result = await load
     const [tookMs, cpu] = [performance.now() - startedAt, process.cpuUsage(cpuAtStart)]

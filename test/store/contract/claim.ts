@@ -127,7 +127,7 @@ export function describeClaims(test: DefineTest): void {
   })
 
   test('tells when something is due next, no matter how it came to wait', async ({ store }) => {
-    const next = async (now: number) => (await store.claimDue(aClaim({ now, limit: 0 }))).nextDue
+    const next = async (now: number) => (await store.claimDue(aClaim({ now }))).nextDue
     expect(await next(DUE)).toBeUndefined()
     await store.put([aTask({ name: 'far', dueAt: DUE + 90_000 })], { now: DUE })
     expect(await next(DUE)).toBe(DUE + 90_000)
@@ -141,6 +141,14 @@ export function describeClaims(test: DefineTest): void {
     expect(await next(DUE + 600)).toBe(DUE + 30_000)
     await store.run({ name: 'far', triggerAt: MINUTE }, { now: DUE + 700 })
     expect(await next(DUE + 650)).toBe(DUE + 700)
+    expect(await next(DUE + 700)).toBe(DUE + 30_000)
+    expect(await next(DUE + 30_000)).toBeUndefined()
+  })
+
+  test('tells of no time of a lane that was left with something due: the end of a call comes first', async ({ store }) => {
+    await store.put([0, 1, 9000].map((later) => aTask({ name: `n${later}`, dueAt: DUE + later })), { now: DUE })
+    expect(await store.claimDue(aClaim({ now: DUE + 5, limit: 1 }))).toMatchObject({ tasks: [{ name: 'n0' }], nextDue: undefined })
+    expect(await store.claimDue(aClaim({ now: DUE + 5 }))).toMatchObject({ tasks: [{ name: 'n1' }], nextDue: DUE + 9000 })
   })
 
   test('never tells a later time than that of the next task of a lane that it has emptied', async ({ store }) => {

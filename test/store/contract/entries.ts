@@ -5,7 +5,7 @@ import { TASK_STATES } from '../../../src/domain/task.ts'
 import type { NewTask, Task, TaskState } from '../../../src/domain/task.ts'
 import type { TaskKey } from '../../../src/domain/task-key.ts'
 import type { CallResult } from '../../../src/domain/verdict.ts'
-import type { Claim, Selection, Store } from '../../../src/store/store.ts'
+import type { Claim, RescheduleCursor, RescheduleRequest, Selection, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 
 /** The first instant at which a task of `MINUTE` is due. */
@@ -34,6 +34,15 @@ export async function claimAll(store: Store, now = DUE): Promise<Task[]> {
   return (await store.claimDue(aClaim({ now }))).tasks
 }
 
+/** Stores a task and claims it, and no other. */
+export async function claimOne(store: Store, task = aTask()): Promise<Task> {
+  await store.put([task], { now: DUE - 1 })
+  const lanes = new Map([[task.lane, { room: 1, isProven: true }]])
+  const [claimed] = (await store.claimDue(aClaim({ lanes, roomOfNewLane: 0 }))).tasks
+  if (claimed === undefined) throw new Error('nothing was claimed')
+  return claimed
+}
+
 export interface Entry extends Partial<TaskKey> {
   readonly state: TaskState
   readonly definition?: Partial<NewTask['definition']>
@@ -49,8 +58,10 @@ export async function seed(store: Store, entries: readonly Entry[], now = DUE): 
     if (state === 'pending') return task
     return { ...task, lane: `seed-${index}.test`, dueAt: now - 1, deadline: state === 'skipped' ? now : now + 365 * 86_400_000 }
   })
-  await store.put(tasks, { now: now - 2 })
+  const isSkipped = (_: unknown, index: number) => entries[index]?.state === 'skipped'
+  await store.put(tasks.filter(isSkipped), { now: now - 2 })
   await store.expire({ now, limit: entries.length })
+  await store.put(tasks.filter((task, index) => !isSkipped(task, index)), { now: now - 2 })
   const isClaimed = (index: number) => !['pending', 'skipped'].includes(entries[index]?.state ?? '')
   const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ lane }) => [lane, { room: 1, isProven: true }]))
   const { tasks: claimed } = await store.claimDue(aClaim({ now, lanes, roomOfNewLane: 0 }))
@@ -88,6 +99,19 @@ export async function listAll(store: Store, selection: Selection = {}, limit = 1
     all.push(...page.tasks)
     if (!page.more) return all
   }
+}
+
+/** What all batches of a reschedule have made, each of at most `limit`. */
+export async function rescheduleAll(store: Store, request: Omit<RescheduleRequest, 'after'>): Promise<Task[]> {
+  const tasks: Task[] = []
+  let after: RescheduleCursor | undefined
+  do {
+    const batch = await store.reschedule({ ...request, ...(after && { after }) })
+    expect(batch.tasks.length).toBeLessThanOrEqual(request.limit)
+    tasks.push(...batch.tasks)
+    after = batch.next
+  } while (after)
+  return tasks
 }
 
 export async function expectCountsToAddUp(store: Store): Promise<void> {

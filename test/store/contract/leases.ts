@@ -1,9 +1,8 @@
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task.ts'
-import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, claimAll, DUE, LEASE_MS, listAll, mustGet, NODE } from './entries.ts'
+import { aClaim, anEntry, claimAll, claimOne, DUE, LEASE_MS, listAll, mustGet, NODE } from './entries.ts'
 
 const LEASE_END = DUE + LEASE_MS
 const LOSS = 'the node was lost while the call was under way; it is not known whether it was made'
@@ -117,7 +116,7 @@ export function describeLeases(test: DefineTest): void {
   test('rescue makes the task due at once for whoever asks', async ({ store }) => {
     await claimOne(store)
     await store.rescue({ now: LEASE_END, limit: 10 })
-    expect((await store.claimDue(aClaim({ now: LEASE_END - 1, limit: 0 }))).nextDue).toBe(LEASE_END)
+    expect((await store.claimDue(aClaim({ now: LEASE_END - 1 }))).nextDue).toBe(LEASE_END)
   })
 
   test('renew prolongs the lease of a claim and nothing else', async ({ store }) => {
@@ -149,12 +148,4 @@ export function describeLeases(test: DefineTest): void {
     expect(await opened.rescue({ now: LEASE_END + 499, limit: 10 })).toEqual([])
     expect(await opened.rescue({ now: LEASE_END + 500, limit: 10 })).toMatchObject([{ name: 'a-task', triggerAt: MINUTE }])
   })
-}
-
-async function claimOne(store: Store, task = aTask()): Promise<Task> {
-  await store.put([task], { now: DUE - 1 })
-  const lanes = new Map([[task.lane, { room: 1, isProven: true }]])
-  const [claimed] = (await store.claimDue(aClaim({ lanes, roomOfNewLane: 0 }))).tasks
-  if (claimed === undefined) throw new Error('nothing was claimed')
-  return claimed
 }

@@ -1,0 +1,35 @@
+/** A store with millions of tasks that wait: random names, spread over the minutes of years to come. */
+import { randomBytes } from 'node:crypto'
+import { newTask } from '../../../src/domain/task.ts'
+import type { NewTask } from '../../../src/domain/task.ts'
+import type { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts'
+
+const BATCH = 100_000
+const ROWS_PER_MINUTE = 5
+const HOSTS = 100
+
+/** @param minute Unix seconds */
+export function randomTask(minute: number): NewTask {
+  const host = Math.floor(Math.random() * HOSTS)
+  return newTask({ name: randomBytes(9).toString('hex'), triggerAt: minute }, { callback: `http://receiver-${host}.test/run`, payload: { order: 1 } })
+}
+
+/** The minute of the row with this number, in Unix seconds. */
+export function minuteOfRow(row: number, firstMinute: number): number {
+  return firstMinute + 60 * Math.floor(row / ROWS_PER_MINUTE)
+}
+
+/**
+ * Adds rows until there are `to`. Each batch is sorted by name: every name is random all the same, and no batch writes a page of the
+ * index of names twice.
+ */
+export async function fillWideStore(store: SqliteStore, { from, to, firstMinute }: { from: number; to: number; firstMinute: number }): Promise<void> {
+  const startedAt = performance.now()
+  for (let row = from; row < to; row += BATCH) {
+    const batch = Array.from({ length: Math.min(BATCH, to - row) }, (_, index) => randomTask(minuteOfRow(row + index, firstMinute)))
+    batch.sort((a, b) => (a.name < b.name ? -1 : 1))
+    await store.put(batch, { now: Date.now() })
+    const filled = row + batch.length
+    if (filled % (10 * BATCH) === 0 || filled === to) console.log(`  ${filled} rows after ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
+  }
+}

@@ -1,0 +1,230 @@
+/** Hosts that do not answer must not keep the others waiting. Counted in passes and simulated time, never in real time. */
+import { describe, expect, it } from 'vitest'
+import { MINUTE, aTask } from '../support/a-task.ts'
+import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
+import type { HarnessOptions } from '../support/scheduler-harness.ts'
+
+const SECOND = 1000
+const MINUTES = 60_000
+const TIMEOUT = 15 * SECOND
+const MAX_INFLIGHT = 128
+const UNPROVEN_SHARE = 96
+
+function hosts(kind: string, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => `${kind}-${n}.test`)
+}
+
+function tasksOf(host: string, count: number, prefix = 'task', triggerAt = MINUTE) {
+  return Array.from({ length: count }, (_, n) =>
+    aTask({ name: `${prefix}-${n}-of-${host}`, triggerAt, definition: { callback: `http://${host}/`, retry: 0, max_delay: 1440 } }),
+  )
+}
+
+/** A node at `MINUTE`, with hosts that answer at once (`good…`) and hosts that never do: their calls time out. */
+function node(options: HarnessOptions = {}): SchedulerHarness {
+  const harness = new SchedulerHarness({ startAt: MINUTE_MS, ...options })
+  harness.caller.script = (call) => {
+    if (call.host.startsWith('good')) call.answer()
+    else {
+      harness.clock.setTimer(TIMEOUT, () => {
+        call.fail('timed out')
+      })
+    }
+  }
+  return harness
+}
+
+async function store(harness: SchedulerHarness, silent: readonly string[], count: number): Promise<void> {
+  for (const host of silent) await harness.store.put(tasksOf(host, count), { now: harness.clock.now() })
+}
+
+function openTo(harness: SchedulerHarness, kind: string): number {
+  return harness.caller.open.filter(({ host }) => host.startsWith(kind)).length
+}
+
+describe('ten hosts that never answer, with 500 due tasks each', () => {
+  it('do not keep a task of another host, due at the same time, out of the first pass', async () => {
+    const harness = node()
+    await store(harness, hosts('silent', 10), 500)
+    await harness.store.put(tasksOf('good.test', 1), { now: harness.clock.now() })
+    let passesBefore: number | undefined
+    const script = harness.caller.script
+    harness.caller.script = (call) => {
+      if (call.host === 'good.test') passesBefore = harness.passes.length
+      script?.(call)
+    }
+    await harness.start()
+    expect(passesBefore).toBe(1)
+  })
+
+  it('never keep one out of the pass that it wakes, at any moment, be its host known or new', async () => {
+    const harness = node()
+    await store(harness, hosts('silent', 10), 500)
+    await harness.start()
+    const waits: number[] = []
+    for (let n = 0; n < 120; n += 1) {
+      await harness.clock.advance(2 * SECOND + 137)
+      const host = n % 2 === 0 ? 'good.test' : `good-${n}.test`
+      const [task] = tasksOf(host, 1, `late-${n}`)
+      if (task === undefined) throw new Error('no task')
+      const putAt = harness.clock.now()
+      await harness.put({ ...task, dueAt: putAt })
+      const call = harness.caller.calls.find(({ key }) => key.startsWith(`late-${n}-`))
+      waits.push((call?.startedAt ?? Infinity) - putAt)
+    }
+    expect(waits).toEqual(waits.map(() => 0))
+    expect(openTo(harness, 'silent')).toBeGreaterThanOrEqual(10)
+  })
+
+  it('do not hold up a minute of many tasks of a host that answers', async () => {
+    const harness = node()
+    await store(harness, hosts('silent', 10), 500)
+    await harness.store.put(tasksOf('good.test', 1000, 'minute', MINUTE + 60), { now: harness.clock.now() })
+    await harness.start()
+    await harness.clock.advance(MINUTES)
+    await harness.until(() => harness.caller.calls.filter(({ host }) => host === 'good.test').length === 1000)
+    expect(harness.clock.now()).toBe(MINUTE_MS + MINUTES)
+  })
+
+  it('hold a few slots each once they are known, so that a host that answers slowly has nearly all', async () => {
+    const harness = node()
+    await store(harness, hosts('silent', 10), 500)
+    await harness.start()
+    await harness.clock.advance(2 * TIMEOUT)
+    expect(openTo(harness, 'silent')).toBe(20)
+    const script = harness.caller.script
+    harness.caller.script = (call) => {
+      if (call.host !== 'good-but-slow.test') script?.(call)
+      else harness.clock.setTimer(50, () => { call.answer() })
+    }
+    await harness.put(...tasksOf('good-but-slow.test', 3000))
+    await harness.clock.advance(500)
+    expect(openTo(harness, 'good-but-slow')).toBe(MAX_INFLIGHT - 20)
+  })
+})
+
+describe('hosts that never answer', () => {
+  it.each([10, 12, 50, 200])('%i of them together never hold more than the share of those not proven', async (count) => {
+    const harness = node()
+    await store(harness, hosts('silent', count), 20)
+    let most = 0
+    const script = harness.caller.script
+    harness.caller.script = (call) => {
+      script?.(call)
+      most = Math.max(most, openTo(harness, 'silent'))
+    }
+    await harness.start()
+    await harness.clock.advance(3 * MINUTES)
+    expect(most).toBeGreaterThanOrEqual(Math.min(count * 8, UNPROVEN_SHARE))
+    expect(most).toBeLessThanOrEqual(UNPROVEN_SHARE)
+  })
+
+  it.each([10, 40, 200])('%i of them do not keep a host that has proven to answer out of the pass that its task wakes', async (count) => {
+    const harness = node()
+    await harness.start()
+    await harness.put(...tasksOf('good.test', 20, 'before'))
+    await store(harness, hosts('silent', count), 20)
+    harness.ticker.wake(harness.clock.now())
+    await harness.clock.advance(0)
+    expect(openTo(harness, 'silent')).toBeGreaterThanOrEqual(80)
+    for (let n = 0; n < 40; n += 1) {
+      await harness.clock.advance(2 * SECOND + 137)
+      const putAt = harness.clock.now()
+      await harness.put(...tasksOf('good.test', 1, `late-${n}`))
+      expect(harness.caller.calls.find(({ key }) => key.startsWith(`late-${n}-`))?.startedAt).toBe(putAt)
+    }
+  })
+
+  it('and are hundreds, all due before it, do not keep a host that has proven to answer out of a pass that has slots left', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.start()
+    await harness.put(...tasksOf('good.test', 1, 'before'))
+    harness.caller.only.answer()
+    await store(harness, hosts('silent', 300), 2)
+    harness.ticker.wake(harness.clock.now())
+    await harness.clock.advance(SECOND)
+    expect(harness.caller.open).toHaveLength(UNPROVEN_SHARE)
+
+    const [task] = tasksOf('good.test', 1)
+    if (task === undefined) throw new Error('no task')
+    await harness.store.put([{ ...task, dueAt: harness.clock.now() }], { now: harness.clock.now() })
+    for (const call of harness.caller.open) call.fail('timed out')
+    await harness.clock.advance(0)
+    expect(openTo(harness, 'silent')).toBe(UNPROVEN_SHARE)
+    expect(openTo(harness, 'good')).toBe(1)
+  })
+
+  it('have every one of their tasks tried all the same', async () => {
+    const harness = node()
+    await store(harness, hosts('silent', 10), 20)
+    await harness.start()
+    await harness.clock.advance(10 * MINUTES)
+    expect(harness.caller.calls).toHaveLength(200)
+    expect(await harness.store.counts()).toMatchObject({ failed: 200, pending: 0, running: 0 })
+  })
+})
+
+describe('a busy host that answers and has all slots', () => {
+  async function busy(): Promise<SchedulerHarness> {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.store.put(tasksOf('busy.test', 3000), { now: harness.clock.now() })
+    await harness.start()
+    while (harness.caller.open.length < MAX_INFLIGHT) {
+      for (const call of harness.caller.open) call.answer()
+      await harness.clock.advance(0)
+    }
+    return harness
+  }
+
+  it('leaves another host the next slot that becomes free, though its own tasks were due earlier', async () => {
+    const harness = await busy()
+    await harness.clock.advance(SECOND)
+    const [task] = tasksOf('other.test', 1)
+    if (task === undefined) throw new Error('no task')
+    await harness.put({ ...task, dueAt: harness.clock.now() })
+    harness.caller.open[0]?.answer()
+    await harness.clock.advance(0)
+    expect(openTo(harness, 'other')).toBe(1)
+  })
+
+  it('comes to share its slots evenly with another one that has as much to do, though calls end one by one', async () => {
+    const harness = await busy()
+    await harness.clock.advance(SECOND)
+    await harness.put(...tasksOf('other.test', 1000).map((task) => ({ ...task, dueAt: harness.clock.now() })))
+    for (let n = 0; n < 700; n += 1) {
+      harness.caller.open[(n * 37) % MAX_INFLIGHT]?.answer()
+      await harness.clock.advance(0)
+    }
+    expect(harness.caller.open).toHaveLength(MAX_INFLIGHT)
+    expect(openTo(harness, 'other')).toBeGreaterThan(MAX_INFLIGHT / 3)
+  })
+})
+
+describe('two hosts and one slot', () => {
+  it('have all their tasks called without waiting for another minute', async () => {
+    const harness = node({ maxInflight: 1 })
+    await harness.store.put([...tasksOf('good-1.test', 5), ...tasksOf('good-2.test', 5)], { now: MINUTE_MS - MINUTES })
+    await harness.start()
+    await harness.clock.advance(SECOND)
+    expect(harness.caller.calls).toHaveLength(10)
+  })
+})
+
+describe('hosts whose tasks were deleted', () => {
+  it.each([1, 2, 128])('do not keep another host out of its minute where there are %i slots', async (maxInflight) => {
+    const harness = node({ maxInflight })
+    for (const host of hosts('gone', maxInflight)) await harness.store.put(tasksOf(host, 1), { now: MINUTE_MS - MINUTES })
+    await harness.store.remove({}, { limit: 1000 })
+    await harness.store.put(tasksOf('good.test', 1), { now: MINUTE_MS - MINUTES })
+    await harness.start()
+    expect(harness.caller.calls.map(({ host }) => host)).toEqual(['good.test'])
+  })
+
+  it('do not keep another host waiting where their tasks were out of time', async () => {
+    const harness = node({ maxInflight: 4, startAt: MINUTE_MS + 3 * 86_400_000 })
+    for (const host of hosts('over', 10)) await harness.store.put(tasksOf(host, 1), { now: MINUTE_MS - MINUTES })
+    await harness.store.put(tasksOf('good.test', 1, 'task', MINUTE + 3 * 86_400), { now: MINUTE_MS - MINUTES })
+    await harness.start()
+    expect(harness.caller.calls.map(({ host }) => host)).toEqual(['good.test'])
+  })
+})

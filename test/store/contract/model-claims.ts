@@ -1,0 +1,184 @@
+/** The steps of the model-based run that a node takes: claim, record, renew, rescue, expire, and the passing of time. */
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { outcomeOf } from '../../../src/domain/outcome.ts'
+import type { Task } from '../../../src/domain/task.ts'
+import type { CallResult } from '../../../src/domain/verdict.ts'
+import type { Claim, LaneRoom } from '../../../src/store/store.ts'
+import { keyOf, LEASE_MS } from './entries.ts'
+import type { Model, NamedStep } from './model.ts'
+
+export const LANES = ['a.test', 'b.test', 'c.test']
+const NODES = ['node-1', 'node-2']
+const RESULTS = ['expected', 'refused', 'transient', 'transient', 'unanswered', 'lost', 'late', 'stopping'] as const
+
+const room: fc.Arbitrary<LaneRoom> = fc.record({ room: fc.integer({ min: -1, max: 4 }), isProven: fc.boolean() })
+const claims = fc
+  .record({
+    node: fc.constantFrom(...NODES),
+    limit: fc.integer({ min: 0, max: 8 }),
+    lanes: fc.array(fc.tuple(fc.constantFrom(...LANES), room), { maxLength: 3 }).map((lanes) => new Map(lanes)),
+    roomOfNewLane: fc.integer({ min: 1, max: 5 }),
+    unprovenLimit: fc.integer({ min: -1, max: 9 }),
+  })
+  .map((limits): NamedStep => {
+    const text = `claim ${JSON.stringify({ ...limits, lanes: [...limits.lanes] })}`
+    const step: NamedStep['step'] = async (model, store) => {
+      const claim = { ...limits, now: model.now, leaseUntil: model.now + LEASE_MS }
+      const result = await store.claimDue(claim)
+      expectFairClaim(model, claim, result.tasks)
+      for (const task of result.tasks) {
+        const before = model.rows.get(keyOf(task)) as Task
+        const { now, node, leaseUntil } = claim
+        expect(task).toEqual({ ...before, state: 'running', attempts: before.attempts + 1, claimedBy: node, leaseUntil, updated: now })
+        model.rows.set(keyOf(task), task)
+        model.claimed.push(task)
+      }
+      expectEarlyEnough(model, result.nextDue)
+    }
+    return { text, step }
+  })
+
+const records = fc
+  .array(fc.record({ pick: fc.nat(20), result: fc.constantFrom(...RESULTS), random: fc.constantFrom(0, 0.5, 0.99) }), { minLength: 1, maxLength: 4 })
+  .map((writes): NamedStep => {
+    const step: NamedStep['step'] = async (model, store) => {
+      const outcomes = writes.flatMap(({ pick, result, random }) => {
+        // Counted from the newest claim: most results are of claims that still stand.
+        const task = model.claimed.at(-1 - pick)
+        return task ? [outcomeOf(task, callResult(result, model.now), task.claimedBy ?? '', model.now, random)] : []
+      })
+      const expected = outcomes.map(({ task, settlement, responseStatus, responseBody, attempt }) => {
+        const row = model.rows.get(keyOf(task))
+        if (row?.state !== 'running' || row.runId !== task.runId || row.attempts !== task.attempts) return false
+        const executedAt = attempt ? attempt.startedAt + attempt.durationMs : row.executedAt
+        settleRow(model, { ...row, ...settlement, responseStatus, responseBody, executedAt, leaseUntil: null, updated: model.now })
+        if (attempt) addAttempt(model, row)
+        return true
+      })
+      expect(await store.record(outcomes)).toEqual(expected)
+    }
+    return { text: `record ${JSON.stringify(writes)}`, step }
+  })
+
+const renewals = fc.nat(5).map((pick): NamedStep => {
+  const step: NamedStep['step'] = async (model, store) => {
+    const task = model.claimed.at(-1 - pick)
+    if (task === undefined) return
+    const leaseUntil = model.now + LEASE_MS
+    await store.renew([task], { leaseUntil })
+    const row = model.rows.get(keyOf(task))
+    if (row?.state === 'running' && row.runId === task.runId && row.attempts === task.attempts) settleRow(model, { ...row, leaseUntil })
+  }
+  return { text: `renew ${pick}`, step }
+})
+
+const rescues = fc.record({ onlyNode: fc.option(fc.constantFrom(...NODES), { nil: undefined, freq: 1 }), limit: fc.integer({ min: 1, max: 6 }) }).map(({ onlyNode, limit }): NamedStep => {
+  const step: NamedStep['step'] = async (model, store) => {
+    const isLost = (task: Task) => task.state === 'running' && (onlyNode === undefined ? (task.leaseUntil ?? 0) <= model.now : task.claimedBy !== onlyNode)
+    const lost = [...model.rows.values()].filter(isLost)
+    const rescued = await store.rescue({ now: model.now, limit, ...(onlyNode !== undefined && { onlyNode }) })
+    expect(rescued).toHaveLength(Math.min(limit, lost.length))
+    for (const task of rescued) {
+      const before = model.rows.get(keyOf(task)) as Task
+      expect(isLost(before)).toBe(true)
+      const isEnd = before.definition.delivery === 'at_most_once' || before.lost === 4
+      const moved = isEnd ? ({ state: 'failed' } as const) : ({ state: 'retrying', dueAt: model.now, lost: before.lost + 1 } as const)
+      const error = expect.stringContaining('the node was lost') as string
+      expect(task).toEqual({ ...before, ...moved, error, leaseUntil: null, executedAt: model.now, responseStatus: null, responseBody: null, updated: model.now })
+      settleRow(model, task)
+      addAttempt(model, before)
+    }
+  }
+  return { text: `rescue ${onlyNode ?? 'leases'} ${limit}`, step }
+})
+
+const expiries = fc.integer({ min: 1, max: 6 }).map((limit): NamedStep => {
+  const step: NamedStep['step'] = async (model, store) => {
+    const late = [...model.rows.values()].filter((task) => isWaiting(task) && task.deadline <= model.now)
+    const expired = await store.expire({ now: model.now, limit })
+    expect(expired).toHaveLength(Math.min(limit, late.length))
+    for (const task of expired) {
+      const before = model.rows.get(keyOf(task)) as Task
+      const state = before.state === 'pending' ? 'skipped' : 'failed'
+      expect(late).toContain(before)
+      expect(task).toEqual({ ...before, state, error: expect.stringContaining('out of time') as string, updated: model.now })
+      settleRow(model, task)
+    }
+  }
+  return { text: `expire ${limit}`, step }
+})
+
+const passing = fc.constantFrom(0, 1, 500, 30_000, 60_000, 600_000).map((ms): NamedStep => {
+  const step: NamedStep['step'] = (model) => {
+    model.now += ms
+    return Promise.resolve()
+  }
+  return { text: `wait ${ms}`, step }
+})
+
+const clockSetBack = fc.constantFrom(1, 45_000).map((ms): NamedStep => {
+  const step: NamedStep['step'] = (model) => {
+    model.now -= ms
+    return Promise.resolve()
+  }
+  return { text: `clock back ${ms}`, step }
+})
+
+export const CLAIM_COMMANDS = [claims, claims, records, records, renewals, rescues, expiries, passing, clockSetBack]
+
+export function isWaiting({ state }: Task): boolean {
+  return state === 'pending' || state === 'retrying'
+}
+
+/** Every limit holds, and no place stays empty that a due task could have had. */
+function expectFairClaim(model: Model, claim: Claim, tasks: readonly Task[]): void {
+  const isDue = (task: Task) => isWaiting(task) && task.dueAt <= claim.now && task.deadline > claim.now
+  const due = [...model.rows.values()].filter(isDue)
+  const roomOf = (lane: string) => claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false }
+  const shares = LANES.map((lane) => {
+    const { room: places, isProven } = roomOf(lane)
+    const claimed = tasks.filter((task) => task.lane === lane)
+    const waiting = due.filter((task) => task.lane === lane)
+    const oldest = waiting.map(({ dueAt }) => dueAt).sort((a, b) => a - b)
+    expect(claimed.map(({ dueAt }) => dueAt)).toEqual(oldest.slice(0, claimed.length))
+    return { isProven, count: claimed.length, most: Math.max(0, Math.min(places, waiting.length)) }
+  })
+  for (const { count, most } of shares) expect(count).toBeLessThanOrEqual(most)
+  const unproven = shares.filter(({ isProven }) => !isProven).reduce((sum, { count }) => sum + count, 0)
+  expect(unproven).toBeLessThanOrEqual(Math.max(0, claim.unprovenLimit))
+  expect(tasks.length).toBeLessThanOrEqual(claim.limit)
+  expect(new Set(tasks.map(keyOf)).size).toBe(tasks.length)
+  expect(tasks.map(({ dueAt }) => dueAt)).toEqual(tasks.map(({ dueAt }) => dueAt).sort((a, b) => a - b))
+  for (const share of shares) {
+    const isExhausted = share.count === share.most || (!share.isProven && unproven >= claim.unprovenLimit)
+    expect(tasks.length === claim.limit || isExhausted).toBe(true)
+    const others = shares.filter((other) => share.isProven || !other.isProven)
+    if (share.count < share.most) for (const other of others) if (isExhausted === false || !other.isProven) expect(other.count).toBeLessThanOrEqual(share.count + 1)
+  }
+}
+
+/** What is due next in a lane with nothing due any more is not overslept. */
+function expectEarlyEnough(model: Model, nextDue: number | undefined): void {
+  for (const lane of LANES) {
+    const waiting = [...model.rows.values()].filter((task) => isWaiting(task) && task.lane === lane).map(({ dueAt }) => dueAt)
+    if (waiting.some((dueAt) => dueAt <= model.now)) continue
+    if (waiting.length > 0) expect(nextDue ?? Infinity).toBeLessThanOrEqual(Math.min(...waiting))
+  }
+  if (nextDue !== undefined) expect(nextDue).toBeGreaterThan(model.now)
+}
+
+function callResult(kind: (typeof RESULTS)[number], now: number): CallResult {
+  const times = { startedAt: now - 9, endedAt: now - 2 }
+  if (kind === 'late' || kind === 'stopping') return { kind: 'not_called', reason: kind }
+  if (kind === 'unanswered' || kind === 'lost') return { kind, ...times, error: kind }
+  return { kind: 'answered', ...times, status: { expected: 200, refused: 404, transient: 503 }[kind], body: kind }
+}
+
+function settleRow(model: Model, task: Task): void {
+  model.rows.set(keyOf(task), task)
+}
+
+function addAttempt(model: Model, { runId, attempts, ...key }: Task): void {
+  model.attempts.set(keyOf(key), [...(model.attempts.get(keyOf(key)) ?? []), `${runId} ${attempts}`])
+}

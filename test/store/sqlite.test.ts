@@ -1,0 +1,26 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
+import { storeContract } from './contract.ts'
+import type { OpenStore } from './contract/define-test.ts'
+
+async function open(): Promise<OpenStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'callme-store-'))
+  const path = join(folder, 'callme.db')
+  const opened = {
+    store: openSqliteStore(path),
+    async reopen() {
+      await opened.store.close()
+      opened.store = openSqliteStore(path)
+      return opened.store
+    },
+    async dispose() {
+      await opened.store.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+  return opened
+}
+
+storeContract({ name: 'SQLite', open })
