@@ -6,4 +6,8 @@ const built = new URL('../dist/src/cli/main.js', import.meta.url)
 // Node.js runs no TypeScript below node_modules.
 const inCheckout = existsSync(source) && !source.pathname.includes('/node_modules/')
 
+// Node resolves names on four threads unless it is told otherwise before their first use: a few hosts whose name servers do
+// not answer would hold up the calls to every other host.
+process.env.UV_THREADPOOL_SIZE ??= '64'
+
 await import((inCheckout ? source : built).href)

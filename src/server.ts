@@ -15,6 +15,7 @@ import { Lanes } from './scheduler/lanes.ts'
 import { Ticker } from './scheduler/ticker.ts'
 import { Upkeep } from './scheduler/upkeep.ts'
 import { openSqliteStore } from './store/sqlite/open-sqlite-store.ts'
+import type { Store } from './store/store.ts'
 import { VERSION } from './version.ts'
 
 export interface RunningNode {
@@ -35,44 +36,12 @@ const SAVE_GRACE_MS = 5000
  */
 export async function start(config: Config, log: Log): Promise<RunningNode> {
   const node = randomUUID()
-  const clock = systemClock
   const store = openSqliteStore(config.store.path)
-  const caller = createWorkerPool({ workers: availableParallelism() > 2 ? 2 : 1, concurrency: config.maxInflight, clock, log })
-  const lanes = new Lanes({ maxInflight: config.maxInflight, maxInflightPerHost: config.maxInflightPerHost })
-  const defaults = { version: VERSION, timeoutMs: config.timeoutMs }
-  const ticker: Ticker = new Ticker({ clock, log, pass: () => dispatcher.pass() })
-  const wake = (dueAt: number): void => {
-    ticker.wake(dueAt)
-  }
-  const execution = { store, caller, clock, log, node, defaults, random: Math.random }
-  const dispatcher = new Dispatcher(execution, lanes, () => {
-    wake(clock.now())
-  })
-  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs: config.retentionMs, wake })
-  const app = createApp({
-    store,
-    clock,
-    log,
-    wake,
-    readiness: () => ticker.readiness(),
-    defaults: { timeout: config.timeoutMs / 1000 },
-    version: VERSION,
-  })
-
-  const stop = async (): Promise<void> => {
-    log.info('node.stopping', { node })
-    await Promise.all([close(server), ticker.stop(), upkeep.stop()])
-    await caller.stop(config.shutdownTimeoutMs)
-    await Promise.race([dispatcher.drained(), setTimeout(SAVE_GRACE_MS, undefined, { ref: false })])
-    await store.close()
-    log.info('node.stopped', { node })
-  }
-
-  let server: Server
+  const { app, caller, dispatcher, ticker, upkeep } = assemble(config, store, node, log)
+  const server = createServer(app)
   try {
     await upkeep.rescueAbandoned()
-    server = createServer(app).listen({ port: config.listen.port, host: config.listen.host || undefined })
-    await listening(server)
+    await listen(server, config.listen)
   } catch (error) {
     await caller.stop(0)
     await store.close()
@@ -82,24 +51,56 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   upkeep.start()
   const address = urlOf(server.address() as AddressInfo)
   log.info('node.started', { node, address, version: VERSION, pid: process.pid })
+
+  const stop = async (): Promise<void> => {
+    log.info('node.stopping', { node })
+    const graceMs = config.shutdownTimeoutMs
+    await Promise.all([close(server, graceMs), ticker.stop(), upkeep.stop(), caller.stop(graceMs)])
+    await Promise.race([dispatcher.drained(), setTimeout(SAVE_GRACE_MS, undefined, { ref: false })])
+    await store.close()
+    log.info('node.stopped', { node })
+  }
   return { address, stop }
 }
 
-function listening(server: Server): Promise<void> {
+function assemble(config: Config, store: Store, node: string, log: Log) {
+  const clock = systemClock
+  const caller = createWorkerPool({ workers: availableParallelism() > 2 ? 2 : 1, concurrency: config.maxInflight, clock, log })
+  const ticker: Ticker = new Ticker({ clock, log, pass: () => dispatcher.pass() })
+  const wake = (dueAt: number): void => {
+    ticker.wake(dueAt)
+  }
+  const defaults = { version: VERSION, timeoutMs: config.timeoutMs }
+  const execution = { store, caller, clock, log, node, defaults, random: Math.random }
+  const lanes = new Lanes({ maxInflight: config.maxInflight, maxInflightPerHost: config.maxInflightPerHost })
+  const dispatcher = new Dispatcher(execution, lanes, () => {
+    wake(clock.now())
+  })
+  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs: config.retentionMs, wake })
+  const readiness = () => ticker.readiness()
+  const app = createApp({ store, clock, log, wake, readiness, defaults: { timeout: config.timeoutMs / 1000 }, version: VERSION })
+  return { app, caller, dispatcher, ticker, upkeep }
+}
+
+function listen(server: Server, { host, port }: Config['listen']): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('listening', resolve)
     server.once('error', reject)
+    server.listen({ port, host: host || undefined }, resolve)
   })
 }
 
-/** Requests under way are answered; connections that only wait for the next one are closed. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
+/** Requests under way are answered for as long as `graceMs`; connections that only wait for the next one are closed. */
+async function close(server: Server, graceMs: number): Promise<void> {
+  const cutOff = globalThis.setTimeout(() => {
+    server.closeAllConnections()
+  }, graceMs)
+  await new Promise<void>((resolve) => {
     server.close(() => {
       resolve()
     })
     server.closeIdleConnections()
   })
+  clearTimeout(cutOff)
 }
 
 function urlOf({ address, port, family }: AddressInfo): string {

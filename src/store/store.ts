@@ -107,8 +107,8 @@ export interface LaneRoom {
 export interface ClaimResult {
   readonly tasks: Task[]
   /**
-   * a time no later than the earliest `dueAt` after `now` of the lanes that have nothing due any more, undefined where nothing waits
-   * there; a lane that was left with something due waits for room and not for a time
+   * a time no later than the earliest `dueAt` after `now` in the lanes that still have room within every limit of the claim,
+   * undefined where nothing waits there; for the others the end of a call comes first
    */
   readonly nextDue: number | undefined
 }

@@ -21,17 +21,30 @@ await fillDueStore(filledStore, tasks, url)
 
 const [drains, loops]: [CallFigures[], CallFigures[]] = [[], []]
 for (let round = 0; round < rounds; round += 1) {
-  const { figures, program } = await drain({ filledStore, folder: folder.path, tasks, receiver, profile: round === 0 ? profile : undefined })
+  const { figures, program } = await drain({
+    filledStore,
+    folder: folder.path,
+    tasks,
+    receiver,
+    profile: round === 0 ? profile : undefined,
+  })
   await stopCallme(program)
   drains.push(figures)
   loops.push(await loop())
 }
 
-const of = (key: keyof CallFigures): { values: number[]; yardstick: number[] } => ({ values: drains.map((f) => f[key]), yardstick: loops.map((f) => f[key]) })
-printTable(`drain: ${tasks} due tasks, from the first call that arrives to the last, ${rounds} rounds`, 'a bare loop of the same got client, as many threads', [
-  { figure: 'rate', unit: 'calls/s', ...of('rate'), reach: { of: 'ratio', is: 'at least', bound: 0.7 } },
-  { figure: 'CPU', unit: 'µs/call', ...of('cpuMicros'), reach: { of: 'difference', is: 'at most', bound: 40 } },
-])
+const of = (key: keyof CallFigures): { values: number[]; yardstick: number[] } => ({
+  values: drains.map((f) => f[key]),
+  yardstick: loops.map((f) => f[key]),
+})
+printTable(
+  `drain: ${tasks} due tasks, from the first call that arrives to the last, ${rounds} rounds`,
+  'a bare loop of the same got client, as many threads',
+  [
+    { figure: 'rate', unit: 'calls/s', ...of('rate'), reach: { of: 'ratio', is: 'at least', bound: 0.7 } },
+    { figure: 'CPU', unit: 'µs/call', ...of('cpuMicros'), reach: { of: 'difference', is: 'at most', bound: 40 } },
+  ],
+)
 if (profile !== undefined) printProfiles(profile)
 
 /** A process of its own for each round, as callme's is. */

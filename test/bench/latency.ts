@@ -33,11 +33,15 @@ for (let round = 0; round < rounds; round += 1) {
 }
 
 const reads = busyWaits.reduce((sum, waits) => sum + waits.length, 0)
-printTable(`latency: ${reads} reads, one every ${EVERY_MS} ms while ${tasks} tasks are worked off, ${rounds} rounds`, 'the same server, idle', [
-  row('p50', 0.5),
-  row('p99', 0.99, { of: 'median', is: 'at most', bound: 10 }),
-  row('longest', 1, { of: 'highest', is: 'at most', bound: 60 }),
-])
+printTable(
+  `latency: ${reads} reads, one every ${EVERY_MS} ms while ${tasks} tasks are worked off, ${rounds} rounds`,
+  'the same server, idle',
+  [
+    row('p50', 0.5),
+    row('p99', 0.99, { of: 'median', is: 'at most', bound: 10 }),
+    row('longest', 1, { of: 'highest', is: 'at most', bound: 60 }),
+  ],
+)
 
 function row(name: string, fraction: number, reach?: Row['reach']): Row {
   const of = (rounds: readonly Float64Array[]): number[] => rounds.map((waits) => percentile(waits, fraction))

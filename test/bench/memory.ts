@@ -33,7 +33,13 @@ for (let round = 0; round < rounds; round += 1) {
 
 printTable(`memory: resident, ${rounds} rounds`, 'idle: a bare express server; drain: a bare loop of the same got client', [
   { figure: `idle for ${idle} s`, unit: 'MB', values: idles, yardstick: bareIdles, reach: { of: 'median', is: 'at most', bound: 100 } },
-  { figure: `peak while ${tasks} tasks are worked off`, unit: 'MB', values: peaks, yardstick: barePeaks, reach: { of: 'median', is: 'at most', bound: 350 } },
+  {
+    figure: `peak while ${tasks} tasks are worked off`,
+    unit: 'MB',
+    values: peaks,
+    yardstick: barePeaks,
+    reach: { of: 'median', is: 'at most', bound: 350 },
+  },
 ])
 
 async function idleOfCallme(store: string): Promise<number> {

@@ -38,13 +38,23 @@ for (let round = 0; round < rounds; round += 1) {
 await stopCallme(program)
 
 const of = (fraction: number): number[] => lateness.map((ms) => percentile(ms, fraction))
-printTable(`punctual: ${tasks} tasks on one minute, ms after it when each call arrives, ${rounds} rounds`, 'a bare timer that makes one call', [
-  { figure: 'first call', unit: 'ms', values: of(0), yardstick: bareLateness, reach: { of: 'highest', is: 'at most', bound: 20 } },
-  { figure: 'first call, none early', unit: 'ms', values: of(0), yardstick: bareLateness, reach: { of: 'lowest', is: 'at least', bound: 0 } },
-  { figure: 'half of the calls', unit: 'ms', values: of(0.5) },
-  { figure: '99 of 100 calls', unit: 'ms', values: of(0.99) },
-  { figure: 'last call', unit: 'ms', values: of(1) },
-])
+printTable(
+  `punctual: ${tasks} tasks on one minute, ms after it when each call arrives, ${rounds} rounds`,
+  'a bare timer that makes one call',
+  [
+    { figure: 'first call', unit: 'ms', values: of(0), yardstick: bareLateness, reach: { of: 'highest', is: 'at most', bound: 20 } },
+    {
+      figure: 'first call, none early',
+      unit: 'ms',
+      values: of(0),
+      yardstick: bareLateness,
+      reach: { of: 'lowest', is: 'at least', bound: 0 },
+    },
+    { figure: 'half of the calls', unit: 'ms', values: of(0.5) },
+    { figure: '99 of 100 calls', unit: 'ms', values: of(0.99) },
+    { figure: 'last call', unit: 'ms', values: of(1) },
+  ],
+)
 
 /** @param minute Unix seconds */
 async function register({ url: api }: Program, minute: number): Promise<void> {

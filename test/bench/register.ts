@@ -43,7 +43,10 @@ for (let round = 0; round < options.rounds; round += 1) {
 const { body } = await program.json('/ready')
 await stopCallme(program)
 
-const of = (key: keyof Figures): { values: number[]; yardstick: number[] } => ({ values: stored.map((f) => f[key]), yardstick: plain.map((f) => f[key]) })
+const of = (key: keyof Figures): { values: number[]; yardstick: number[] } => ({
+  values: stored.map((f) => f[key]),
+  yardstick: plain.map((f) => f[key]),
+})
 printTable(
   `register: ${options.requests} durable PUTs of distinct names over ${CONNECTIONS} connections, ${options.rounds} rounds after a warm-up`,
   'the same express route without a store',

@@ -40,7 +40,12 @@ describe('the request', () => {
 
   it('has the method, the time and the window that the task asks for', async () => {
     const request = await requestOf({ callback_method: 'PATCH', timeout: 90, max_delay: 3, retry: 7 })
-    expect(request).toMatchObject({ method: 'PATCH', timeoutMs: 90_000, deadline: MINUTE_MS + 180_000, headers: { 'callme-max-attempts': '8' } })
+    expect(request).toMatchObject({
+      method: 'PATCH',
+      timeoutMs: 90_000,
+      deadline: MINUTE_MS + 180_000,
+      headers: { 'callme-max-attempts': '8' },
+    })
   })
 
   it('allows one attempt where delivery is at_most_once', async () => {
@@ -60,11 +65,14 @@ describe('the payload', () => {
     expect(request).toMatchObject({ body, headers: { 'content-type': 'application/json' } })
   })
 
-  it.each(['a=1&b=2', '{"already":"json"}', ' ', 'ü\r\n\0'])('%j, a string, is sent as it is and its type is for the client to say', async (payload) => {
-    const request = await requestOf({ callback_method: 'POST', payload })
-    expect(request.body).toBe(payload)
-    expect(request.headers).not.toHaveProperty('content-type')
-  })
+  it.each(['a=1&b=2', '{"already":"json"}', ' ', 'ü\r\n\0'])(
+    '%j, a string, is sent as it is and its type is for the client to say',
+    async (payload) => {
+      const request = await requestOf({ callback_method: 'POST', payload })
+      expect(request.body).toBe(payload)
+      expect(request.headers).not.toHaveProperty('content-type')
+    },
+  )
 
   it.each(['POST', 'PUT', 'PATCH', 'DELETE'] as const)('that is empty is an empty body of %s', async (callback_method) => {
     const request = await requestOf({ callback_method, payload: '' })
@@ -74,7 +82,11 @@ describe('the payload', () => {
 
   it('is sent with a GET too when it is not empty', async () => {
     expect(await requestOf({ payload: 'q' })).toMatchObject({ method: 'GET', body: 'q' })
-    expect(await requestOf({ payload: { q: 1 } })).toMatchObject({ method: 'GET', body: '{"q":1}', headers: { 'content-type': 'application/json' } })
+    expect(await requestOf({ payload: { q: 1 } })).toMatchObject({
+      method: 'GET',
+      body: '{"q":1}',
+      headers: { 'content-type': 'application/json' },
+    })
   })
 
   it.each<JsonValue>(['text', { json: true }])('%j is not sent with a HEAD, and no type is claimed for it', async (payload) => {
@@ -86,7 +98,10 @@ describe('the payload', () => {
 
 describe("the client's headers", () => {
   it('are sent in lower case', async () => {
-    expect((await requestOf({ headers: { 'X-Trace': 'Abc', authorization: 'Bearer t' } })).headers).toMatchObject({ 'x-trace': 'Abc', authorization: 'Bearer t' })
+    expect((await requestOf({ headers: { 'X-Trace': 'Abc', authorization: 'Bearer t' } })).headers).toMatchObject({
+      'x-trace': 'Abc',
+      authorization: 'Bearer t',
+    })
   })
 
   it.each(['User-Agent', 'user-agent', 'USER-AGENT'])('win over callme where they say %s', async (name) => {
@@ -95,7 +110,11 @@ describe("the client's headers", () => {
   })
 
   it('win over the type of a JSON payload', async () => {
-    const { headers } = await requestOf({ callback_method: 'POST', payload: {}, headers: { 'Content-Type': 'application/cloudevents+json' } })
+    const { headers } = await requestOf({
+      callback_method: 'POST',
+      payload: {},
+      headers: { 'Content-Type': 'application/cloudevents+json' },
+    })
     expect(headers['content-type']).toBe('application/cloudevents+json')
   })
 
@@ -127,7 +146,9 @@ describe('Callme-Task', () => {
         await harness.start()
         const headers = harness.caller.calls.map(({ key }) => key)
         for (const header of headers) expect(header).toMatch(/^[\x21-\x7e]+$/)
-        expect(headers.map(decodeURIComponent).toSorted()).toEqual(names.map((one) => formatTaskKey({ name: one, triggerAt: MINUTE })).toSorted())
+        expect(headers.map(decodeURIComponent).toSorted()).toEqual(
+          names.map((one) => formatTaskKey({ name: one, triggerAt: MINUTE })).toSorted(),
+        )
       }),
       { numRuns: 10 },
     )

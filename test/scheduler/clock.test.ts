@@ -74,10 +74,34 @@ describe('a clock that is set back by an hour', () => {
 })
 
 const ABSENCES: [string, number, (harness: SchedulerHarness, ms: number) => void][] = [
-  ['a clock that is set forward by an hour', HOUR, (harness, ms) => { harness.clock.jump(ms) }],
-  ['a clock that is set forward by 400 days', 400 * DAY, (harness, ms) => { harness.clock.jump(ms) }],
-  ['a machine that is suspended for 90 minutes', 90 * MINUTES, (harness, ms) => { harness.clock.jump(ms) }],
-  ['a process that is blocked for 90 minutes', 90 * MINUTES, (harness, ms) => { harness.clock.block(ms) }],
+  [
+    'a clock that is set forward by an hour',
+    HOUR,
+    (harness, ms) => {
+      harness.clock.jump(ms)
+    },
+  ],
+  [
+    'a clock that is set forward by 400 days',
+    400 * DAY,
+    (harness, ms) => {
+      harness.clock.jump(ms)
+    },
+  ],
+  [
+    'a machine that is suspended for 90 minutes',
+    90 * MINUTES,
+    (harness, ms) => {
+      harness.clock.jump(ms)
+    },
+  ],
+  [
+    'a process that is blocked for 90 minutes',
+    90 * MINUTES,
+    (harness, ms) => {
+      harness.clock.block(ms)
+    },
+  ],
 ]
 
 describe.each(ABSENCES)('%s', (_, ms, leave) => {
@@ -113,11 +137,16 @@ describe.each(ABSENCES)('%s', (_, ms, leave) => {
   it('has everything skipped, with the reason, that is not', async () => {
     const harness = await away()
     const back = MINUTE + ms / 1000
-    for (const [name, minutesAgo] of [['long-over', 30], ['just-over', 10]] as const) {
+    for (const [name, minutesAgo] of [
+      ['long-over', 30],
+      ['just-over', 10],
+    ] as const) {
       const closed = new Date((back - (minutesAgo - 10) * 60) * 1000).toISOString()
       const reason = `out of time: no call may start at or after ${closed}`
       expect(await harness.task(name, back - minutesAgo * 60)).toMatchObject({ state: 'skipped', attempts: 0, error: reason })
-      expect(harness.events('task.skipped')).toContainEqual(expect.objectContaining({ level: 'warn', task: `${name}@${back - minutesAgo * 60}`, error: reason }))
+      expect(harness.events('task.skipped')).toContainEqual(
+        expect.objectContaining({ level: 'warn', task: `${name}@${back - minutesAgo * 60}`, error: reason }),
+      )
     }
     expect(await harness.store.counts()).toMatchObject({ skipped: 2, successful: 3, pending: 1 })
   })
@@ -127,18 +156,29 @@ describe('a start', () => {
   it('calls at once what is still inside its window and skips the rest', async () => {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS + 15 * MINUTES + 1 })
     await harness.store.put(
-      [aTask({ name: 'over' }), aTask({ name: 'inside', triggerAt: MINUTE + 6 * 60 }), aTask({ name: 'later', triggerAt: MINUTE + 16 * 60 })],
+      [
+        aTask({ name: 'over' }),
+        aTask({ name: 'inside', triggerAt: MINUTE + 6 * 60 }),
+        aTask({ name: 'later', triggerAt: MINUTE + 16 * 60 }),
+      ],
       { now: MINUTE_MS - HOUR },
     )
     await harness.start()
     expect(harness.caller.only.key).toBe(`inside@${MINUTE + 360}`)
-    expect(await harness.task('over')).toMatchObject({ state: 'skipped', attempts: 0, error: expect.stringContaining('out of time') as string })
+    expect(await harness.task('over')).toMatchObject({
+      state: 'skipped',
+      attempts: 0,
+      error: expect.stringContaining('out of time') as string,
+    })
     expect(await harness.task('later', MINUTE + 16 * 60)).toMatchObject({ state: 'pending', error: null })
   })
 
   it('skips more than one batch of what is over, without waiting for another tick', async () => {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS + DAY })
-    await harness.store.put(Array.from({ length: 1700 }, (_, n) => aTask({ name: `over-${n}` })), { now: MINUTE_MS - HOUR })
+    await harness.store.put(
+      Array.from({ length: 1700 }, (_, n) => aTask({ name: `over-${n}` })),
+      { now: MINUTE_MS - HOUR },
+    )
     await harness.start()
     await harness.clock.advance(0)
     expect(await harness.store.counts()).toMatchObject({ pending: 0, skipped: 1700 })
@@ -147,7 +187,9 @@ describe('a start', () => {
 
   it('does not keep calls waiting until all is skipped that is over', async () => {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS + DAY, maxInflight: 4 })
-    const inside = ['one', 'two', 'three'].map((name) => aTask({ name, triggerAt: MINUTE + DAY / 1000, definition: { callback: 'http://other.test/' } }))
+    const inside = ['one', 'two', 'three'].map((name) =>
+      aTask({ name, triggerAt: MINUTE + DAY / 1000, definition: { callback: 'http://other.test/' } }),
+    )
     const over = Array.from({ length: 5000 }, (_, n) => aTask({ name: `over-${n}` }))
     await harness.store.put([...over, ...inside], { now: MINUTE_MS - HOUR })
     let batches = 0
@@ -171,7 +213,10 @@ describe('a start', () => {
     await first.clock.advance(11 * MINUTES)
     first.caller.only.answer(503, { retryAfter: '10' })
     await first.stop()
-    await first.store.put(Array.from({ length: 600 }, (_, n) => aTask({ name: `over-${n}` })), { now: MINUTE_MS - HOUR })
+    await first.store.put(
+      Array.from({ length: 600 }, (_, n) => aTask({ name: `over-${n}` })),
+      { now: MINUTE_MS - HOUR },
+    )
 
     const second = new SchedulerHarness({ successorOf: first })
     await second.start()
@@ -194,6 +239,7 @@ describe('over hours with a process that is held up again and again', () => {
       await harness.clock.advance(1500)
     }
     expect(harness.caller.calls.map(({ key }) => key)).toEqual(tasks.map(({ name, triggerAt }) => `${name}@${triggerAt}`))
-    for (const { request, startedAt } of harness.caller.calls) expect(startedAt).toBeGreaterThanOrEqual(Number(request.headers['callme-trigger-at']) * 1000)
+    for (const { request, startedAt } of harness.caller.calls)
+      expect(startedAt).toBeGreaterThanOrEqual(Number(request.headers['callme-trigger-at']) * 1000)
   })
 })

@@ -95,7 +95,10 @@ describe('ten hosts that never answer, with 500 due tasks each', () => {
     const script = harness.caller.script
     harness.caller.script = (call) => {
       if (call.host !== 'good-but-slow.test') script?.(call)
-      else harness.clock.setTimer(50, () => { call.answer() })
+      else
+        harness.clock.setTimer(50, () => {
+          call.answer()
+        })
     }
     await harness.put(...tasksOf('good-but-slow.test', 3000))
     await harness.clock.advance(500)

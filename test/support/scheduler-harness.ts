@@ -1,7 +1,7 @@
 /** The scheduler of one node on a fake clock: the real parts wired as in src/server.ts, with a real store in memory and scripted calls. */
 import type { LogEvent, LogLevel } from '../../src/log.ts'
 import { createLog } from '../../src/log.ts'
-import type { Attempt, NewTask, Task } from '../../src/domain/task.ts'
+import type { Attempt, NewTask, Task, TaskDefinition } from '../../src/domain/task.ts'
 import { CallmeError } from '../../src/domain/errors.ts'
 import { Dispatcher } from '../../src/scheduler/dispatch.ts'
 import { Lanes } from '../../src/scheduler/lanes.ts'
@@ -9,7 +9,7 @@ import { Ticker } from '../../src/scheduler/ticker.ts'
 import { Upkeep } from '../../src/scheduler/upkeep.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { Store } from '../../src/store/store.ts'
-import { MINUTE } from './a-task.ts'
+import { MINUTE, aTask } from './a-task.ts'
 import { FakeClock, settle } from './fake-clock.ts'
 import { ScriptedCaller } from './scripted-caller.ts'
 
@@ -51,7 +51,14 @@ export class SchedulerHarness {
   readonly passes: number[] = []
 
   constructor(options: HarnessOptions = {}) {
-    const { successorOf, node = 'node-1', maxInflight = DEFAULT_MAX_INFLIGHT, maxInflightPerHost, retentionMs = 0, random = Math.random } = options
+    const {
+      successorOf,
+      node = 'node-1',
+      maxInflight = DEFAULT_MAX_INFLIGHT,
+      maxInflightPerHost,
+      retentionMs = 0,
+      random = Math.random,
+    } = options
     this.clock = successorOf?.clock ?? new FakeClock(options.startAt ?? MINUTE_MS - 10_000)
     this.store = successorOf?.store ?? openSqliteStore(':memory:')
     this.caller = new ScriptedCaller(this.clock)
@@ -123,6 +130,14 @@ export class SchedulerHarness {
       await settle()
     }
   }
+}
+
+/** A node at `MINUTE` whose one task has just been called. */
+export async function afterOneCall(definition: Partial<TaskDefinition> = {}, options: HarnessOptions = {}): Promise<SchedulerHarness> {
+  const harness = new SchedulerHarness({ startAt: MINUTE_MS, ...options })
+  await harness.put(aTask({ definition }))
+  await harness.start()
+  return harness
 }
 
 /** What a store answers whose disk is full. */

@@ -12,10 +12,11 @@ interface LaneShare {
   room: number
 }
 
-/** How many tasks may still be claimed. */
+/** How many tasks may still be claimed, and when the next one is due of those that its lane's bound does not show. */
 interface Left {
   total: number
   unproven: number
+  hiddenDue: number
 }
 
 /** How many lanes are looked at in one go at the least: a lane's bound may be out of date and the lane have nothing. */
@@ -24,7 +25,7 @@ const LANES_AT_ONCE = 100
 /** Must run inside a write transaction. */
 export function claimDue(session: Session, claim: Claim, tally: Tally): ClaimResult {
   const rows: TaskRow[] = []
-  const left = { total: claim.limit, unproven: claim.unprovenLimit }
+  const left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: Infinity }
   const seen = new Set<string>()
   while (left.total > 0) {
     const lanes = lanesWithRoom(session, claim, left, seen)
@@ -34,7 +35,8 @@ export function claimDue(session: Session, claim: Claim, tally: Tally): ClaimRes
   // A task that has never been tried was pending, any other was retrying.
   for (const row of rows) tally.moved(row.attempts === 1 ? 'pending' : 'retrying', 'running')
   rows.sort((a, b) => a.due_at - b.due_at)
-  return { tasks: rows.map(toTask), nextDue: (session.statements.nextDue.get(claim.now) as number | null) ?? undefined }
+  const nextDue = Math.min(left.hiddenDue, (session.statements.nextDue.get(claim.now) as number | null) ?? Infinity)
+  return { tasks: rows.map(toTask), nextDue: nextDue === Infinity ? undefined : nextDue }
 }
 
 /** Lanes not seen before with something due, longest due first. Full ones are passed over: there are at most as many as calls under way. */
@@ -51,7 +53,7 @@ function lanesWithRoom({ statements }: Session, claim: Claim, left: Left, seen: 
 }
 
 /** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
-function claimOfLanes({ statements, bounds }: Session, claim: Claim, lanes: LaneShare[], left: Left): TaskRow[] {
+function claimOfLanes(session: Session, claim: Claim, lanes: LaneShare[], left: Left): TaskRow[] {
   const claimed: TaskRow[] = []
   for (let open = lanes; open.length > 0; ) {
     const share = Math.max(1, Math.floor(left.total / open.length))
@@ -59,16 +61,22 @@ function claimOfLanes({ statements, bounds }: Session, claim: Claim, lanes: Lane
     open = open.filter((lane) => {
       const limit = Math.min(share, lane.room, left.total, lane.isProven ? Infinity : Math.min(unprovenShare, left.unproven))
       if (limit <= 0) return false
-      const rows = claimOfLane(statements, claim, lane.lane, limit)
+      const rows = claimOfLane(session.statements, claim, lane.lane, limit)
       claimed.push(...rows)
       lane.room -= rows.length
       left.total -= rows.length
       if (!lane.isProven) left.unproven -= rows.length
-      if (rows.length < limit) bounds.correct(lane.lane)
+      if (rows.length < limit) left.hiddenDue = Math.min(left.hiddenDue, nextOfEmptied(session, lane.lane, claim.now))
       return rows.length === limit
     })
   }
   return claimed
+}
+
+/** Rows that are out of time, and have not been ended yet, keep a lane's bound where it is: then the next row is looked for behind them. */
+function nextOfEmptied({ statements, bounds }: Session, lane: string, now: number): number {
+  const first = bounds.correct(lane)
+  return first !== undefined && first <= now ? ((statements.firstDueOfLaneAfter.get(lane, now) as number | null) ?? Infinity) : Infinity
 }
 
 function claimOfLane(statements: Statements, claim: Claim, lane: string, limit: number): TaskRow[] {

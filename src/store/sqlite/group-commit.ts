@@ -17,9 +17,10 @@ interface Member {
 }
 
 /** Thrown by a write that wants its changes undone and its value answered all the same. */
-export class Undo {
+export class Undo extends Error {
   readonly value: unknown
   constructor(value: unknown) {
+    super('undone on purpose')
     this.value = value
   }
 }

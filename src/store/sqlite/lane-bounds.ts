@@ -24,12 +24,16 @@ export class LaneBounds {
     else this.#remember(lane)
   }
 
-  /** The lane had nothing due although its bound said so. Must run inside a write transaction. */
-  correct(lane: string): void {
+  /**
+   * The lane had nothing to claim although its bound said so. Must run inside a write transaction.
+   * @returns the earliest `due_at` of its waiting rows
+   */
+  correct(lane: string): number | undefined {
     const first = this.#statements.firstDueOfLane.get(lane) as number | null
     this.#nextDue.delete(lane)
     if (first === null) this.#statements.forgetLane.run(lane)
     else this.#statements.raiseNextDue.run(first, lane)
+    return first ?? undefined
   }
 
   /** What was written may have been undone. */

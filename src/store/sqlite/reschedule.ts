@@ -20,7 +20,11 @@ export function rescheduleBatch(session: Session, request: RescheduleRequest, ta
   const isFirstWalk = request.after?.isFirstWalk ?? request.all
   const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after?.key, request.limit)
   const taken = isFirstWalk ? rows : rows.filter((row) => isTaken(request, row))
-  const tasks = taken.map((row) => rescheduleRow(session, request, row, tally))
+  const passed = new Map<string, number>()
+  const tasks = taken.map((row) => {
+    const triggerAt = freeMinute(session.statements, row, request.triggerAt, passed)
+    return rescheduleRow(session, row, { triggerAt, now: request.now }, tally)
+  })
   if (next) return { tasks, next: { isFirstWalk, key: next } }
   return isFirstWalk ? { tasks, next: { isFirstWalk: false } } : { tasks }
 }
@@ -35,21 +39,20 @@ function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
   return all ? isFinal(row.state) || row.trigger_at < triggerAt : row.rescheduled_to === null
 }
 
-function rescheduleRow({ statements, bounds }: Session, request: RescheduleRequest, row: TaskRow, tally: Tally): Task {
+function rescheduleRow({ statements, bounds }: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, tally: Tally): Task {
   const task = toTask(row)
-  const triggerAt = freeMinute(statements, row, request.triggerAt)
   const fresh = {
     name: row.name,
     triggerAt,
     lane: row.lane,
     ...windowOf(triggerAt * 1000, task.definition),
     runId: randomUUID(),
-    now: request.now,
+    now,
     rescheduledFrom: row.trigger_at,
     definition: row.definition,
   }
   if (isFinal(row.state)) {
-    statements.markRescheduled.run(triggerAt, request.now, row.id)
+    statements.markRescheduled.run(triggerAt, now, row.id)
     statements.insert.run(fresh)
     tally.moved(undefined, 'pending')
   } else {
@@ -60,12 +63,15 @@ function rescheduleRow({ statements, bounds }: Session, request: RescheduleReque
   return toTask(statements.findByKey.get(row.name, triggerAt) as TaskRow)
 }
 
-/** The first minute from `wanted` on that no other entry of the name has. */
-function freeMinute(statements: Statements, row: TaskRow, wanted: number): number {
-  let minute = wanted
-  for (;;) {
-    const taken = statements.findState.get(row.name, minute) as { id: number } | undefined
-    if (taken === undefined || (taken.id === row.id && !isFinal(row.state))) return minute
-    minute += SECONDS_PER_MINUTE
-  }
+/**
+ * The first minute from `wanted` on that no other entry of the name has.
+ * @param passed by name, the minute before which this batch has found all taken: no later entry has to pass over them again
+ */
+function freeMinute(statements: Statements, row: TaskRow, wanted: number, passed: Map<string, number>): number {
+  const own = isFinal(row.state) || row.trigger_at < wanted ? Infinity : row.trigger_at
+  let minute = passed.get(row.name) ?? wanted
+  if (own < minute) return own
+  while (minute !== own && statements.findState.get(row.name, minute) !== undefined) minute += SECONDS_PER_MINUTE
+  passed.set(row.name, minute)
+  return minute
 }

@@ -167,7 +167,7 @@ export class SqliteStore implements Store {
     const isNew = this.#statements.insert.run(row).changes === 1
     const existing = isNew ? undefined : (this.#statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
     if (existing && ifAbsent) return { outcome: 'exists' }
-    if (existing?.state === 'running') return { outcome: 'running' }
+    if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { outcome: 'running' }
     if (existing) this.#statements.reset.run({ ...row, id: existing.id })
     tally.moved(existing?.state, 'pending')
     this.#session.bounds.lower(task.lane, task.dueAt)

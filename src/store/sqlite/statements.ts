@@ -4,6 +4,10 @@ import type { Database } from 'better-sqlite3'
 export type Statements = ReturnType<typeof prepareStatements>
 
 export function prepareStatements(db: Database) {
+  return { ...entryStatements(db), ...laneStatements(db), ...claimStatements(db) }
+}
+
+function entryStatements(db: Database) {
   return {
     findByKey: db.prepare('SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'),
     findState: db.prepare('SELECT id, state, created FROM tasks WHERE name = ? AND trigger_at = ?'),
@@ -34,7 +38,11 @@ export function prepareStatements(db: Database) {
     finishedBefore: db.prepare(`
       SELECT id, state FROM tasks INDEXED BY tasks_finished
       WHERE state IN ('successful', 'failed', 'skipped') AND updated < ? ORDER BY updated LIMIT ?`),
+  }
+}
 
+function laneStatements(db: Database) {
+  return {
     lowerNextDue: db.prepare(`
       INSERT INTO lanes (lane, next_due) VALUES (?, ?)
       ON CONFLICT (lane) DO UPDATE SET next_due = excluded.next_due WHERE excluded.next_due < next_due`),
@@ -44,9 +52,16 @@ export function prepareStatements(db: Database) {
     firstDueOfLane: db
       .prepare(`SELECT min(due_at) FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ?`)
       .pluck(),
+    firstDueOfLaneAfter: db
+      .prepare(`SELECT min(due_at) FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ? AND due_at > ?`)
+      .pluck(),
     raiseNextDue: db.prepare('UPDATE lanes SET next_due = ? WHERE lane = ?'),
     forgetLane: db.prepare('DELETE FROM lanes WHERE lane = ?'),
+  }
+}
 
+function claimStatements(db: Database) {
+  return {
     claim: db.prepare(`
       UPDATE tasks SET state = 'running', attempts = attempts + 1, lease_until = @leaseUntil, claimed_by = @node, updated = @now
       WHERE id IN (

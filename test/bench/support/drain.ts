@@ -27,7 +27,14 @@ export interface CallFigures {
 }
 
 /** @returns the figures, and the program, which now has nothing to do: `stopCallme` is the caller's */
-export async function drain({ filledStore, folder, tasks, receiver, profile, onStart }: Drain): Promise<{ figures: CallFigures; program: Program }> {
+export async function drain({
+  filledStore,
+  folder,
+  tasks,
+  receiver,
+  profile,
+  onStart,
+}: Drain): Promise<{ figures: CallFigures; program: Program }> {
   const store = join(folder, `drained-${Date.now()}.db`)
   copyFileSync(filledStore, store)
   await receiver.ask('reset')
@@ -42,7 +49,12 @@ export async function drain({ filledStore, folder, tasks, receiver, profile, onS
 /** @param firstCall resolves with the arrival of the first one; `isDone` when the caller of the calls has finished with the last */
 export async function measureCalls(
   pid: number,
-  { receiver, calls, firstCall, isDone }: { receiver: Child<ReceiverVerbs>; calls: number; firstCall: Promise<void>; isDone: () => Promise<void> },
+  {
+    receiver,
+    calls,
+    firstCall,
+    isDone,
+  }: { receiver: Child<ReceiverVerbs>; calls: number; firstCall: Promise<void>; isDone: () => Promise<void> },
 ): Promise<CallFigures> {
   await firstCall
   const cpuAtFirst = cpuMs(pid)

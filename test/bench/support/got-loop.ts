@@ -23,7 +23,9 @@ const verbs = {
   run: async (callback: string, calls: number): Promise<void> => {
     const request = await sampleRequest(callback)
     const share = (whole: number, index: number): number => Math.floor((whole + index) / THREADS)
-    await Promise.all(threads.map((thread, index) => runIn(thread, { request, calls: share(calls, index), inflight: share(INFLIGHT, index) })))
+    await Promise.all(
+      threads.map((thread, index) => runIn(thread, { request, calls: share(calls, index), inflight: share(INFLIGHT, index) })),
+    )
   },
 }
 answerParent(verbs)
@@ -42,7 +44,9 @@ function runIn(thread: Worker, order: LoopOrder): Promise<void> {
 async function sampleRequest(callback: string): Promise<LoopOrder['request']> {
   const now = Date.now()
   const store = openSqliteStore(':memory:')
-  const [result] = await store.put([newTask({ name: '0123456789abcdef01', triggerAt: minuteOf(now) }, { callback, max_delay: 60 })], { now })
+  const [result] = await store.put([newTask({ name: '0123456789abcdef01', triggerAt: minuteOf(now) }, { callback, max_delay: 60 })], {
+    now,
+  })
   await store.close()
   if (!result || !('task' in result)) throw new Error('the store took no task')
   return callRequestOf({ ...result.task, attempts: 1 }, { version: VERSION, timeoutMs: TIMEOUT_MS })

@@ -3,10 +3,12 @@ import { outcomeOf } from '../../../src/domain/outcome.ts'
 import { minuteOf } from '../../../src/domain/trigger-time.ts'
 import type { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts'
 import type { ClaimResult } from '../../../src/store/store.ts'
-import { randomTask } from './wide-store.ts'
+import type { Reach } from './table.ts'
+import { HOSTS, randomHost, randomTask } from './wide-store.ts'
 
 export interface Operation {
   readonly name: string
+  readonly reach: Reach
   /** made ready each time, and not measured */
   readonly prepare?: (store: SqliteStore) => Promise<unknown>
   readonly run: (store: SqliteStore) => Promise<unknown>
@@ -17,25 +19,43 @@ const GROUP = 64
 /** As many as a node has slots for. */
 const SLOTS = 128
 const DUE = 1000
+const PUT_AFTER_S = 3600
 const NODE = 'bench'
 const LEASE_MS = 60_000
 const EXPIRE_BATCH = 500
 
+const TWICE_THE_EMPTY: Reach = { of: 'ratio', is: 'at most', bound: 2 }
+
 /** @param randomMinute one of those over which the waiting rows are spread, Unix seconds */
 export function everydayOperations(randomMinute: () => number): readonly Operation[] {
+  const puts = (name: string, minute: () => number): Operation => ({
+    name,
+    reach: TWICE_THE_EMPTY,
+    run: (store) => Promise.all(Array.from({ length: GROUP }, () => store.put([randomTask(minute())], { now: Date.now() }))),
+  })
+  const claims = (name: string, host: () => string): Operation => ({
+    name,
+    reach: TWICE_THE_EMPTY,
+    prepare: (store) =>
+      store.put(
+        Array.from({ length: DUE }, () => randomTask(minuteOf(Date.now()), host())),
+        { now: Date.now() },
+      ),
+    run: claimAndRecord,
+  })
   return [
+    puts(`PUT, ${GROUP} in a group, minutes at random`, randomMinute),
+    puts(`PUT, ${GROUP} in a group, to one minute`, () => minuteOf(Date.now()) + PUT_AFTER_S),
+    claims(`claim + record of ${DUE}, one host`, () => 'receiver.test'),
+    claims(`claim + record of ${DUE}, ${HOSTS} hosts`, randomHost),
     {
-      name: `PUT, ${GROUP} in a group`,
-      run: (store) => Promise.all(Array.from({ length: GROUP }, () => store.put([randomTask(randomMinute())], { now: Date.now() }))),
+      name: 'page of 100',
+      reach: { of: 'median', is: 'at most', bound: 1 },
+      run: (store) => store.list({}, { after: { name: 'm', triggerAt: randomMinute() }, limit: 100 }),
     },
-    {
-      name: `claim + record of ${DUE}`,
-      prepare: (store) => store.put(Array.from({ length: DUE }, () => randomTask(minuteOf(Date.now()))), { now: Date.now() }),
-      run: claimAndRecord,
-    },
-    { name: 'page of 100', run: (store) => store.list({}, { after: { name: 'm', triggerAt: randomMinute() }, limit: 100 }) },
     {
       name: 'tick, nothing due',
+      reach: { of: 'median', is: 'at most', bound: 0.1 },
       run: (store) => Promise.all([store.expire({ now: Date.now(), limit: EXPIRE_BATCH }), claim(store)]),
     },
   ]

@@ -6,12 +6,15 @@ import type { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts'
 
 const BATCH = 100_000
 const ROWS_PER_MINUTE = 5
-const HOSTS = 100
+export const HOSTS = 100
 
 /** @param minute Unix seconds */
-export function randomTask(minute: number): NewTask {
-  const host = Math.floor(Math.random() * HOSTS)
-  return newTask({ name: randomBytes(9).toString('hex'), triggerAt: minute }, { callback: `http://receiver-${host}.test/run`, payload: { order: 1 } })
+export function randomTask(minute: number, host = randomHost()): NewTask {
+  return newTask({ name: randomBytes(9).toString('hex'), triggerAt: minute }, { callback: `http://${host}/run`, payload: { order: 1 } })
+}
+
+export function randomHost(): string {
+  return `receiver-${Math.floor(Math.random() * HOSTS)}.test`
 }
 
 /** The minute of the row with this number, in Unix seconds. */
@@ -23,13 +26,17 @@ export function minuteOfRow(row: number, firstMinute: number): number {
  * Adds rows until there are `to`. Each batch is sorted by name: every name is random all the same, and no batch writes a page of the
  * index of names twice.
  */
-export async function fillWideStore(store: SqliteStore, { from, to, firstMinute }: { from: number; to: number; firstMinute: number }): Promise<void> {
+export async function fillWideStore(
+  store: SqliteStore,
+  { from, to, firstMinute }: { from: number; to: number; firstMinute: number },
+): Promise<void> {
   const startedAt = performance.now()
   for (let row = from; row < to; row += BATCH) {
     const batch = Array.from({ length: Math.min(BATCH, to - row) }, (_, index) => randomTask(minuteOfRow(row + index, firstMinute)))
     batch.sort((a, b) => (a.name < b.name ? -1 : 1))
     await store.put(batch, { now: Date.now() })
     const filled = row + batch.length
-    if (filled % (10 * BATCH) === 0 || filled === to) console.log(`  ${filled} rows after ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
+    if (filled % (10 * BATCH) === 0 || filled === to)
+      console.log(`  ${filled} rows after ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
   }
 }

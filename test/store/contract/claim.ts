@@ -145,13 +145,20 @@ export function describeClaims(test: DefineTest): void {
     expect(await next(DUE + 30_000)).toBeUndefined()
   })
 
-  test('tells of no time of a lane that was left with something due: the end of a call comes first', async ({ store }) => {
+  test('tells when something is due next also where tasks of its host are out of time and not yet ended', async ({ store }) => {
+    await store.put([aTask({ name: 'late', deadline: DUE }), aTask({ name: 'next', dueAt: DUE + 500 })], { now: DUE - 9 })
+    expect(await store.claimDue(aClaim())).toEqual({ tasks: [], nextDue: DUE + 500 })
+    await store.expire({ now: DUE, limit: 10 })
+    expect(await store.claimDue(aClaim())).toEqual({ tasks: [], nextDue: DUE + 500 })
+  })
+
+  test('tells of no time in a lane that has no room: the end of a call comes first', async ({ store }) => {
     await store.put([0, 1, 9000].map((later) => aTask({ name: `n${later}`, dueAt: DUE + later })), { now: DUE })
     expect(await store.claimDue(aClaim({ now: DUE + 5, limit: 1 }))).toMatchObject({ tasks: [{ name: 'n0' }], nextDue: undefined })
     expect(await store.claimDue(aClaim({ now: DUE + 5 }))).toMatchObject({ tasks: [{ name: 'n1' }], nextDue: DUE + 9000 })
   })
 
-  test('never tells a later time than that of the next task of a lane that it has emptied', async ({ store }) => {
+  test('never tells a later time than that of the next task in a lane with room', async ({ store }) => {
     const dueTimes = fc.array(fc.record({ lane: fc.constantFrom('a', 'b', 'c'), later: fc.integer({ min: -50, max: 50 }) }), { maxLength: 12 })
     const removals = fc.array(fc.nat(11), { maxLength: 6 })
     await fc.assert(

@@ -48,7 +48,7 @@ export function describeRescheduleBatches(test: DefineTest): void {
     )
   })
 
-  test('gives hundreds of entries of one name their minutes without delay', async ({ store }) => {
+  test('gives thousands of entries of one name a minute each', async ({ store }) => {
     const failed = Array.from({ length: 3000 }, (_, n) => ({ name: 'a', triggerAt: MINUTE + n * 60, state: 'failed' as const }))
     await seed(store, failed)
     const made = await rescheduleAll(store, { selection: {}, triggerAt: MINUTE + 9000 * 60, all: false, now: NOW, dryRun: false, limit: 500 })

@@ -1,0 +1,105 @@
+/** Slots are given back, whatever becomes of the calls. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { CallResult } from '../../src/domain/verdict.ts'
+import { Lanes } from '../../src/scheduler/lanes.ts'
+import { aTask } from '../support/a-task.ts'
+import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
+import type { HarnessOptions } from '../support/scheduler-harness.ts'
+
+const SECOND = 1000
+const MINUTES = 60_000
+
+function tasksOf(host: string, count: number) {
+  return Array.from({ length: count }, (_, n) =>
+    aTask({ name: `task-${n}-of-${host}`, definition: { callback: `http://${host}/`, retry: 0 } }),
+  )
+}
+
+function perHost(maxInflightPerHost: number | undefined): HarnessOptions {
+  return maxInflightPerHost === undefined ? {} : { maxInflightPerHost }
+}
+
+describe('slots', () => {
+  const HOSTS = ['a.test', 'b.test', 'c.test']
+  const settings = fc.record({
+    maxInflight: fc.integer({ min: 1, max: 40 }),
+    maxInflightPerHost: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }),
+  })
+  const results: CallResult['kind'][] = ['answered', 'unanswered', 'lost', 'not_called']
+
+  function resultOf(kind: CallResult['kind']): CallResult {
+    const times = { startedAt: 0, endedAt: 1 }
+    if (kind === 'answered') return { kind, ...times, status: 200, body: '' }
+    return kind === 'not_called' ? { kind, reason: 'stopping' } : { kind, ...times, error: 'gone' }
+  }
+
+  it('are always given back, and never more are given out than there are, whatever becomes of the calls', () => {
+    const step = fc.record({ host: fc.constantFrom(...HOSTS), kind: fc.constantFrom(...results), isEnter: fc.boolean() })
+    fc.assert(
+      fc.property(settings, fc.array(step, { maxLength: 300 }), (options, steps) => {
+        const lanes = new Lanes(options)
+        const fresh = lanes.limits()
+        const held = new Map(HOSTS.map((host) => [host, 0]))
+        const end = (host: string, kind: CallResult['kind']): void => {
+          lanes.learn(host, resultOf(kind))
+          lanes.leave(host, 0)
+          held.set(host, (held.get(host) ?? 0) - 1)
+        }
+        for (const { host, kind, isEnter } of steps) {
+          const limits = lanes.limits()
+          const known = limits.lanes.get(host) ?? { room: limits.roomOfNewLane, isProven: false }
+          const isAllowed = limits.limit > 0 && known.room > 0 && (known.isProven || limits.unprovenLimit > 0)
+          if (isEnter && isAllowed) {
+            lanes.enter(host)
+            held.set(host, (held.get(host) ?? 0) + 1)
+          } else if (!isEnter && (held.get(host) ?? 0) > 0) end(host, kind)
+          expect(lanes.inflight).toBe([...held.values()].reduce((sum, n) => sum + n))
+          expect(lanes.inflight).toBeLessThanOrEqual(options.maxInflight)
+          for (const n of held.values()) expect(n).toBeLessThanOrEqual(options.maxInflightPerHost ?? options.maxInflight)
+        }
+        for (const [host, n] of held) for (let left = n; left > 0; left -= 1) end(host, 'lost')
+        expect(lanes.inflight).toBe(0)
+        expect(lanes.limits()).toMatchObject({ limit: fresh.limit, unprovenLimit: fresh.unprovenLimit, roomOfNewLane: fresh.roomOfNewLane })
+        for (const { room } of lanes.limits().lanes.values()) expect(room).toBeGreaterThan(0)
+        lanes.forgetIdle(24 * 60 * MINUTES)
+        expect(lanes.limits()).toEqual(fresh)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('are all free once every task has ended, whatever became of the calls', async () => {
+    const ends = fc.constantFrom('answered', 'refused', 'unanswered', 'lost', 'late')
+    await fc.assert(
+      fc.asyncProperty(settings, fc.array(ends, { minLength: 1, maxLength: 40 }), async (options, script) => {
+        const harness = new SchedulerHarness({
+          startAt: MINUTE_MS,
+          maxInflight: options.maxInflight,
+          ...perHost(options.maxInflightPerHost),
+        })
+        let n = 0
+        harness.caller.script = (call) => {
+          expect(harness.caller.open.length).toBeLessThanOrEqual(options.maxInflight)
+          const kind = script[n++ % script.length]
+          harness.clock.setTimer(n % 7, () => {
+            if (kind === 'answered') call.answer(n % 5 === 0 ? 500 : 200)
+            else if (kind === 'refused') call.answer(404)
+            else if (kind === 'unanswered') call.fail()
+            else if (kind === 'lost') call.lose()
+            else call.end({ kind: 'not_called', reason: 'late' })
+          })
+        }
+        await harness.put(...HOSTS.flatMap((host) => tasksOf(host, 15)))
+        await harness.start()
+        await harness.clock.advance(2 * SECOND)
+        expect(await harness.store.counts()).toMatchObject({ pending: 0, running: 0, retrying: 0 })
+        expect(harness.lanes.inflight).toBe(0)
+        expect(harness.dispatcher.claims()).toEqual([])
+        await harness.stop()
+        await harness.store.close()
+      }),
+      { numRuns: 25 },
+    )
+  })
+})
