@@ -13,7 +13,7 @@ export type LogEvent =
   | 'tick.finished'
   | 'tick.failed'
   | 'task.stored'
-  | 'task.called'
+  | 'task.claimed'
   | 'task.successful'
   | 'task.retry'
   | 'task.failed'

@@ -68,6 +68,7 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
   const caller = createWorkerPool({ workers: availableParallelism() > 2 ? 2 : 1, concurrency: config.maxInflight, clock, log })
   const ticker: Ticker = new Ticker({ clock, log, pass: () => dispatcher.pass() })
   const wake = (dueAt: number): void => {
+    caller.prepare()
     ticker.wake(dueAt)
   }
   const defaults = { version: VERSION, timeoutMs: config.timeoutMs }

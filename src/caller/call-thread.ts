@@ -42,11 +42,16 @@ export class CallThread {
 
   constructor(options: CallThreadOptions) {
     this.#options = options
-    this.#spawn()
   }
 
-  get isAlive(): boolean {
-    return this.#worker !== undefined
+  /** Starts the thread, unless it runs or is about to: it holds memory that a node without tasks need not spend. */
+  prepare(): void {
+    if (this.#worker === undefined && this.#cancelReplacement === undefined && !this.#isStopping) this.#spawn()
+  }
+
+  /** Whether a call would have to wait for the replacement of a thread that died. */
+  get isDead(): boolean {
+    return this.#cancelReplacement !== undefined
   }
 
   /** How many calls have no result yet. */
@@ -54,8 +59,8 @@ export class CallThread {
     return this.#outstanding.size
   }
 
-  /** Waits for the replacement while the thread is dead. */
   call(request: CallRequest): Promise<CallResult> {
+    this.prepare()
     return new Promise((resolve) => {
       this.#outstanding.set(this.#nextNumber++, { givenAt: this.#options.clock.now(), resolve })
       if (this.#unsent.push(request) === 1) setImmediate(this.#send)
@@ -107,6 +112,7 @@ export class CallThread {
     log.warn('worker.died', { err: error, exit_code: exitCode, calls: this.load })
     this.#settleAll(DIED)
     this.#cancelReplacement = clock.setTimer(REPLACE_AFTER_MS, () => {
+      this.#cancelReplacement = undefined
       this.#spawn()
     })
   }

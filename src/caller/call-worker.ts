@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { CallResult } from '../domain/verdict.ts'
 import type { CallRequest } from './caller.ts'
 import { httpCall } from './http-call.ts'
+import { warmUp } from './warm-up.ts'
 
 export interface CallWorkerData {
   /** how many calls may be under way at once */
@@ -35,6 +36,9 @@ port.on('message', (message: ToCallWorker) => {
     startWaiting()
   }
 })
+
+// Without it the first call is late, and nothing else is worse.
+warmUp().catch(() => undefined)
 
 function startWaiting(): void {
   for (let request; underWay < concurrency && (request = waiting.shift());) {

@@ -16,6 +16,8 @@ export interface CallRequest {
 }
 
 export interface Caller {
+  /** Gets ready for calls that will come, so that the first one is on time. */
+  prepare(): void
   /** Makes one call and never retries it. Resolves with every outcome, bad ones too; it does not reject. */
   call(request: CallRequest): Promise<CallResult>
   /**

@@ -19,7 +19,7 @@ export interface WorkerPoolOptions {
 const MAX_HEAP_MB = 1024
 
 /**
- * Starts the threads. When one dies, the calls that it had started resolve as `lost`, those that waited as `not_called`,
+ * The threads start with the first call, or when they are told to prepare. When one dies, the calls that it had started resolve as `lost`, those that waited as `not_called`,
  * and the thread is replaced.
  */
 export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, log }: WorkerPoolOptions): Caller {
@@ -39,6 +39,9 @@ export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB
   }
 
   return {
+    prepare: () => {
+      for (const thread of threads) thread.prepare()
+    },
     call(request) {
       if (stopped) return Promise.resolve({ kind: 'not_called', reason: 'stopping' })
       return threads.reduce(lessLoaded).call(request)
@@ -48,6 +51,6 @@ export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB
 }
 
 function lessLoaded(one: CallThread, other: CallThread): CallThread {
-  if (one.isAlive !== other.isAlive) return one.isAlive ? one : other
+  if (one.isDead !== other.isDead) return one.isDead ? other : one
   return other.load < one.load ? other : one
 }

@@ -57,17 +57,19 @@ export class Dispatcher {
   }
 
   async #claim(): Promise<number | undefined> {
-    const { store, clock, node } = this.#execution
+    const { store, caller, clock, node } = this.#execution
     const now = clock.now()
     this.#lanes.forgetIdle(now)
     const limits = this.#lanes.limits()
     if (limits.limit <= 0) return undefined
     const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil: now + LEASE_MS, ...limits })
     for (const task of tasks) this.#start(task)
+    if (nextDue !== undefined) caller.prepare()
     return nextDue
   }
 
   #start(task: Task): void {
+    this.#execution.log.debug('task.claimed', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts })
     this.#claims.add(task)
     this.#lanes.enter(task.lane)
     void execute(task, this.#execution, (result) => {

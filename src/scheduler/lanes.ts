@@ -13,6 +13,8 @@ interface Lane {
 }
 
 const START_WINDOW = 8
+/** Of all slots, what a lane starts with at the most: ten hosts that never answer then leave some of the unproven share to others. */
+const START_SHARE = 1 / 16
 const MIN_WINDOW = 2
 /** Hosts that have not proven to answer may hold this part of all slots together, so that those which have always find one. */
 const UNPROVEN_SHARE = 3 / 4
@@ -23,6 +25,7 @@ const FORGET_AFTER_MS = 10 * 60_000
 export class Lanes {
   readonly #maxInflight: number
   readonly #maxPerHost: number
+  readonly #startWindow: number
   readonly #lanes = new Map<string, Lane>()
   #inflight = 0
   #unprovenInflight = 0
@@ -30,6 +33,7 @@ export class Lanes {
   constructor(options: { maxInflight: number; maxInflightPerHost: number | undefined }) {
     this.#maxInflight = options.maxInflight
     this.#maxPerHost = options.maxInflightPerHost ?? options.maxInflight
+    this.#startWindow = Math.min(START_WINDOW, this.#maxPerHost, Math.max(1, Math.floor(options.maxInflight * START_SHARE)))
   }
 
   get inflight(): number {
@@ -40,18 +44,18 @@ export class Lanes {
   limits(): Pick<Claim, 'limit' | 'lanes' | 'roomOfNewLane' | 'unprovenLimit'> {
     const free = this.#maxInflight - this.#inflight
     const lanes = new Map<string, LaneRoom>()
-    for (const [name, { inflight, window, isProven }] of this.#lanes) lanes.set(name, { room: window - inflight, isProven })
+    for (const [name, { inflight, window, isProven }] of this.#lanes) lanes.set(name, { room: window - inflight, isProven, inflight })
     return {
       limit: free,
       lanes,
-      roomOfNewLane: Math.min(START_WINDOW, this.#maxPerHost, Math.max(1, Math.floor(free * NEW_LANE_SHARE))),
+      roomOfNewLane: Math.min(this.#startWindow, Math.max(1, Math.floor(free * NEW_LANE_SHARE))),
       unprovenLimit: Math.max(1, Math.floor(this.#maxInflight * UNPROVEN_SHARE)) - this.#unprovenInflight,
     }
   }
 
   /** Takes a slot of a lane. */
   enter(name: string): void {
-    const lane = this.#lanes.get(name) ?? { inflight: 0, window: Math.min(START_WINDOW, this.#maxPerHost), isProven: false, lastUsed: 0 }
+    const lane = this.#lanes.get(name) ?? { inflight: 0, window: this.#startWindow, isProven: false, lastUsed: 0 }
     this.#lanes.set(name, lane)
     lane.inflight += 1
     this.#inflight += 1
@@ -65,7 +69,7 @@ export class Lanes {
       lane.window = Math.min(lane.window + 1, this.#maxInflight, this.#maxPerHost)
       this.#setProven(lane, true)
     } else if (result.kind === 'unanswered') {
-      lane.window = Math.min(this.#maxPerHost, Math.max(MIN_WINDOW, Math.floor(lane.window / 2)))
+      lane.window = Math.max(Math.min(MIN_WINDOW, this.#startWindow), Math.floor(lane.window / 2))
       this.#setProven(lane, false)
     }
   }

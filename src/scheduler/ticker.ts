@@ -76,6 +76,7 @@ export class Ticker {
     try {
       const nextDue = await this.#pass()
       this.#lastTick = { wall: startedAt, monotonic: this.#clock.monotonic() }
+      this.#log.debug('tick.finished', { next_due: nextDue })
       this.#isFailing = false
       return Math.min(nextDue ?? Infinity, nextMinute(startedAt) * 1000)
     } catch (error) {

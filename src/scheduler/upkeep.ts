@@ -75,11 +75,11 @@ export class Upkeep {
     let rescued: Task[]
     do {
       rescued = await store.rescue({ ...which, limit: RESCUE_BATCH })
+      if (rescued.length > 0) wake(clock.now())
       for (const task of rescued) {
         log.warn('claim.rescued', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, state: task.state, node })
       }
     } while (rescued.length === RESCUE_BATCH)
-    wake(clock.now())
   }
 
   async #prune(): Promise<void> {

@@ -102,6 +102,8 @@ export interface LaneRoom {
   readonly room: number
   /** whether the lane's host answered when it was last called */
   readonly isProven: boolean
+  /** how many of its calls are under way: where slots are few, lanes with fewer come first */
+  readonly inflight: number
 }
 
 export interface ClaimResult {

@@ -1,8 +1,14 @@
 /** `npm run bench -- [NAME …] [options]`: runs the named benches one after the other, each in a process of its own; without a name all of them. */
 import { spawnSync } from 'node:child_process'
+import { fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { availableParallelism, loadavg, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { temporaryFolder } from '../support/program.ts'
+import { median } from './support/table.ts'
 
 const NAMES = ['register', 'drain', 'latency', 'punctual', 'scale', 'memory']
+const PAGE_BYTES = 4096
+const FSYNCS = 200
 
 const given = process.argv.slice(2)
 const firstOption = given.findIndex((argument) => argument.startsWith('-'))
@@ -15,11 +21,30 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-const gigabytes = (totalmem() / 2 ** 30).toFixed(0)
-const [load = 0] = loadavg()
-console.log(`Node ${process.version}, ${availableParallelism()} cores, ${gigabytes} GiB, load before the start ${load.toFixed(2)}`)
+describeMachine()
 for (const name of names.length > 0 ? names : NAMES) {
   const script = new URL(`${name}.ts`, import.meta.url).pathname
   const { status } = spawnSync(process.execPath, [script, ...options], { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
+}
+
+/** What the figures depend on besides callme: a shared machine or a slow disk shows here. */
+function describeMachine(): void {
+  const gigabytes = (totalmem() / 2 ** 30).toFixed(0)
+  const [load = 0] = loadavg()
+  const machine = `Node ${process.version}, ${availableParallelism()} cores, ${gigabytes} GiB, load before the start ${load.toFixed(2)}`
+  console.log(`${machine}, fsync ${median(fsyncTimes()).toFixed(2)} ms`)
+}
+
+/** How long it takes to make one page durable where the benches keep their stores, ms. */
+function fsyncTimes(): number[] {
+  using folder = temporaryFolder()
+  const file = openSync(join(folder.path, 'page'), 'w')
+  const page = Buffer.alloc(PAGE_BYTES)
+  return Array.from({ length: FSYNCS }, () => {
+    writeSync(file, page)
+    const startedAt = performance.now()
+    fdatasyncSync(file)
+    return performance.now() - startedAt
+  })
 }

@@ -63,7 +63,10 @@ describe('the outcome of a call', () => {
       responseBody: 'busy',
     })
     expect(outcomeOf(aRunningTask(), { kind: 'not_called', reason: 'stopping' }, 'node-2', NOW, 0).settlement.state).toBe('pending')
-    expect(outcomeOf(task, { kind: 'not_called', reason: 'late' }, 'node-2', NOW, 0).settlement).toMatchObject({ state: 'failed', attempts: 1 })
+    expect(outcomeOf(task, { kind: 'not_called', reason: 'late' }, 'node-2', NOW, 0).settlement).toMatchObject({
+      state: 'failed',
+      attempts: 1,
+    })
     expect(outcomeOf(aRunningTask(), { kind: 'not_called', reason: 'late' }, 'node-2', NOW, 0).settlement).toMatchObject({
       state: 'skipped',
       attempts: 0,
@@ -93,6 +96,10 @@ describe('the outcome of a task whose node is gone', () => {
 
   test('is a failure with at_most_once', () => {
     const task = aRunningTask({ definition: { delivery: 'at_most_once' } })
-    expect(lossOf(task, NOW).settlement).toMatchObject({ state: 'failed', dueAt: task.dueAt, error: expect.stringContaining('at_most_once') as string })
+    expect(lossOf(task, NOW).settlement).toMatchObject({
+      state: 'failed',
+      dueAt: task.dueAt,
+      error: expect.stringContaining('at_most_once') as string,
+    })
   })
 })

@@ -56,17 +56,19 @@ describe('a task key', () => {
       ok: false,
       problem: {
         pointer: '/task_key',
-        detail:
-          'a task key must be <task_name>@<Unix time on a whole minute>, for example report@1858809600; got "report@b@1800000000"',
+        detail: 'a task key must be <task_name>@<Unix time on a whole minute>, for example report@1858809600; got "report@b@1800000000"',
       },
     })
   })
 })
 
 describe('a task name', () => {
-  test.each(['a', 'A-b_c.d:e', '%41', 'ü', '日本語', '😀', 'a"b\'c', '-', '..', 'ﷺ', 'x'.repeat(200), '😀'.repeat(200)])('may be %j', (name) => {
-    expect(parseTaskName(name)).toEqual({ ok: true, value: name })
-  })
+  test.each(['a', 'A-b_c.d:e', '%41', 'ü', '日本語', '😀', 'a"b\'c', '-', '..', 'ﷺ', 'x'.repeat(200), '😀'.repeat(200)])(
+    'may be %j',
+    (name) => {
+      expect(parseTaskName(name)).toEqual({ ok: true, value: name })
+    },
+  )
 
   test.each([
     ['', 'empty'],

@@ -89,7 +89,12 @@ test('over any sequence of events known results stay within 1 + retry and losses
   const deliveries = fc.constantFrom<Delivery>('at_least_once', 'at_most_once')
   fc.assert(
     fc.property(steps, fc.nat(3), deliveries, fc.integer({ min: 1, max: 400 }), (sequence, retry, delivery, maxDelay) => {
-      const definition = { callback: 'http://receiver.test/', retry: delivery === 'at_most_once' ? 0 : retry, delivery, max_delay: maxDelay }
+      const definition = {
+        callback: 'http://receiver.test/',
+        retry: delivery === 'at_most_once' ? 0 : retry,
+        delivery,
+        max_delay: maxDelay,
+      }
       let now = 0
       let task: Task = { ...aRunningTask({ definition, state: 'pending', attempts: 0 }), ...windowOf(now, definition) }
       const seen: CallResult['kind'][] = []

@@ -20,7 +20,12 @@ const REFUSED: CallResult = { kind: 'unanswered', startedAt: STARTED, endedAt: N
 const LOST: CallResult = { kind: 'lost', startedAt: STARTED, endedAt: NOW, error: 'the worker died' }
 
 function eventOf(status: number, expected: TaskDefinition['expected_http_status']): Verdict['event'] {
-  return judge(aRunningTask({ definition: expected === undefined ? {} : { expected_http_status: expected } }), answered(status), NOW, NO_JITTER).event
+  return judge(
+    aRunningTask({ definition: expected === undefined ? {} : { expected_http_status: expected } }),
+    answered(status),
+    NOW,
+    NO_JITTER,
+  ).event
 }
 
 describe('an answer', () => {
@@ -42,9 +47,21 @@ describe('an answer', () => {
     ['2xx', [200, 204, 299], [199, 300, 500]],
     ['1xx', [100, 199], [200]],
     ['5xx', [500, 599], [200, 499]],
-    [[200, 202], [200, 202], [201, 204]],
-    [['2xx', 404], [200, 299, 404], [403, 301]],
-    [[404, '3xx'], [301, 399, 404], [200, 500]],
+    [
+      [200, 202],
+      [200, 202],
+      [201, 204],
+    ],
+    [
+      ['2xx', 404],
+      [200, 299, 404],
+      [403, 301],
+    ],
+    [
+      [404, '3xx'],
+      [301, 399, 404],
+      [200, 500],
+    ],
     [['4xx'], [400, 408, 429, 499], [200, 500]],
   ])('is measured against expected_http_status %j', (expected, good, bad) => {
     for (const status of good) expect(eventOf(status, expected), String(status)).toBe('succeeded')
@@ -152,7 +169,9 @@ describe('the window', () => {
 
 test('a retry is due after now and before the end of the window, whatever the receiver does', () => {
   const results = fc.oneof(
-    fc.tuple(fc.integer({ min: 100, max: 599 }), fc.option(fc.oneof(fc.nat().map(String), fc.string()))).map(([status, header]) => answered(status, header ?? undefined)),
+    fc
+      .tuple(fc.integer({ min: 100, max: 599 }), fc.option(fc.oneof(fc.nat().map(String), fc.string())))
+      .map(([status, header]) => answered(status, header ?? undefined)),
     fc.constant(REFUSED),
   )
   const nows = fc.integer({ min: NOW, max: WINDOW_END + 60_000 })

@@ -20,6 +20,11 @@ function tasksOf(host: string, count: number, prefix = 'task', triggerAt = MINUT
   )
 }
 
+function taskDueNow(harness: SchedulerHarness, host: string, prefix = 'task') {
+  const dueAt = harness.clock.now()
+  return { ...aTask({ name: `${prefix}-0-of-${host}`, definition: { callback: `http://${host}/` } }), dueAt }
+}
+
 /** A node at `MINUTE`, with hosts that answer at once (`good…`) and hosts that never do: their calls time out. */
 function node(options: HarnessOptions = {}): SchedulerHarness {
   const harness = new SchedulerHarness({ startAt: MINUTE_MS, ...options })
@@ -57,24 +62,27 @@ describe('ten hosts that never answer, with 500 due tasks each', () => {
     expect(passesBefore).toBe(1)
   })
 
-  it('never keep one out of the pass that it wakes, at any moment, be its host known or new', async () => {
-    const harness = node()
-    await store(harness, hosts('silent', 10), 500)
-    await harness.start()
-    const waits: number[] = []
-    for (let n = 0; n < 120; n += 1) {
-      await harness.clock.advance(2 * SECOND + 137)
-      const host = n % 2 === 0 ? 'good.test' : `good-${n}.test`
-      const [task] = tasksOf(host, 1, `late-${n}`)
-      if (task === undefined) throw new Error('no task')
-      const putAt = harness.clock.now()
-      await harness.put({ ...task, dueAt: putAt })
-      const call = harness.caller.calls.find(({ key }) => key.startsWith(`late-${n}-`))
-      waits.push((call?.startedAt ?? Infinity) - putAt)
-    }
-    expect(waits).toEqual(waits.map(() => 0))
-    expect(openTo(harness, 'silent')).toBeGreaterThanOrEqual(10)
-  })
+  it.each([128, 64, 32, 16])(
+    'never keep one out of the pass that it wakes, be its host known or new, where there are %i slots',
+    async (maxInflight) => {
+      const harness = node({ maxInflight })
+      await store(harness, hosts('silent', 10), 500)
+      await harness.start()
+      const waits: number[] = []
+      for (let n = 0; n < 120; n += 1) {
+        await harness.clock.advance(2 * SECOND + 137)
+        const host = n % 2 === 0 ? 'good.test' : `good-${n}.test`
+        const [task] = tasksOf(host, 1, `late-${n}`)
+        if (task === undefined) throw new Error('no task')
+        const putAt = harness.clock.now()
+        await harness.put({ ...task, dueAt: putAt })
+        const call = harness.caller.calls.find(({ key }) => key.startsWith(`late-${n}-`))
+        waits.push((call?.startedAt ?? Infinity) - putAt)
+      }
+      expect(waits).toEqual(waits.map(() => 0))
+      expect(openTo(harness, 'silent')).toBeGreaterThanOrEqual(10)
+    },
+  )
 
   it('do not hold up a minute of many tasks of a host that answers', async () => {
     const harness = node()
@@ -148,13 +156,30 @@ describe('hosts that never answer', () => {
     await harness.clock.advance(SECOND)
     expect(harness.caller.open).toHaveLength(UNPROVEN_SHARE)
 
-    const [task] = tasksOf('good.test', 1)
-    if (task === undefined) throw new Error('no task')
-    await harness.store.put([{ ...task, dueAt: harness.clock.now() }], { now: harness.clock.now() })
+    await harness.store.put([taskDueNow(harness, 'good.test')], { now: harness.clock.now() })
     for (const call of harness.caller.open) call.fail('timed out')
     await harness.clock.advance(0)
     expect(openTo(harness, 'silent')).toBe(UNPROVEN_SHARE)
     expect(openTo(harness, 'good')).toBe(1)
+  })
+
+  it('count as not proven again once they have fallen silent, and leave the rest of the slots to others', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await store(harness, hosts('fickle', 100), 6)
+    await harness.start()
+    const answered = new Set<string>()
+    while (answered.size < 100) {
+      for (const call of harness.caller.open) call.answer()
+      await harness.clock.advance(0)
+      for (const { host } of harness.caller.calls) answered.add(host)
+    }
+    expect(openTo(harness, 'fickle')).toBeGreaterThan(UNPROVEN_SHARE)
+    for (let n = 0; n < 3; n += 1) {
+      for (const call of harness.caller.open) call.fail('timed out')
+      await harness.clock.advance(0)
+      expect(openTo(harness, 'fickle')).toBeLessThanOrEqual(MAX_INFLIGHT)
+    }
+    expect(openTo(harness, 'fickle')).toBe(UNPROVEN_SHARE)
   })
 
   it('have every one of their tasks tried all the same', async () => {
@@ -182,9 +207,7 @@ describe('a busy host that answers and has all slots', () => {
   it('leaves another host the next slot that becomes free, though its own tasks were due earlier', async () => {
     const harness = await busy()
     await harness.clock.advance(SECOND)
-    const [task] = tasksOf('other.test', 1)
-    if (task === undefined) throw new Error('no task')
-    await harness.put({ ...task, dueAt: harness.clock.now() })
+    await harness.put(taskDueNow(harness, 'other.test'))
     harness.caller.open[0]?.answer()
     await harness.clock.advance(0)
     expect(openTo(harness, 'other')).toBe(1)
@@ -200,16 +223,6 @@ describe('a busy host that answers and has all slots', () => {
     }
     expect(harness.caller.open).toHaveLength(MAX_INFLIGHT)
     expect(openTo(harness, 'other')).toBeGreaterThan(MAX_INFLIGHT / 3)
-  })
-})
-
-describe('two hosts and one slot', () => {
-  it('have all their tasks called without waiting for another minute', async () => {
-    const harness = node({ maxInflight: 1 })
-    await harness.store.put([...tasksOf('good-1.test', 5), ...tasksOf('good-2.test', 5)], { now: MINUTE_MS - MINUTES })
-    await harness.start()
-    await harness.clock.advance(SECOND)
-    expect(harness.caller.calls).toHaveLength(10)
   })
 })
 

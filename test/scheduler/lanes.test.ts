@@ -121,6 +121,12 @@ describe('all slots together', () => {
     }
     expect(harness.caller.open).toHaveLength(maxInflight)
   })
+
+  it('being one, serve two hosts to the end without waiting for another minute', async () => {
+    const harness = await due(['one.test', 'two.test'], 5, { maxInflight: 1 })
+    await rounds(harness, 10, answer)
+    expect(await harness.store.counts()).toMatchObject({ successful: 10 })
+  })
 })
 
 describe('what is known of a host', () => {

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { describeClaims } from './contract/claim.ts'
+import { describeLanes } from './contract/claim-lanes.ts'
 import { describeClosing } from './contract/close.ts'
 import { expectCountsToAddUp } from './contract/entries.ts'
 import { describeLeases } from './contract/leases.ts'
@@ -25,6 +26,20 @@ export interface StoreContract {
   readonly skip?: readonly { readonly reason: string; readonly tests: readonly string[] }[]
 }
 
+const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
+  ['put', describePut],
+  ['list', describePages],
+  ['claimDue', describeClaims],
+  ['claimDue over lanes', describeLanes],
+  ['record', describeRecords],
+  ['expire, renew and rescue', describeLeases],
+  ['reschedule', describeReschedule],
+  ['reschedule in batches', describeRescheduleBatches],
+  ['run', describeRun],
+  ['remove and prune', describeRemoval],
+  ['close', describeClosing],
+]
+
 export function storeContract({ name, open, skip = [] }: StoreContract): void {
   const reasons = new Map(skip.flatMap(({ reason, tests }) => tests.map((title) => [title, reason])))
   const titles = new Set<string>()
@@ -43,17 +58,14 @@ export function storeContract({ name, open, skip = [] }: StoreContract): void {
     })
   }
   describe(`the ${name} store`, () => {
-    describe('put', () => describePut(define))
-    describe('list', () => describePages(define))
-    describe('claimDue', () => describeClaims(define))
-    describe('record', () => describeRecords(define))
-    describe('expire, renew and rescue', () => describeLeases(define))
-    describe('reschedule', () => describeReschedule(define))
-    describe('reschedule in batches', () => describeRescheduleBatches(define))
-    describe('run', () => describeRun(define))
-    describe('remove and prune', () => describeRemoval(define))
-    describe('close', () => describeClosing(define))
-    describe('a model', () => describeModel(define, open))
+    for (const [area, describeArea] of AREAS) {
+      describe(area, () => {
+        describeArea(define)
+      })
+    }
+    describe('a model', () => {
+      describeModel(define, open)
+    })
     test('skips only tests that there are', () => {
       expect([...reasons.keys()].filter((title) => !titles.has(title))).toEqual([])
     })

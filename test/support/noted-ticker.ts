@@ -10,7 +10,7 @@ export const EIGHT = Date.parse('2027-01-15T08:00:00Z')
 export function notedTicker(options: { startAt?: number } = {}) {
   const clock = new FakeClock(options.startAt ?? EIGHT + 20_500)
   const logged: { event: string; [field: string]: unknown }[] = []
-  const log = createLog('debug', { write: (line) => logged.push(JSON.parse(line) as (typeof logged)[number]) })
+  const log = createLog('info', { write: (line) => logged.push(JSON.parse(line) as (typeof logged)[number]) })
   const noticed = {
     passes: [] as number[],
     underWay: 0,

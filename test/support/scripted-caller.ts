@@ -83,6 +83,11 @@ export class ScriptedCaller implements Caller {
     if (!isBusy) for (const call of this.#waiting.splice(0)) this.#begin(call)
   }
 
+  /** There is nothing to get ready. */
+  prepare(): void {
+    return
+  }
+
   call(request: CallRequest): Promise<CallResult> {
     return new Promise((resolve) => {
       const call = new ScriptedCall(request, this.#clock, resolve)

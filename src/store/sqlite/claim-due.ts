@@ -9,6 +9,7 @@ import type { Statements } from './statements.ts'
 interface LaneShare {
   readonly lane: string
   readonly isProven: boolean
+  readonly inflight: number
   room: number
 }
 
@@ -39,23 +40,24 @@ export function claimDue(session: Session, claim: Claim, tally: Tally): ClaimRes
   return { tasks: rows.map(toTask), nextDue: nextDue === Infinity ? undefined : nextDue }
 }
 
-/** Lanes not seen before with something due, longest due first. Full ones are passed over: there are at most as many as calls under way. */
+/** Lanes not seen before with something due, idle ones first, then by how long they are due. Full ones are passed over: there are at most as many as calls under way. */
 function lanesWithRoom({ statements }: Session, claim: Claim, left: Left, seen: Set<string>): LaneShare[] {
   const found: LaneShare[] = []
   for (const lane of statements.dueLanes.iterate(claim.now) as IterableIterator<string>) {
-    const { room, isProven } = claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false }
+    const { room, isProven, inflight } = claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false, inflight: 0 }
     if (seen.has(lane) || room <= 0 || (!isProven && left.unproven <= 0)) continue
     seen.add(lane)
-    found.push({ lane, isProven, room })
+    found.push({ lane, isProven, inflight, room })
     if (found.length >= Math.max(left.total, LANES_AT_ONCE)) break
   }
-  return found
+  // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
+  return found.sort((a, b) => a.inflight - b.inflight)
 }
 
 /** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
 function claimOfLanes(session: Session, claim: Claim, lanes: LaneShare[], left: Left): TaskRow[] {
   const claimed: TaskRow[] = []
-  for (let open = lanes; open.length > 0; ) {
+  for (let open = lanes; open.length > 0;) {
     const share = Math.max(1, Math.floor(left.total / open.length))
     const unprovenShare = Math.max(1, Math.floor(left.unproven / open.filter(({ isProven }) => !isProven).length))
     open = open.filter((lane) => {

@@ -1,6 +1,5 @@
 /** Opens a SQLite file for one process: lock, durability settings, migrations. */
-import { realpathSync } from 'node:fs'
-import { dirname, join, basename } from 'node:path'
+import { closeSync, existsSync, openSync, realpathSync } from 'node:fs'
 import SqliteDatabase, { SqliteError } from 'better-sqlite3'
 import type { Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
@@ -15,22 +14,19 @@ import { storeError } from './store-error.ts'
  */
 export function openSqliteStore(path: string): SqliteStore {
   const unlock = path === ':memory:' ? () => undefined : lock(path)
+  let db: Database | undefined
   try {
-    const db = open(path)
+    db = new SqliteDatabase(path)
+    db.pragma('journal_mode = WAL')
+    // better-sqlite3 builds SQLite with NORMAL for WAL, which loses acknowledged rows when the power goes.
+    db.pragma('synchronous = FULL')
     migrate(db)
     return new SqliteStore(db, unlock)
   } catch (error) {
+    db?.close()
     unlock()
     throw storeError(error)
   }
-}
-
-function open(path: string): Database {
-  const db = new SqliteDatabase(path)
-  db.pragma('journal_mode = WAL')
-  // better-sqlite3 builds SQLite with NORMAL for WAL, which loses acknowledged rows when the power goes.
-  db.pragma('synchronous = FULL')
-  return db
 }
 
 /**
@@ -61,16 +57,16 @@ function openLockFile(lockPath: string): Database {
   }
 }
 
-/** Two names of one file must meet at one lock, also before the file exists. */
+/** Two names of one file must meet at one lock, so the file is made before it is asked for its real name. */
 function realPath(path: string): string {
   try {
+    if (!existsSync(path)) closeSync(openSync(path, 'a'))
     return realpathSync(path)
-  } catch {
-    try {
-      return join(realpathSync(dirname(path)), basename(path))
-    } catch (error) {
-      throw new CallmeError('store_unavailable', `cannot open ${path}: its folder does not exist`, { cause: error })
-    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new CallmeError('store_unavailable', `cannot open ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : message}`, {
+      cause: error,
+    })
   }
 }
 

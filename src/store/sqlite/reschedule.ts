@@ -10,6 +10,8 @@ import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
 
+const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
+
 type Batch = Awaited<ReturnType<Store['reschedule']>>
 
 /**
@@ -30,7 +32,7 @@ export function rescheduleBatch(session: Session, request: RescheduleRequest, ta
 }
 
 function walked({ selection, triggerAt, all }: RescheduleRequest, isFirstWalk: boolean): Selection {
-  const allowed: readonly TaskState[] = isFirstWalk ? WAITING_STATES : all ? TASK_STATES.filter((state) => state !== 'running') : FAILURE_STATES
+  const allowed: readonly TaskState[] = isFirstWalk ? WAITING_STATES : all ? NOT_RUNNING : FAILURE_STATES
   const states = allowed.filter((state) => selection.states?.includes(state) ?? true)
   return isFirstWalk ? { ...selection, states, from: Math.max(selection.from ?? 0, triggerAt) } : { ...selection, states }
 }
@@ -39,7 +41,12 @@ function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
   return all ? isFinal(row.state) || row.trigger_at < triggerAt : row.rescheduled_to === null
 }
 
-function rescheduleRow({ statements, bounds }: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, tally: Tally): Task {
+function rescheduleRow(
+  { statements, bounds }: Session,
+  row: TaskRow,
+  { triggerAt, now }: { triggerAt: number; now: number },
+  tally: Tally,
+): Task {
   const task = toTask(row)
   const fresh = {
     name: row.name,

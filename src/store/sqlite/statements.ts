@@ -11,9 +11,11 @@ function entryStatements(db: Database) {
   return {
     findByKey: db.prepare('SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'),
     findState: db.prepare('SELECT id, state, created FROM tasks WHERE name = ? AND trigger_at = ?'),
+    // Within a run the numbers count: the clock may have been set back between two attempts.
     history: db.prepare(`
       SELECT run_id, number, started_at, duration_ms, status, error, node FROM attempts
-      WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?) ORDER BY started_at, number`),
+      WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?)
+      ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`),
     counts: db.prepare('SELECT state, n FROM task_counts'),
     addToCount: db.prepare('UPDATE task_counts SET n = n + ? WHERE state = ?'),
 

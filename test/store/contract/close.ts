@@ -12,7 +12,10 @@ export function describeClosing(test: DefineTest): void {
   })
 
   test('leaves every entry, attempt and count as it was', async ({ store, reopen }) => {
-    await seed(store, (['pending', 'running', 'retrying', 'successful', 'failed', 'skipped'] as const).map((state) => ({ name: state, state })))
+    await seed(
+      store,
+      (['pending', 'running', 'retrying', 'successful', 'failed', 'skipped'] as const).map((state) => ({ name: state, state })),
+    )
     const task = await anEntry(store, 'failed')
     const [before, history, counts] = [await listAll(store), await store.history(task), await store.counts()]
     const reopened = await reopen()

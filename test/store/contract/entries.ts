@@ -16,7 +16,16 @@ export const LEASE_MS = 60_000
 /** A claim without limits that matter. */
 export function aClaim(fields: Partial<Claim> = {}): Claim {
   const now = fields.now ?? DUE
-  return { now, node: NODE, leaseUntil: now + LEASE_MS, limit: 10_000, lanes: new Map(), roomOfNewLane: 10_000, unprovenLimit: 10_000, ...fields }
+  return {
+    now,
+    node: NODE,
+    leaseUntil: now + LEASE_MS,
+    limit: 10_000,
+    lanes: new Map(),
+    roomOfNewLane: 10_000,
+    unprovenLimit: 10_000,
+    ...fields,
+  }
 }
 
 export function answered(status: number, now: number, body = ''): CallResult {
@@ -54,14 +63,17 @@ export interface Entry extends Partial<TaskKey> {
  */
 export async function seed(store: Store, entries: readonly Entry[], now = DUE): Promise<void> {
   const tasks = entries.map(({ state, ...fields }, index) => {
-    const task = aTask(fields as Partial<NewTask>)
+    const task = aTask(fields)
     if (state === 'pending') return task
     return { ...task, lane: `seed-${index}.test`, dueAt: now - 1, deadline: state === 'skipped' ? now : now + 365 * 86_400_000 }
   })
   const isSkipped = (_: unknown, index: number) => entries[index]?.state === 'skipped'
   await store.put(tasks.filter(isSkipped), { now: now - 2 })
   await store.expire({ now, limit: entries.length })
-  await store.put(tasks.filter((task, index) => !isSkipped(task, index)), { now: now - 2 })
+  await store.put(
+    tasks.filter((task, index) => !isSkipped(task, index)),
+    { now: now - 2 },
+  )
   const isClaimed = (index: number) => !['pending', 'skipped'].includes(entries[index]?.state ?? '')
   const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ lane }) => [lane, { room: 1, isProven: true }]))
   const { tasks: claimed } = await store.claimDue(aClaim({ now, lanes, roomOfNewLane: 0 }))

@@ -22,7 +22,12 @@ export function describeLeases(test: DefineTest): void {
   test('expire fails what had an attempt, and keeps what came of it', async ({ store }) => {
     const before = await anEntry(store, 'retrying')
     const [failed] = await store.expire({ now: before.deadline + 5, limit: 10 })
-    expect(failed).toEqual({ ...before, state: 'failed', error: expect.stringContaining('; before that: answered 500, expected 200') as string, updated: before.deadline + 5 })
+    expect(failed).toEqual({
+      ...before,
+      state: 'failed',
+      error: expect.stringContaining('; before that: answered 500, expected 200') as string,
+      updated: before.deadline + 5,
+    })
     expect(await mustGet(store, before)).toEqual(failed)
   })
 
@@ -34,7 +39,10 @@ export function describeLeases(test: DefineTest): void {
   })
 
   test('expire takes at most as many as asked for, and the rest the next time', async ({ store }) => {
-    await store.put([1, 2, 3, 4, 5].map((n) => aTask({ name: `n${n}` })), { now: DUE })
+    await store.put(
+      [1, 2, 3, 4, 5].map((n) => aTask({ name: `n${n}` })),
+      { now: DUE },
+    )
     const expired: Task[] = []
     for (const count of [2, 2, 1, 0]) {
       const batch = await store.expire({ now: DUE + 600_000, limit: 2 })
@@ -47,7 +55,16 @@ export function describeLeases(test: DefineTest): void {
   test('rescue takes a task from the end of its lease on: due again, no retry used up', async ({ store }) => {
     const task = await claimOne(store)
     expect(await store.rescue({ now: LEASE_END - 1, limit: 10 })).toEqual([])
-    const rescued: Task = { ...task, state: 'retrying', dueAt: LEASE_END + 3, lost: 1, error: LOSS, leaseUntil: null, executedAt: LEASE_END + 3, updated: LEASE_END + 3 }
+    const rescued: Task = {
+      ...task,
+      state: 'retrying',
+      dueAt: LEASE_END + 3,
+      lost: 1,
+      error: LOSS,
+      leaseUntil: null,
+      executedAt: LEASE_END + 3,
+      updated: LEASE_END + 3,
+    }
     expect(await store.rescue({ now: LEASE_END + 3, limit: 10 })).toEqual([rescued])
     expect(await store.get(task)).toEqual(rescued)
     expect(await store.rescue({ now: LEASE_END + 3, limit: 10 })).toEqual([])
@@ -89,7 +106,11 @@ export function describeLeases(test: DefineTest): void {
       states.push((task as Task).state)
     }
     expect(states).toEqual(['retrying', 'retrying', 'retrying', 'retrying', 'failed'])
-    expect(await mustGet(store, aTask())).toMatchObject({ state: 'failed', attempts: 5, error: `${LOSS}; given up because this run was lost 5 times` })
+    expect(await mustGet(store, aTask())).toMatchObject({
+      state: 'failed',
+      attempts: 5,
+      error: `${LOSS}; given up because this run was lost 5 times`,
+    })
     expect((await store.history(aTask())).map(({ number }) => number)).toEqual([1, 2, 3, 4, 5])
   })
 
@@ -106,7 +127,10 @@ export function describeLeases(test: DefineTest): void {
   })
 
   test('rescue takes at most as many as asked for, and the rest the next time', async ({ store }) => {
-    await store.put([1, 2, 3, 4, 5].map((n) => aTask({ name: `n${n}` })), { now: DUE })
+    await store.put(
+      [1, 2, 3, 4, 5].map((n) => aTask({ name: `n${n}` })),
+      { now: DUE },
+    )
     await claimAll(store)
     const batches = []
     for (let turn = 0; turn < 4; turn += 1) batches.push((await store.rescue({ now: LEASE_END, limit: 2 })).length)

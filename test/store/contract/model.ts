@@ -25,12 +25,15 @@ export interface Real {
 
 export type Step = (model: Model, store: Store) => Promise<void>
 
-const RUNS = 40
-const STEPS = 40
+const RUNS = 15
+const STEPS = 120
 
 export function describeModel(test: DefineTest, open: () => Promise<OpenStore>): void {
   test('of a Map holds the same rows, attempts, counts and pages after every step', async () => {
-    const commands = fc.commands([...CLAIM_COMMANDS, ...ENTRY_COMMANDS].map(toCommand).concat(reopening), { maxCommands: STEPS, size: 'max' })
+    const commands = fc.commands([...CLAIM_COMMANDS, ...ENTRY_COMMANDS].map(toCommand).concat(reopening), {
+      maxCommands: STEPS,
+      size: 'max',
+    })
     await fc.assert(
       fc.asyncProperty(commands, async (steps) => {
         const opened = await open()
@@ -81,6 +84,11 @@ async function expectSame(model: Model, store: Store): Promise<void> {
   expect(keysOf(await listAll(store, { states: ['failed', 'skipped'] }, 1 + (expected.length % 3)))).toEqual(keysOf(failures))
   for (const task of expected) {
     const attempts = (await store.history(task)).map(({ runId, number }) => `${runId} ${number}`)
-    expect(attempts).toEqual(model.attempts.get(keyOf(task)) ?? [])
+    // The clock goes back now and then, so the order of two runs is not that of their times.
+    expect(byRun(attempts)).toEqual(byRun(model.attempts.get(keyOf(task)) ?? []))
   }
+}
+
+function byRun(attempts: readonly string[]): Partial<Record<string, string[]>> {
+  return Object.groupBy(attempts, (attempt) => attempt.slice(0, attempt.indexOf(' ')))
 }

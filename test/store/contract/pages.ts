@@ -23,15 +23,24 @@ export function describePages(test: DefineTest): void {
   })
 
   test('says that there is more exactly where there is', async ({ store }) => {
-    await store.put([1, 2, 3].map((n) => aTask({ name: `n${n}` })), { now: DUE })
+    await store.put(
+      [1, 2, 3].map((n) => aTask({ name: `n${n}` })),
+      { now: DUE },
+    )
     expect(await store.list({}, { limit: 2 })).toMatchObject({ tasks: [{ name: 'n1' }, { name: 'n2' }], more: true })
     expect(await store.list({}, { limit: 3 })).toMatchObject({ more: false })
-    expect(await store.list({}, { limit: 2, after: { name: 'n1', triggerAt: MINUTE } })).toMatchObject({ tasks: [{ name: 'n2' }, { name: 'n3' }], more: false })
+    expect(await store.list({}, { limit: 2, after: { name: 'n1', triggerAt: MINUTE } })).toMatchObject({
+      tasks: [{ name: 'n2' }, { name: 'n3' }],
+      more: false,
+    })
     expect(await store.list({}, { limit: 2, after: { name: 'n3', triggerAt: MINUTE } })).toEqual({ tasks: [], more: false })
   })
 
   test('starts after a key also where there is no entry of that key', async ({ store }) => {
-    await store.put(['a', 'c'].flatMap((name) => [0, 120].map((later) => aTask({ name, triggerAt: MINUTE + later }))), { now: DUE })
+    await store.put(
+      ['a', 'c'].flatMap((name) => [0, 120].map((later) => aTask({ name, triggerAt: MINUTE + later }))),
+      { now: DUE },
+    )
     const after = async (key: TaskKey, selection: Selection = {}) => keysOf((await store.list(selection, { after: key, limit: 9 })).tasks)
     const [a, c, laterA, laterC] = [`a@${MINUTE}`, `c@${MINUTE}`, `a@${MINUTE + 120}`, `c@${MINUTE + 120}`]
     expect(await after({ name: 'b', triggerAt: MINUTE })).toEqual([c, laterA, laterC])
@@ -46,9 +55,17 @@ export function describePages(test: DefineTest): void {
   })
 
   test('takes from as the first and to as the first that is left out', async ({ store }) => {
-    await store.put([0, 60, 120].map((later) => aTask({ triggerAt: MINUTE + later })), { now: DUE })
+    await store.put(
+      [0, 60, 120].map((later) => aTask({ triggerAt: MINUTE + later })),
+      { now: DUE },
+    )
     const minutes = async (selection: Selection) => (await listAll(store, selection)).map(({ triggerAt }) => triggerAt - MINUTE)
-    for (const filter of [{}, { name: 'a-task' }, { states: ['pending'] }, { states: ['pending', 'failed', 'successful'] }] satisfies Selection[]) {
+    for (const filter of [
+      {},
+      { name: 'a-task' },
+      { states: ['pending'] },
+      { states: ['pending', 'failed', 'successful'] },
+    ] satisfies Selection[]) {
       expect(await minutes({ ...filter, from: MINUTE + 60 })).toEqual([60, 120])
       expect(await minutes({ ...filter, from: MINUTE + 61 })).toEqual([120])
       expect(await minutes({ ...filter, to: MINUTE + 60 })).toEqual([0])
@@ -59,7 +76,9 @@ export function describePages(test: DefineTest): void {
   })
 
   test('lists the states that are asked for, in every combination of them', async ({ store }) => {
-    const entries = [0, 1, 2].flatMap((minute) => TASK_STATES.map((state) => ({ name: `is-${state}`, triggerAt: MINUTE + minute * 60, state })))
+    const entries = [0, 1, 2].flatMap((minute) =>
+      TASK_STATES.map((state) => ({ name: `is-${state}`, triggerAt: MINUTE + minute * 60, state })),
+    )
     await seed(store, entries)
     for (let bits = 0; bits < 2 ** TASK_STATES.length; bits += 1) {
       const states = TASK_STATES.filter((_, index) => bits & (1 << index))
@@ -69,7 +88,10 @@ export function describePages(test: DefineTest): void {
   })
 
   test('lists an entry once where a state is asked for twice', async ({ store }) => {
-    await seed(store, TASK_STATES.map((state) => ({ name: state, state })))
+    await seed(
+      store,
+      TASK_STATES.map((state) => ({ name: state, state })),
+    )
     const names = async (states: TaskState[]) => (await listAll(store, { states }, 2)).map(({ name }) => name)
     expect(await names(['failed', 'failed'])).toEqual(['failed'])
     expect(await names(['failed', 'failed', 'failed', 'failed', 'failed', 'failed'])).toEqual(['failed'])
@@ -77,7 +99,14 @@ export function describePages(test: DefineTest): void {
   })
 
   test('finds nothing in an empty store', async ({ store }) => {
-    for (const selection of [{}, { name: 'a' }, { states: ['pending'] }, { states: ['failed'] }, { states: [] }, { name: 'a', states: [] }] satisfies Selection[]) {
+    for (const selection of [
+      {},
+      { name: 'a' },
+      { states: ['pending'] },
+      { states: ['failed'] },
+      { states: [] },
+      { name: 'a', states: [] },
+    ] satisfies Selection[]) {
       expect(await store.list(selection, { limit: 10 })).toEqual({ tasks: [], more: false })
     }
   })
@@ -85,7 +114,11 @@ export function describePages(test: DefineTest): void {
   test('finds the only match among thousands of others, wherever it stands, and ends where there is none', async ({ store }) => {
     const tasks = Array.from({ length: MANY }, (_, n) => aTask({ triggerAt: MINUTE + n * 60 }))
     await store.put(tasks, { now: DUE })
-    const selections: Selection[] = [{ states: ['successful'] }, { states: ['successful', 'running'] }, { name: 'a-task', states: ['failed', 'successful'] }]
+    const selections: Selection[] = [
+      { states: ['successful'] },
+      { states: ['successful', 'running'] },
+      { name: 'a-task', states: ['failed', 'successful'] },
+    ]
     for (const selection of selections) expect(await store.list(selection, { limit: 5 })).toEqual({ tasks: [], more: false })
     expect(await listAll(store, { name: 'other' })).toEqual([])
     for (const place of [0, 1999, 2000, 2001, MANY - 1]) {
@@ -112,7 +145,12 @@ export function describePages(test: DefineTest): void {
   })
 
   test('gives what stays exactly once while other entries come and go between the pages', async ({ store }) => {
-    const scenario = fc.record({ stays: entriesOf(20), comesAndGoes: entriesOf(20), selection: selections, limit: fc.integer({ min: 1, max: 4 }) })
+    const scenario = fc.record({
+      stays: entriesOf(20),
+      comesAndGoes: entriesOf(20),
+      selection: selections,
+      limit: fc.integer({ min: 1, max: 4 }),
+    })
     await fc.assert(
       fc.asyncProperty(scenario, async ({ stays, comesAndGoes, selection, limit }) => {
         await store.remove({}, { limit: 1000 })

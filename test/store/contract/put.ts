@@ -55,14 +55,29 @@ export function describePut(test: DefineTest): void {
   test('gives numbers back as numbers, also those beyond 32 bits', async ({ store }) => {
     await store.put([FULL], { now: 8_640_000_000_000_000 })
     const task = await mustGet(store, FULL)
-    for (const field of ['triggerAt', 'dueAt', 'deadline', 'attempts', 'lost', 'created', 'updated'] as const) expect(task[field]).toBeTypeOf('number')
+    for (const field of ['triggerAt', 'dueAt', 'deadline', 'attempts', 'lost', 'created', 'updated'] as const)
+      expect(task[field]).toBeTypeOf('number')
     expect(task.created).toBe(8_640_000_000_000_000)
     for (const count of Object.values(await store.counts())) expect(count).toBeTypeOf('number')
   })
 
-  for (const payload of ['', ' ', '0', 'null', '{"a":1}', 'line\r\nbreak', "'; DROP TABLE tasks; --", 0, false, null, [], {}, { __proto__: null, toString: 1 }]) {
+  for (const payload of [
+    '',
+    ' ',
+    '0',
+    'null',
+    '{"a":1}',
+    'line\r\nbreak',
+    "'; DROP TABLE tasks; --",
+    0,
+    false,
+    null,
+    [],
+    {},
+    { __proto__: null, toString: 1 },
+  ]) {
     test(`keeps the payload ${JSON.stringify(payload)} as it is`, async ({ store }) => {
-      await store.put([aTask({ definition: { payload } as Partial<TaskDefinition> })], { now: DUE })
+      await store.put([aTask({ definition: { payload } })], { now: DUE })
       expect((await mustGet(store, aTask())).definition).toEqual({ callback: 'http://receiver.test/run', payload })
     })
   }
@@ -91,7 +106,9 @@ export function describePut(test: DefineTest): void {
   for (const state of TASK_STATES) {
     test(`with ifAbsent leaves a ${state} entry as it is`, async ({ store }) => {
       const before = await anEntry(store, state)
-      expect(await store.put([aTask({ definition: { payload: 'new' } })], { now: DUE + 500, ifAbsent: true })).toEqual([{ outcome: 'exists' }])
+      expect(await store.put([aTask({ definition: { payload: 'new' } })], { now: DUE + 500, ifAbsent: true })).toEqual([
+        { outcome: 'exists' },
+      ])
       expect(await listAll(store)).toEqual([before])
     })
   }
@@ -108,7 +125,10 @@ export function describePut(test: DefineTest): void {
       { name: 'failed', state: 'failed' },
     ])
     const names = ['runs', 'new', 'waits', 'new', 'failed', 'runs']
-    const results = await store.put(names.map((name) => aTask({ name })), { now: DUE + 1 })
+    const results = await store.put(
+      names.map((name) => aTask({ name })),
+      { now: DUE + 1 },
+    )
     expect(results.map(({ outcome }) => outcome)).toEqual(['running', 'created', 'replaced', 'replaced', 'replaced', 'running'])
     expect(results.map((result) => 'task' in result && result.task.name)).toEqual([false, 'new', 'waits', 'new', 'failed', false])
   })

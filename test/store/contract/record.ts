@@ -39,11 +39,21 @@ export function describeRecords(test: DefineTest): void {
     expect(await reopened.history(task)).toEqual([outcome.attempt])
   })
 
-  for (const [state, status] of [['successful', 200], ['retrying', 503], ['failed', 404]] as const) {
+  for (const [state, status] of [
+    ['successful', 200],
+    ['retrying', 503],
+    ['failed', 404],
+  ] as const) {
     test(`moves a running task to ${state}`, async ({ store }) => {
       const task = await claimOne(store)
       expect(await finish(store, task, answered(status, DUE + 50, 'ok'), DUE + 50)).toBe(true)
-      expect(await mustGet(store, task)).toMatchObject({ state, responseStatus: status, responseBody: 'ok', executedAt: DUE + 45, leaseUntil: null })
+      expect(await mustGet(store, task)).toMatchObject({
+        state,
+        responseStatus: status,
+        responseBody: 'ok',
+        executedAt: DUE + 45,
+        leaseUntil: null,
+      })
     })
   }
 
@@ -68,14 +78,24 @@ export function describeRecords(test: DefineTest): void {
   test('ends a claimed task whose window closed before the call as skipped, with no attempt', async ({ store }) => {
     const task = await claimOne(store)
     await finish(store, task, { kind: 'not_called', reason: 'late' }, task.deadline)
-    expect(await mustGet(store, task)).toMatchObject({ state: 'skipped', attempts: 0, executedAt: null, error: expect.stringContaining('out of time') as string })
+    expect(await mustGet(store, task)).toMatchObject({
+      state: 'skipped',
+      attempts: 0,
+      executedAt: null,
+      error: expect.stringContaining('out of time') as string,
+    })
     expect(await store.history(task)).toEqual([])
   })
 
   test('answers in the order of the outcomes, each for itself', async ({ store }) => {
-    await store.put(['a', 'b', 'c'].map((name) => aTask({ name })), { now: DUE })
+    await store.put(
+      ['a', 'b', 'c'].map((name) => aTask({ name })),
+      { now: DUE },
+    )
     const [a, b, c] = (await claimAll(store)).sort((one, other) => one.name.localeCompare(other.name)) as [Task, Task, Task]
-    const outcomes = [c, { ...b, attempts: 2 }, a, c, { ...a, name: 'unknown' }, b].map((task) => outcomeOf(task, answered(200, DUE), NODE, DUE + 1, 0))
+    const outcomes = [c, { ...b, attempts: 2 }, a, c, { ...a, name: 'unknown' }, b].map((task) =>
+      outcomeOf(task, answered(200, DUE), NODE, DUE + 1, 0),
+    )
     expect(await store.record(outcomes)).toEqual([true, false, true, false, false, true])
     expect((await listAll(store)).map(({ state }) => state)).toEqual(['successful', 'successful', 'successful'])
     expect(await store.history(b)).toHaveLength(1)
@@ -145,16 +165,19 @@ export function describeRecords(test: DefineTest): void {
     ])
   })
 
+  test('tells the attempts of a run in their order also where the clock was set back between them', async ({ store }) => {
+    const { dueAt } = await anEntry(store, 'retrying')
+    const [second] = await claimAll(store, dueAt)
+    await finish(store, second as Task, answered(404, dueAt - 3_600_000), dueAt - 3_600_000)
+    expect((await store.history(aTask())).map(({ number }) => number)).toEqual([1, 2])
+  })
+
   test('keeps the attempts of two entries of one name apart', async ({ store }) => {
-    await seed(store, [
-      { state: 'successful' },
-      { state: 'failed', triggerAt: MINUTE + 60 },
-    ])
+    await seed(store, [{ state: 'successful' }, { state: 'failed', triggerAt: MINUTE + 60 }])
     expect(await store.history(aTask())).toMatchObject([{ status: 200 }])
     expect(await store.history(aTask({ triggerAt: MINUTE + 60 }))).toMatchObject([{ status: 404 }])
   })
 }
-
 
 /** A result of this claim is refused and leaves entry and history as they are. */
 async function expectFenced(store: Store, task: Task): Promise<void> {

@@ -10,14 +10,19 @@ const FINAL_STATES = ['successful', 'failed', 'skipped'] as const
 
 export function describeRemoval(test: DefineTest): void {
   test('remove takes all that is not running, and answers how many', async ({ store }) => {
-    await seed(store, TASK_STATES.map((state) => ({ name: state, state })))
+    await seed(
+      store,
+      TASK_STATES.map((state) => ({ name: state, state })),
+    )
     expect(await store.remove({}, { limit: 100 })).toBe(5)
     expect(await listAll(store)).toMatchObject([{ name: 'running', state: 'running' }])
     expect(await store.remove({}, { limit: 100 })).toBe(0)
   })
 
   test('remove takes what the filters let through', async ({ store }) => {
-    const entries = [0, 60, 120].flatMap((later) => ['a', 'b'].map((name) => ({ name, triggerAt: MINUTE + later, state: name === 'a' ? 'failed' : 'pending' } as const)))
+    const entries = [0, 60, 120].flatMap((later) =>
+      ['a', 'b'].map((name) => ({ name, triggerAt: MINUTE + later, state: name === 'a' ? 'failed' : 'pending' }) as const),
+    )
     const left = async (selection: Selection) => {
       await store.remove({}, { limit: 100 })
       await seed(store, entries)
@@ -39,13 +44,19 @@ export function describeRemoval(test: DefineTest): void {
   })
 
   test('remove takes the oldest where there are more than its limit', async ({ store }) => {
-    await store.put([3, 1, 2, 0].map((n) => aTask({ triggerAt: MINUTE + n * 60 })), { now: DUE })
+    await store.put(
+      [3, 1, 2, 0].map((n) => aTask({ triggerAt: MINUTE + n * 60 })),
+      { now: DUE },
+    )
     expect(await store.remove({}, { limit: 3 })).toBe(3)
     expect(await listAll(store)).toMatchObject([{ triggerAt: MINUTE + 180 }])
   })
 
   test('remove finds the few that match behind thousands that do not', async ({ store }) => {
-    await store.put(Array.from({ length: 4100 }, (_, n) => aTask({ triggerAt: MINUTE + n * 60 })), { now: DUE })
+    await store.put(
+      Array.from({ length: 4100 }, (_, n) => aTask({ triggerAt: MINUTE + n * 60 })),
+      { now: DUE },
+    )
     const [first, last] = [MINUTE + 10 * 60, MINUTE + 4099 * 60]
     for (const triggerAt of [first, last]) await anEntry(store, 'successful', { triggerAt })
     expect(await store.remove({ states: ['successful'] }, { limit: 5 })).toBe(2)
@@ -63,8 +74,16 @@ export function describeRemoval(test: DefineTest): void {
   })
 
   test('prune takes final entries by when they were last changed, whatever their minute', async ({ store }) => {
-    await seed(store, FINAL_STATES.map((state) => ({ name: `old-${state}`, triggerAt: MINUTE + 86_400, state })), DUE)
-    await seed(store, FINAL_STATES.map((state) => ({ name: `new-${state}`, triggerAt: MINUTE - 86_400, state })), DUE + 5000)
+    await seed(
+      store,
+      FINAL_STATES.map((state) => ({ name: `old-${state}`, triggerAt: MINUTE + 86_400, state })),
+      DUE,
+    )
+    await seed(
+      store,
+      FINAL_STATES.map((state) => ({ name: `new-${state}`, triggerAt: MINUTE - 86_400, state })),
+      DUE + 5000,
+    )
     expect(await store.prune({ before: DUE, limit: 100 })).toBe(0)
     expect(await store.prune({ before: DUE + 5000, limit: 100 })).toBe(3)
     expect((await listAll(store)).map(({ name }) => name)).toEqual(['new-failed', 'new-skipped', 'new-successful'])
@@ -73,7 +92,10 @@ export function describeRemoval(test: DefineTest): void {
 
   test('prune keeps what waits or runs, however old', async ({ store }) => {
     const kept: TaskState[] = ['pending', 'running', 'retrying']
-    await seed(store, kept.map((name) => ({ name, triggerAt: MINUTE - 86_400, state: name })))
+    await seed(
+      store,
+      kept.map((name) => ({ name, triggerAt: MINUTE - 86_400, state: name })),
+    )
     expect(await store.prune({ before: DUE + 400 * 86_400_000, limit: 100 })).toBe(0)
     expect(await listAll(store)).toHaveLength(3)
   })

@@ -19,7 +19,13 @@ export function describeRescheduleBatches(test: DefineTest): void {
     triggerAt: MINUTE + Math.floor(n / 3) * 60,
     state: STATES[Math.floor(n / 7) % STATES.length] ?? 'failed',
   }))
-  const targets = { before: MINUTE - 6000, 'the first of': MINUTE, among: MINUTE + 200 * 60, 'the last of': MINUTE + 399 * 60, after: MINUTE + 1000 * 60 }
+  const targets = {
+    before: MINUTE - 6000,
+    'the first of': MINUTE,
+    among: MINUTE + 200 * 60,
+    'the last of': MINUTE + 399 * 60,
+    after: MINUTE + 1000 * 60,
+  }
   for (const [place, triggerAt] of Object.entries(targets)) {
     for (const all of [false, true]) {
       test(`takes each of 1200 entries once, for a minute ${place} theirs${all ? ', with all' : ''}`, async ({ store }) => {
@@ -30,7 +36,11 @@ export function describeRescheduleBatches(test: DefineTest): void {
   }
 
   test('takes each entry once, for any entries, minute and size of batch', async ({ store }) => {
-    const entry = fc.record({ name: fc.constantFrom('a', 'b'), triggerAt: fc.nat(9).map((n) => MINUTE + n * 60), state: fc.constantFrom(...TASK_STATES) })
+    const entry = fc.record({
+      name: fc.constantFrom('a', 'b'),
+      triggerAt: fc.nat(9).map((n) => MINUTE + n * 60),
+      state: fc.constantFrom(...TASK_STATES),
+    })
     const scenario = fc.record({
       entries: fc.uniqueArray(entry, { selector: keyOf, maxLength: 20 }),
       triggerAt: fc.integer({ min: -2, max: 12 }).map((n) => MINUTE + n * 60),
@@ -51,17 +61,27 @@ export function describeRescheduleBatches(test: DefineTest): void {
   test('gives thousands of entries of one name a minute each', async ({ store }) => {
     const failed = Array.from({ length: 3000 }, (_, n) => ({ name: 'a', triggerAt: MINUTE + n * 60, state: 'failed' as const }))
     await seed(store, failed)
-    const made = await rescheduleAll(store, { selection: {}, triggerAt: MINUTE + 9000 * 60, all: false, now: NOW, dryRun: false, limit: 500 })
+    const made = await rescheduleAll(store, {
+      selection: {},
+      triggerAt: MINUTE + 9000 * 60,
+      all: false,
+      now: NOW,
+      dryRun: false,
+      limit: 500,
+    })
     expect(made.map(({ triggerAt }) => triggerAt)).toEqual(failed.map((_, n) => MINUTE + (9000 + n) * 60))
   })
 
   test('goes on in a store opened again', async ({ store, reopen }) => {
-    await seed(store, [0, 1, 2].map((n) => ({ name: `n${n}`, triggerAt: MINUTE, state: 'failed' as const })))
+    await seed(
+      store,
+      [0, 1, 2].map((n) => ({ name: `n${n}`, triggerAt: MINUTE, state: 'failed' as const })),
+    )
     const request = { selection: {}, all: false, triggerAt: MINUTE + 600, now: NOW, dryRun: false, limit: 2 }
     const first = await store.reschedule(request)
     const tasks = [...first.tasks]
     const opened = await reopen()
-    for (let next = first.next; next; ) {
+    for (let next = first.next; next;) {
       const batch = await opened.reschedule({ ...request, after: next })
       tasks.push(...batch.tasks)
       next = batch.next

@@ -46,19 +46,32 @@ export function describeReschedule(test: DefineTest): void {
   })
 
   test('takes failed and skipped entries, and with all every one that is not running', async ({ store }) => {
-    await seed(store, TASK_STATES.map((state) => ({ name: state, state })))
+    await seed(
+      store,
+      TASK_STATES.map((state) => ({ name: state, state })),
+    )
     expect(namesOf(await reschedule(store, { dryRun: true }))).toEqual(['failed', 'skipped'])
-    expect(namesOf(await reschedule(store, { dryRun: true, all: true }))).toEqual(['failed', 'pending', 'retrying', 'skipped', 'successful'])
+    expect(namesOf(await reschedule(store, { dryRun: true, all: true }))).toEqual([
+      'failed',
+      'pending',
+      'retrying',
+      'skipped',
+      'successful',
+    ])
     const running = await mustGet(store, { name: 'running', triggerAt: MINUTE })
     await reschedule(store, { all: true })
     expect(await mustGet(store, running)).toEqual(running)
   })
 
   test('takes of these the states that are asked for, and nothing where none of them may be taken', async ({ store }) => {
-    await seed(store, TASK_STATES.map((state) => ({ name: state, state })))
+    await seed(
+      store,
+      TASK_STATES.map((state) => ({ name: state, state })),
+    )
     for (let bits = 0; bits < 2 ** TASK_STATES.length; bits += 1) {
       const states = TASK_STATES.filter((_, index) => bits & (1 << index))
-      const takes = async (all: boolean, selection = {}) => namesOf(await reschedule(store, { dryRun: true, all, selection: { states, ...selection } }))
+      const takes = async (all: boolean, selection = {}) =>
+        namesOf(await reschedule(store, { dryRun: true, all, selection: { states, ...selection } }))
       const isFailure = (state: TaskState) => state === 'failed' || state === 'skipped'
       expect(await takes(false), states.join()).toEqual(states.filter(isFailure).sort())
       expect(await takes(true), states.join()).toEqual(states.filter((state) => state !== 'running').sort())
@@ -67,7 +80,10 @@ export function describeReschedule(test: DefineTest): void {
   })
 
   test('takes what the filters let through', async ({ store }) => {
-    await seed(store, [0, 60, 120].flatMap((later) => ['a', 'b'].map((name) => ({ name, triggerAt: MINUTE + later, state: 'failed' as const }))))
+    await seed(
+      store,
+      [0, 60, 120].flatMap((later) => ['a', 'b'].map((name) => ({ name, triggerAt: MINUTE + later, state: 'failed' as const }))),
+    )
     const taken = async (selection: RescheduleRequest['selection']) => origins(await reschedule(store, { dryRun: true, selection }))
     expect(await taken({ name: 'a' })).toEqual([`a@${MINUTE}`, `a@${MINUTE + 60}`, `a@${MINUTE + 120}`])
     expect(await taken({ from: MINUTE + 60, to: MINUTE + 120 })).toEqual([`a@${MINUTE + 60}`, `b@${MINUTE + 60}`])
@@ -104,31 +120,59 @@ export function describeReschedule(test: DefineTest): void {
   })
 
   test('takes a gap between taken minutes', async ({ store }) => {
-    await seed(store, [0, 60, 180].map((later) => ({ state: 'pending' as const, triggerAt: TARGET + later })))
+    await seed(
+      store,
+      [0, 60, 180].map((later) => ({ state: 'pending' as const, triggerAt: TARGET + later })),
+    )
     await anEntry(store, 'failed')
     expect((await onlyOne(store)).triggerAt).toBe(TARGET + 120)
   })
 
   test('gives several failed entries of one name to one minute a minute each, in their order', async ({ store }) => {
-    await seed(store, [0, 60, 120].flatMap((later) => ['a', 'b'].map((name) => ({ name, triggerAt: MINUTE + later, state: 'failed' as const }))))
+    await seed(
+      store,
+      [0, 60, 120].flatMap((later) => ['a', 'b'].map((name) => ({ name, triggerAt: MINUTE + later, state: 'failed' as const }))),
+    )
     const tasks = await reschedule(store)
-    const to = (name: string) => tasks.filter((task) => task.name === name).map(({ triggerAt, rescheduledFrom }) => [(rescheduledFrom ?? 0) - MINUTE, triggerAt - TARGET])
-    expect(to('a')).toEqual([[0, 0], [60, 60], [120, 120]])
-    expect(to('b')).toEqual([[0, 0], [60, 60], [120, 120]])
+    const to = (name: string) =>
+      tasks
+        .filter((task) => task.name === name)
+        .map(({ triggerAt, rescheduledFrom }) => [(rescheduledFrom ?? 0) - MINUTE, triggerAt - TARGET])
+    expect(to('a')).toEqual([
+      [0, 0],
+      [60, 60],
+      [120, 120],
+    ])
+    expect(to('b')).toEqual([
+      [0, 0],
+      [60, 60],
+      [120, 120],
+    ])
     for (const task of tasks) expect(await mustGet(store, task)).toEqual(task)
     expect(await store.counts()).toMatchObject({ failed: 6, pending: 6 })
   })
 
   test('lets a waiting entry keep its own minute, and a final one have the next', async ({ store }) => {
-    await seed(store, [{ name: 'waits', state: 'pending' }, { name: 'ended', state: 'failed' }, { name: 'tries', state: 'retrying' }])
+    await seed(store, [
+      { name: 'waits', state: 'pending' },
+      { name: 'ended', state: 'failed' },
+      { name: 'tries', state: 'retrying' },
+    ])
     const tasks = await reschedule(store, { all: true, triggerAt: MINUTE })
     expect(keysOf(tasks).sort()).toEqual([`ended@${MINUTE + 60}`, `tries@${MINUTE}`, `waits@${MINUTE}`])
-    expect(await mustGet(store, { name: 'tries', triggerAt: MINUTE })).toMatchObject({ state: 'pending', attempts: 0, rescheduledFrom: MINUTE })
+    expect(await mustGet(store, { name: 'tries', triggerAt: MINUTE })).toMatchObject({
+      state: 'pending',
+      attempts: 0,
+      rescheduledFrom: MINUTE,
+    })
     expect(await store.counts()).toMatchObject({ pending: 3, failed: 1, retrying: 0 })
   })
 
   test('with dryRun tells what would be done and changes nothing', async ({ store }) => {
-    await seed(store, (['failed', 'skipped', 'pending', 'retrying', 'successful'] as const).map((state, n) => ({ state, triggerAt: MINUTE + n * 60 })))
+    await seed(
+      store,
+      (['failed', 'skipped', 'pending', 'retrying', 'successful'] as const).map((state, n) => ({ state, triggerAt: MINUTE + n * 60 })),
+    )
     const [before, counts] = [await listAll(store), await store.counts()]
     const planned = await reschedule(store, { dryRun: true, all: true })
     expect(await listAll(store)).toEqual(before)
@@ -170,7 +214,17 @@ async function onlyOne(store: Store, fields: Partial<RescheduleRequest> = {}): P
 /** What an entry of `MINUTE` becomes at `TARGET`, but for its run id and when it was created. */
 function freshly(original: Task): Omit<Task, 'created' | 'runId'> {
   const { created: _created, runId: _runId, ...kept } = original
-  const fresh = { attempts: 0, lost: 0, inAdvance: false, claimedBy: null, leaseUntil: null, executedAt: null, responseStatus: null, responseBody: null, error: null }
+  const fresh = {
+    attempts: 0,
+    lost: 0,
+    inAdvance: false,
+    claimedBy: null,
+    leaseUntil: null,
+    executedAt: null,
+    responseStatus: null,
+    responseBody: null,
+    error: null,
+  }
   const window = { triggerAt: TARGET, dueAt: TARGET * 1000, deadline: TARGET * 1000 + 25 * 60_000 }
   return { ...kept, ...fresh, ...window, state: 'pending', updated: NOW, rescheduledTo: null, rescheduledFrom: MINUTE }
 }

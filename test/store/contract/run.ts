@@ -41,7 +41,17 @@ export function describeRun(test: DefineTest): void {
       const now = DUE + 99_000
       const after = await store.run(before, { now })
       const { runId } = after as Task
-      const fresh = { state: 'pending', dueAt: now, deadline: now + WINDOW_MS, attempts: 0, lost: 0, executedAt: null, responseStatus: null, responseBody: null, error: null }
+      const fresh = {
+        state: 'pending',
+        dueAt: now,
+        deadline: now + WINDOW_MS,
+        attempts: 0,
+        lost: 0,
+        executedAt: null,
+        responseStatus: null,
+        responseBody: null,
+        error: null,
+      }
       expect(after).toEqual({ ...before, ...fresh, runId, updated: now })
       expect(runId).not.toBe(before.runId)
       expect(await listAll(store)).toEqual([after])
@@ -72,7 +82,10 @@ export function describeRun(test: DefineTest): void {
   })
 
   test('changes no other entry', async ({ store }) => {
-    await seed(store, TASK_STATES.map((state) => ({ name: state, state })))
+    await seed(
+      store,
+      TASK_STATES.map((state) => ({ name: state, state })),
+    )
     const others = (await listAll(store)).filter(({ name }) => name !== 'failed')
     await store.run({ name: 'failed', triggerAt: MINUTE }, { now: DUE + 5 })
     expect((await listAll(store)).filter(({ name }) => name !== 'failed')).toEqual(others)

@@ -1,0 +1,106 @@
+import { expect } from 'vitest'
+import type { Task } from '../../../src/domain/task.ts'
+import type { LaneRoom, Store } from '../../../src/store/store.ts'
+import { aTask, MINUTE } from '../../support/a-task.ts'
+import type { DefineTest } from './define-test.ts'
+import { aClaim, claimAll, DUE } from './entries.ts'
+
+export function describeLanes(test: DefineTest): void {
+  test('gives a lane no more than its room, and one it does not know the room of a new one', async ({ store }) => {
+    await putLanes(store, { known: 9, full: 9, fresh: 9 })
+    const lanes = rooms({ known: 4, full: 0, idle: 5 })
+    const { tasks } = await store.claimDue(aClaim({ lanes, roomOfNewLane: 3 }))
+    expect(perLane(tasks)).toEqual({ known: 4, fresh: 3 })
+  })
+
+  test('passes over lanes that are full, however many tasks wait there and for however long', async ({ store }) => {
+    const waiting = [1, 2, 3].flatMap((lane) =>
+      Array.from({ length: 400 }, (_, n) => aTask({ name: `full-${lane}-${n}`, lane: `full-${lane}`, dueAt: DUE - 5000 })),
+    )
+    await store.put([...waiting, aTask({ name: 'free', lane: 'free' })], { now: DUE - 9000 })
+    const { tasks } = await store.claimDue(aClaim({ limit: 1, lanes: rooms({ 'full-1': 0, 'full-2': 0, 'full-3': -2 }) }))
+    expect(tasks).toMatchObject([{ name: 'free' }])
+  })
+
+  test('shares the tasks evenly over the lanes, and what one leaves goes to the others', async ({ store }) => {
+    await putLanes(store, { a: 100, b: 100, c: 2 })
+    expect(perLane((await store.claimDue(aClaim({ limit: 30 }))).tasks)).toEqual({ a: 14, b: 14, c: 2 })
+  })
+
+  test('gives each lane one where there are as many lanes as places', async ({ store }) => {
+    await putLanes(store, Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`lane-${n}`, 5])))
+    expect(Object.values(perLane((await store.claimDue(aClaim({ limit: 20 }))).tasks))).toEqual(Array<number>(20).fill(1))
+  })
+
+  test('serves the lane first that has waited longest where there are more lanes than places', async ({ store }) => {
+    await store.put(
+      ['c', 'a', 'b'].map((lane, n) => aTask({ name: lane, lane, dueAt: DUE + n })),
+      { now: DUE },
+    )
+    expect((await store.claimDue(aClaim({ now: DUE + 9, limit: 2 }))).tasks.map(({ name }) => name)).toEqual(['c', 'a'])
+  })
+
+  test('gives the lanes that are not proven together no more than their limit, evenly', async ({ store }) => {
+    await putLanes(store, { proven: 50, doubtful: 50, fresh: 50, other: 50 })
+    const lanes = new Map<string, LaneRoom>([
+      ['proven', { room: 40, isProven: true }],
+      ['doubtful', { room: 40, isProven: false }],
+    ])
+    expect(perLane((await store.claimDue(aClaim({ limit: 100, lanes, roomOfNewLane: 40, unprovenLimit: 9 }))).tasks)).toEqual({
+      proven: 40,
+      doubtful: 3,
+      fresh: 3,
+      other: 3,
+    })
+    expect(perLane((await store.claimDue(aClaim({ limit: 100, lanes, unprovenLimit: 0 }))).tasks)).toEqual({ proven: 10 })
+    expect(await store.claimDue(aClaim({ limit: 100, lanes, unprovenLimit: -3 }))).toMatchObject({ tasks: [] })
+  })
+
+  test('finds what is due though the tasks of many other hosts are gone', async ({ store }) => {
+    const gone = Array.from({ length: 50 }, (_, n) =>
+      aTask({ name: 'gone', triggerAt: MINUTE + n * 60, lane: `gone-${n}`, dueAt: DUE - 50 + n }),
+    )
+    await store.put([...gone, aTask({ name: 'stays', lane: 'stays' })], { now: DUE - 99 })
+    expect(await store.remove({ name: 'gone' }, { limit: 100 })).toBe(50)
+    expect((await store.claimDue(aClaim({ limit: 1 }))).tasks).toMatchObject([{ name: 'stays' }])
+  })
+
+  test('finds what is due behind the tasks of many other hosts that are out of time', async ({ store }) => {
+    const late = Array.from({ length: 50 }, (_, n) => aTask({ name: `late-${n}`, lane: `late-${n}`, dueAt: DUE - 50 + n, deadline: DUE }))
+    await store.put([...late, aTask({ name: 'in-time', lane: 'in-time' })], { now: DUE - 99 })
+    expect((await store.claimDue(aClaim({ limit: 1 }))).tasks).toMatchObject([{ name: 'in-time' }])
+  })
+
+  test('never hands out one more of a lane because others had nothing', async ({ store }) => {
+    const gone = Array.from({ length: 20 }, (_, n) =>
+      aTask({ name: 'gone', triggerAt: MINUTE + n * 60, lane: `gone-${n}`, dueAt: DUE - 50 + n }),
+    )
+    await store.put(gone, { now: DUE - 99 })
+    await putLanes(store, { small: 9, large: 9 })
+    await store.remove({ name: 'gone' }, { limit: 100 })
+    const lanes = rooms({ small: 2, large: 3 })
+    expect(perLane((await store.claimDue(aClaim({ limit: 8, lanes }))).tasks)).toEqual({ small: 2, large: 3 })
+  })
+
+  test('hands out what waits after the store was opened again', async ({ store, reopen }) => {
+    await putLanes(store, { a: 2, b: 1 })
+    expect(perLane(await claimAll(await reopen()))).toEqual({ a: 2, b: 1 })
+  })
+}
+
+function putLanes(store: Store, sizes: Record<string, number>): Promise<unknown> {
+  const tasks = Object.entries(sizes).flatMap(([lane, size]) =>
+    Array.from({ length: size }, (_, n) => aTask({ name: `${lane}-${n}`, lane })),
+  )
+  return store.put(tasks, { now: DUE - 1 })
+}
+
+function rooms(sizes: Record<string, number>): Map<string, LaneRoom> {
+  return new Map(Object.entries(sizes).map(([lane, room]) => [lane, { room, isProven: true }]))
+}
+
+function perLane(tasks: readonly Task[]): Record<string, number> {
+  const sizes: Record<string, number> = {}
+  for (const { lane } of tasks) sizes[lane] = (sizes[lane] ?? 0) + 1
+  return sizes
+}

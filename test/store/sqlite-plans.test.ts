@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
+import { expect, test, vi } from 'vitest'
+import { TASK_STATES } from '../../src/domain/task.ts'
+import type { Selection } from '../../src/store/store.ts'
+import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
+import { MINUTE } from '../support/a-task.ts'
+import { aClaim, seed } from './contract/entries.ts'
+import { tempFolder } from './support/temp-folder.ts'
+
+test('no statement walks through a whole table, and pages need no sorting of what they pass', async () => {
+  const plans = await plansOfAllStatements()
+  const walks = plans.filter(({ plan }) => /SCAN (tasks|attempts|lanes)(?! USING (COVERING )?INDEX tasks_running)/.test(plan))
+  expect(walks).toEqual([])
+  const pages = plans.filter(({ sql }) => /^SELECT \* FROM tasks .*ORDER BY trigger_at, name/.test(sql))
+  expect(pages.length).toBeGreaterThan(3)
+  for (const { plan } of pages) expect(plan).not.toContain('TEMP B-TREE')
+})
+
+test.each([
+  [
+    'the claim',
+    /^UPDATE tasks SET state = 'running'/,
+    'tasks USING COVERING INDEX tasks_waiting (lane=? AND due_at<?)|tasks USING INDEX tasks_waiting (lane=? AND due_at<?)',
+  ],
+  ['the record', /^UPDATE tasks SET state = @state, due_at/, '(name=? AND trigger_at=?)'],
+  ['the end of what is out of time', /^SELECT \* FROM tasks INDEXED BY tasks_deadline/, 'tasks_deadline (deadline<?)'],
+  ['the rescue', /^SELECT \* FROM tasks INDEXED BY tasks_running .*lease_until/, 'tasks_running (lease_until<?)'],
+  ['the lanes with something due', /^SELECT lane FROM lanes/, 'lanes_next_due (next_due<?)'],
+  ['the first that is due in a lane', /^SELECT min\(due_at\) FROM tasks .*lane = \?$/, 'tasks_waiting (lane=?)'],
+  ['the prune', /^SELECT id, state FROM tasks INDEXED BY tasks_finished/, 'tasks_finished (updated<?)'],
+  ['a page', /^SELECT \* FROM tasks INDEXED BY tasks_page/, 'tasks_page ((trigger_at,name)>(?,?) AND trigger_at<?)'],
+  ['a page of a name', /^SELECT \* FROM tasks WHERE name = @name/, '(name=? AND trigger_at>? AND trigger_at<?)'],
+  ['a page of rare states', /^SELECT tasks\.\* FROM .*'failed'/, 'tasks_troubled (state=? AND (trigger_at,name)>(?,?) AND trigger_at<?)'],
+  ['the history of an entry', /^SELECT run_id, number/, '(task_id=?)'],
+])('%s finds its rows through its index', async (_, sql, index) => {
+  const found = (await plansOfAllStatements()).filter((statement) => sql.test(statement.sql))
+  expect(found.length).toBeGreaterThan(0)
+  for (const { plan } of found)
+    expect(
+      index.split('|').some((one) => plan.includes(one)),
+      plan,
+    ).toBe(true)
+})
+
+/** What SQLite intends to do for every statement that the store has prepared, those of the pages included. */
+async function plansOfAllStatements(): Promise<{ sql: string; plan: string }[]> {
+  const path = join(tempFolder(), 'callme.db')
+  const prepare = vi.spyOn(SqliteDatabase.prototype, 'prepare')
+  const store = openSqliteStore(path)
+  await seed(store, [{ state: 'failed' }, { state: 'pending', triggerAt: MINUTE + 60 }])
+  const selections: Selection[] = [
+    {},
+    { name: 'a-task' },
+    ...TASK_STATES.map((state) => ({ states: [state] })),
+    { name: 'a-task', states: ['pending', 'failed'] },
+  ]
+  for (const selection of selections) await store.list({ from: MINUTE, to: MINUTE + 600, ...selection }, { limit: 10 })
+  await store.claimDue(aClaim())
+  const statements = new Set(prepare.mock.calls.map(([sql]) => sql.replaceAll(/\s+/g, ' ').trim()))
+  prepare.mockRestore()
+  const reader = new SqliteDatabase(path, { readonly: true })
+  const plans = [...statements]
+    .filter((sql) => /^(SELECT|UPDATE|INSERT|DELETE)/.test(sql))
+    .map((sql) => ({ sql, plan: planOf(reader, sql) }))
+  reader.close()
+  await store.close()
+  return plans
+}
+
+function planOf(db: SqliteDatabase.Database, sql: string): string {
+  const named = Object.fromEntries([...sql.matchAll(/@(\w+)/g)].map(([, name]) => [name, null]))
+  const positional = [...sql.matchAll(/\?/g)].map(() => null)
+  const rows = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...positional, ...(positional.length === 0 ? [named] : [])) as {
+    detail: string
+  }[]
+  return rows.map(({ detail }) => detail).join('\n')
+}
