@@ -22,7 +22,12 @@ function table(...head: string[]): string[][] {
   const start = lines.findIndex((line) => line.startsWith(`| ${head.join(' | ')} |`))
   expect(start, `a table ${head.join(' | ')}`).toBeGreaterThan(-1)
   const rows = lines.slice(start + 2)
-  return rows.slice(0, rows.findIndex((line) => !line.startsWith('|'))).map((line) => line.slice(2, -2).split(' | '))
+  return rows
+    .slice(
+      0,
+      rows.findIndex((line) => !line.startsWith('|')),
+    )
+    .map((line) => line.slice(2, -2).split(' | '))
 }
 
 function quoted(text: string | undefined): string[] {
@@ -35,13 +40,19 @@ test('the table of task fields holds the fields of the schema, with their defaul
   for (const [name, property] of Object.entries(taskSchema.properties)) {
     if (!('default' in property)) continue
     const row = rows.find(([field]) => field === `\`${name}\``)
-    expect(row?.[2], name).toBe(`\`${typeof property.default === 'string' && property.default !== '' ? property.default : JSON.stringify(property.default)}\``)
+    expect(row?.[2], name).toBe(
+      `\`${typeof property.default === 'string' && property.default !== '' ? property.default : JSON.stringify(property.default)}\``,
+    )
   }
 })
 
 test('the table of parameters holds the query parameters of the schemas', () => {
   const known = [listQuery, rescheduleQuery, deleteQuery].flatMap((schema) => Object.keys(schema.properties))
-  expect(table('parameter', 'of', 'means').flatMap(([name]) => quoted(name)).sort()).toEqual([...new Set(known)].sort())
+  expect(
+    table('parameter', 'of', 'means')
+      .flatMap(([name]) => quoted(name))
+      .sort(),
+  ).toEqual([...new Set(known)].sort())
 })
 
 test('the table of endpoints holds the paths and methods of the API', () => {
@@ -49,7 +60,9 @@ test('the table of endpoints holds the paths and methods of the API', () => {
   const served = [...source.matchAll(/'(\/[^']*)': \{ ([^}]+) \}/g)].flatMap(([, path = '', methods = '']) =>
     [...methods.matchAll(/(get|put|post|delete): /g)].map(([, method = '']) => `${method.toUpperCase()} ${path.replace('/:target', '')}`),
   )
-  const named = table('method and path', 'does').flatMap(([cell]) => quoted(cell).map((text) => text.replace(/\/<.*$/, '').replace(/(.)\/$/, '$1')))
+  const named = table('method and path', 'does').flatMap(([cell]) =>
+    quoted(cell).map((text) => text.replace(/\/<.*$/, '').replace(/(.)\/$/, '$1')),
+  )
   expect(served.length).toBeGreaterThan(10)
   expect([...new Set(named)].map((text) => text.replace(/^GET ?$/, 'GET /')).sort()).toEqual([...new Set(served)].sort())
 })
@@ -61,7 +74,11 @@ test('the table of statuses holds every error code that an answer can have, with
 })
 
 test('the table of settings holds every setting, its variable and its default', () => {
-  const rows = table('flag', 'variable', 'default').map(([flag, variable, value]) => [quoted(flag)[0], quoted(variable)[0], quoted(value)[0] ?? value])
+  const rows = table('flag', 'variable', 'default').map(([flag, variable, value]) => [
+    quoted(flag)[0],
+    quoted(variable)[0],
+    quoted(value)[0] ?? value,
+  ])
   const settings = Object.entries(configSchema.properties).map(([name, property]) => [
     `--${name}`,
     `CALLME_${name.toUpperCase().replaceAll('-', '_')}`,
@@ -74,7 +91,8 @@ test('every flag and variable that a text names is a setting', () => {
   const flags = Object.keys(configSchema.properties).map((name) => `--${name}`)
   for (const text of [readme, architecture, read('CONTRIBUTING.md')]) {
     for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(flags).toContain(flag)
-    for (const [variable] of text.matchAll(/CALLME_[A-Z_]+/g)) expect(flags.map((flag) => `CALLME_${flag.slice(2).toUpperCase().replaceAll('-', '_')}`)).toContain(variable)
+    for (const [variable] of text.matchAll(/CALLME_[A-Z_]+/g))
+      expect(flags.map((flag) => `CALLME_${flag.slice(2).toUpperCase().replaceAll('-', '_')}`)).toContain(variable)
   }
 })
 
@@ -96,5 +114,9 @@ test('the diagram of the architecture shows every transition between two states'
 })
 
 test('files that a text names are there', () => {
-  for (const [, path = ''] of [...readme.matchAll(/\]\(([A-Z]+(?:\.md)?)\)/g), ...architecture.matchAll(/`((?:test|schema\/api)\/[\w/.-]+\.\w+)`/g)]) expect(read(path).length).toBeGreaterThan(0)
+  for (const [, path = ''] of [
+    ...readme.matchAll(/\]\(([A-Z]+(?:\.md)?)\)/g),
+    ...architecture.matchAll(/`((?:test|schema\/api)\/[\w/.-]+\.\w+)`/g),
+  ])
+    expect(read(path).length).toBeGreaterThan(0)
 })

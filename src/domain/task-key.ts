@@ -29,7 +29,7 @@ export function parseTaskKey(text: string): Parsed<TaskKey> {
   const parsedName = parseTaskName(name)
   if (!parsedName.ok) return parsedName
   const triggerAt = Number(time)
-  if (rest.length === 0 && /^\d{1,12}$/.test(time) && triggerAt % 60 === 0) {
+  if (rest.length === 0 && /^(0|[1-9]\d{0,11})$/.test(time) && triggerAt % 60 === 0) {
     return { ok: true, value: { name, triggerAt } }
   }
   const detail = `a task key must be <task_name>@<Unix time on a whole minute>, for example ${name}@1858809600; got ${JSON.stringify(text.slice(0, 120))}`

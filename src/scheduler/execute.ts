@@ -35,7 +35,11 @@ const EVENT_OF_STATE = {
  * Resolves when what became of the task is durable.
  * @param onResult is told the result of the call before it is saved
  */
-export async function execute(task: Task, { store, caller, clock, log, node, defaults, random }: Execution, onResult: (result: CallResult) => void): Promise<void> {
+export async function execute(
+  task: Task,
+  { store, caller, clock, log, node, defaults, random }: Execution,
+  onResult: (result: CallResult) => void,
+): Promise<void> {
   const result = await caller.call(callRequestOf(task, defaults))
   onResult(result)
   const outcome = outcomeOf(task, result, node, clock.now(), random())
@@ -57,8 +61,16 @@ async function save(outcome: Outcome, { store, clock, log }: Pick<Execution, 'st
 }
 
 function report({ task, settlement, attempt }: Outcome, isWritten: boolean, node: string, log: Log): void {
-  const fields = { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, node, status: attempt?.status, duration_ms: attempt?.durationMs }
+  const fields = {
+    task: formatTaskKey(task),
+    run_id: task.runId,
+    attempt: task.attempts,
+    node,
+    status: attempt?.status,
+    duration_ms: attempt?.durationMs,
+  }
   if (!isWritten) log.warn('claim.lost', fields)
-  else if (settlement.state === 'failed' || settlement.state === 'skipped') log.warn(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
+  else if (settlement.state === 'failed' || settlement.state === 'skipped')
+    log.warn(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
   else if (settlement.state !== 'running') log.debug(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
 }

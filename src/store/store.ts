@@ -58,7 +58,10 @@ export interface Store {
   /** Makes an entry due now, with its window starting now; a final one as a new run. */
   run(key: TaskKey, options: { now: number }): Promise<Task | 'running' | 'unknown'>
 
-  /** Removes matching entries that are not running, at most `limit`, oldest first, and answers how many. */
+  /**
+   * Removes matching entries that are not running, at most `limit`, oldest first, and answers how many. Many are removed in several
+   * commits: when the store fails on the way, those before stay removed.
+   */
   remove(selection: Selection, options: { limit: number }): Promise<number>
 
   /** Removes final entries last changed before `before`, oldest first, at most `limit`, and answers how many. */

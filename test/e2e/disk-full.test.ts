@@ -28,7 +28,11 @@ test('while the disk is full writes get 503 with Retry-After and /ready says so;
   const refused = await put(program, 'refused', { trigger_at: '+1h', callback: receiver.url })
   expect(refused.status).toBe(503)
   expect(refused.body['error']).toContain('the store does not answer')
-  expect((await fetch(`${program.url}/task/refused`, { method: 'PUT', body: JSON.stringify({ trigger_at: '+1h', callback: receiver.url }) })).headers.get('retry-after')).toMatch(/^\d+$/)
+  expect(
+    (
+      await fetch(`${program.url}/task/refused`, { method: 'PUT', body: JSON.stringify({ trigger_at: '+1h', callback: receiver.url }) })
+    ).headers.get('retry-after'),
+  ).toMatch(/^\d+$/)
   expect((await program.json('/ready')).status).toBe(503)
   expect((await program.json('/health')).status).toBe(200)
   finish()

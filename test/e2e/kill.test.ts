@@ -49,7 +49,7 @@ test(`after ${KILLS} kills under load every acknowledged task is there and ends,
 
   const tasks = new Map<string, Task>()
   for (const key of acknowledged) await program.taskIn(encodeURIComponent(key), ...FINAL)
-  for (let next: unknown = ''; next !== undefined; ) {
+  for (let next: unknown = ''; next !== undefined;) {
     const { body } = await program.json(`/status/?limit=1000${next === '' ? '' : `&start_from=${encodeURIComponent(next as string)}`}`)
     for (const task of body['tasks'] as Task[]) tasks.set(`${task.task_name}@${task.trigger_at}`, task)
     next = body['next']

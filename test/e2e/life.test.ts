@@ -9,13 +9,20 @@ test('a task is called on its minute, not before it, and its status says what ha
   const receiver = await startReceiver({ body: 'well done' })
   const program = await new Program(join(folder.path, 'callme.db')).started()
 
-  const stored = await program.json('/task/first', { method: 'PUT', body: JSON.stringify({ trigger_at: '+1m', callback: `${receiver.url}/run?x=1` }) })
+  const stored = await program.json('/task/first', {
+    method: 'PUT',
+    body: JSON.stringify({ trigger_at: '+1m', callback: `${receiver.url}/run?x=1` }),
+  })
   expect(stored.status).toBe(201)
   const [request] = await receiver.waitFor(1)
   const key = keyOf(stored.body)
   const dueAt = Number(key.split('@')[1]) * 1000
   expect(request?.at).toBeGreaterThanOrEqual(dueAt)
-  expect(request).toMatchObject({ method: 'GET', url: '/run?x=1', headers: { 'callme-task': key, 'callme-attempt': '1', 'callme-max-attempts': '2' } })
+  expect(request).toMatchObject({
+    method: 'GET',
+    url: '/run?x=1',
+    headers: { 'callme-task': key, 'callme-attempt': '1', 'callme-max-attempts': '2' },
+  })
 
   const task = await program.taskIn(key, 'successful')
   expect(task).toMatchObject({ attempts: 1, response_status: 200, response_body: 'well done', error: null })
@@ -53,12 +60,17 @@ test('what was missed while the program was away runs at its start if its window
   const receiver = await startReceiver()
   const first = await new Program(store).started()
   const put = (name: string, max_delay: number) =>
-    first.json(`/task/${name}`, { method: 'PUT', body: JSON.stringify({ trigger_at: '+1m', max_delay, callback: `${receiver.url}/${name}` }) })
+    first.json(`/task/${name}`, {
+      method: 'PUT',
+      body: JSON.stringify({ trigger_at: '+1m', max_delay, callback: `${receiver.url}/${name}` }),
+    })
   const [open, closed] = await Promise.all([put('open', 60), put('closed', 1)])
   await first.kill()
 
   // Two minutes pass: the second life of the program begins with its clock ahead.
-  const second = await new Program(store, [], { NODE_OPTIONS: '--import=data:text/javascript,const%20n=Date.now;Date.now=()=>n()+120000' }).started()
+  const second = await new Program(store, [], {
+    NODE_OPTIONS: '--import=data:text/javascript,const%20n=Date.now;Date.now=()=>n()+120000',
+  }).started()
   expect(await second.taskIn(keyOf(open.body), 'successful')).toMatchObject({ attempts: 1 })
   const skipped = await second.taskIn(keyOf(closed.body), 'skipped')
   expect(skipped['error']).toContain('out of time: no call may start at or after')

@@ -44,7 +44,11 @@ export class Program {
       this.lines.push(line)
       this.#waiting.get(line.event)?.(line)
     })
-    this.#exited = once(this.#child, 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, stderr: errors }))
+    this.#exited = once(this.#child, 'close').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+      stderr: errors,
+    }))
   }
 
   get pid(): number {

@@ -77,7 +77,6 @@ function rescheduleRow(
 function freeMinute(statements: Statements, row: TaskRow, wanted: number, passed: Map<string, number>): number {
   const own = isFinal(row.state) || row.trigger_at < wanted ? Infinity : row.trigger_at
   let minute = passed.get(row.name) ?? wanted
-  if (own < minute) return own
   while (minute !== own && statements.findState.get(row.name, minute) !== undefined) minute += SECONDS_PER_MINUTE
   passed.set(row.name, minute)
   return minute

@@ -47,7 +47,12 @@ export class Selections {
     const filter = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
     const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
     const end = filter && (this.#prepare(stretchEnd(scope)).get(bounds) as { trigger_at: number; name: string } | undefined)
-    const rows = this.#prepare(walkedRows(scope, filter, Boolean(end))).all({ ...bounds, limit, endTime: end && end.trigger_at, endName: end && end.name })
+    const rows = this.#prepare(walkedRows(scope, filter, Boolean(end))).all({
+      ...bounds,
+      limit,
+      endTime: end && end.trigger_at,
+      endName: end && end.name,
+    })
     const walked = nextAfter(rows as TaskRow[], limit)
     return walked.next || !end ? walked : { ...walked, next: { name: end.name, triggerAt: end.trigger_at } }
   }

@@ -88,7 +88,8 @@ export class SqliteStore implements Store {
 
   async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
     await this.#group.write(() => {
-      for (const { name, triggerAt, runId, attempts } of claims) this.#statements.renew.run({ name, triggerAt, runId, attempts, leaseUntil })
+      for (const { name, triggerAt, runId, attempts } of claims)
+        this.#statements.renew.run({ name, triggerAt, runId, attempts, leaseUntil })
     })
   }
 
@@ -165,7 +166,9 @@ export class SqliteStore implements Store {
   #putOne(task: NewTask, { now, ifAbsent }: { now: number; ifAbsent?: boolean }, tally: Tally): PutResult {
     const row = { ...task, now, rescheduledFrom: null, definition: JSON.stringify(task.definition) }
     const isNew = this.#statements.insert.run(row).changes === 1
-    const existing = isNew ? undefined : (this.#statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
+    const existing = isNew
+      ? undefined
+      : (this.#statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
     if (existing && ifAbsent) return { outcome: 'exists' }
     if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { outcome: 'running' }
     if (existing) this.#statements.reset.run({ ...row, id: existing.id })
@@ -177,7 +180,8 @@ export class SqliteStore implements Store {
   #recordOne({ task, settlement, now, responseStatus, responseBody, attempt }: Outcome, tally: Tally): boolean {
     const executedAt = attempt ? attempt.startedAt + attempt.durationMs : null
     const guard = { name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimedAttempts: task.attempts }
-    const taskId = this.#statements.record.get({ ...guard, ...settlement, now, executedAt, responseStatus, responseBody }) as number | undefined
+    const taskId = this.#statements.record.get({ ...guard, ...settlement, now, executedAt, responseStatus, responseBody }) as
+      number | undefined
     if (taskId === undefined) return false
     if (attempt) this.#statements.insertAttempt.run({ ...attempt, taskId })
     if (!isFinal(settlement.state)) this.#session.bounds.lower(task.lane, settlement.dueAt)

@@ -30,11 +30,13 @@ function entryStatements(db: Database) {
         response_body = NULL, error = NULL, updated = @now, rescheduled_to = NULL, rescheduled_from = @rescheduledFrom, definition = @definition
       WHERE id = @id`),
     markRescheduled: db.prepare('UPDATE tasks SET rescheduled_to = ?, updated = ? WHERE id = ?'),
-    bringForward: db.prepare('UPDATE tasks SET due_at = @now, deadline = @deadline, in_advance = @inAdvance, updated = @now WHERE id = @id'),
+    bringForward: db.prepare(
+      'UPDATE tasks SET due_at = @now, deadline = @deadline, in_advance = @inAdvance, updated = @now WHERE id = @id',
+    ),
     runAgain: db.prepare(`
       UPDATE tasks SET state = 'pending', due_at = @now, deadline = @deadline, run_id = @runId, attempts = 0, lost = 0,
-        in_advance = @inAdvance, executed_at = NULL, response_status = NULL, response_body = NULL, error = NULL, updated = @now
-      WHERE id = @id`),
+        in_advance = @inAdvance, executed_at = NULL, response_status = NULL, response_body = NULL, error = NULL, updated = @now,
+        rescheduled_to = NULL WHERE id = @id`),
     remove: db.prepare('DELETE FROM tasks WHERE id = ?'),
     removeAttempts: db.prepare('DELETE FROM attempts WHERE task_id = ?'),
     finishedBefore: db.prepare(`
@@ -70,11 +72,15 @@ function claimStatements(db: Database) {
         SELECT id FROM tasks INDEXED BY tasks_waiting
         WHERE state IN ('pending', 'retrying') AND lane = @lane AND due_at <= @now AND deadline > @now ORDER BY due_at LIMIT @limit)
       RETURNING *`),
-    record: db.prepare(`
+    record: db
+      .prepare(
+        `
       UPDATE tasks SET state = @state, due_at = @dueAt, attempts = @attempts, lost = @lost, error = @error, lease_until = NULL,
         executed_at = coalesce(@executedAt, executed_at), response_status = @responseStatus, response_body = @responseBody, updated = @now
       WHERE name = @name AND trigger_at = @triggerAt AND run_id = @runId AND attempts = @claimedAttempts AND state = 'running'
-      RETURNING id`).pluck(),
+      RETURNING id`,
+      )
+      .pluck(),
     insertAttempt: db.prepare(`
       INSERT INTO attempts (task_id, run_id, number, started_at, duration_ms, status, error, node)
       VALUES (@taskId, @runId, @number, @startedAt, @durationMs, @status, @error, @node)`),

@@ -40,11 +40,21 @@ export function describeLanes(test: DefineTest): void {
     expect((await store.claimDue(aClaim({ now: DUE + 9, limit: 2 }))).tasks.map(({ name }) => name)).toEqual(['c', 'a'])
   })
 
+  test('serves lanes with fewer calls under way first, however long the others have waited', async ({ store }) => {
+    await store.put(
+      ['busiest', 'busy', 'idle', 'new'].map((lane, n) => aTask({ name: lane, lane, dueAt: DUE + n })),
+      { now: DUE },
+    )
+    const lanes = new Map([7, 3, 0].map((inflight, n) => [['busiest', 'busy', 'idle'][n] ?? '', { room: 5, isProven: true, inflight }]))
+    const claim = async () => (await store.claimDue(aClaim({ now: DUE + 9, limit: 1, lanes }))).tasks.map(({ name }) => name)
+    expect([await claim(), await claim(), await claim(), await claim()]).toEqual([['idle'], ['new'], ['busy'], ['busiest']])
+  })
+
   test('gives the lanes that are not proven together no more than their limit, evenly', async ({ store }) => {
     await putLanes(store, { proven: 50, doubtful: 50, fresh: 50, other: 50 })
     const lanes = new Map<string, LaneRoom>([
-      ['proven', { room: 40, isProven: true }],
-      ['doubtful', { room: 40, isProven: false }],
+      ['proven', { room: 40, isProven: true, inflight: 0 }],
+      ['doubtful', { room: 40, isProven: false, inflight: 0 }],
     ])
     expect(perLane((await store.claimDue(aClaim({ limit: 100, lanes, roomOfNewLane: 40, unprovenLimit: 9 }))).tasks)).toEqual({
       proven: 40,
@@ -96,7 +106,7 @@ function putLanes(store: Store, sizes: Record<string, number>): Promise<unknown>
 }
 
 function rooms(sizes: Record<string, number>): Map<string, LaneRoom> {
-  return new Map(Object.entries(sizes).map(([lane, room]) => [lane, { room, isProven: true }]))
+  return new Map(Object.entries(sizes).map(([lane, room]) => [lane, { room, isProven: true, inflight: 0 }]))
 }
 
 function perLane(tasks: readonly Task[]): Record<string, number> {

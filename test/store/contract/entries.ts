@@ -46,7 +46,7 @@ export async function claimAll(store: Store, now = DUE): Promise<Task[]> {
 /** Stores a task and claims it, and no other. */
 export async function claimOne(store: Store, task = aTask()): Promise<Task> {
   await store.put([task], { now: DUE - 1 })
-  const lanes = new Map([[task.lane, { room: 1, isProven: true }]])
+  const lanes = new Map([[task.lane, { room: 1, isProven: true, inflight: 0 }]])
   const [claimed] = (await store.claimDue(aClaim({ lanes, roomOfNewLane: 0 }))).tasks
   if (claimed === undefined) throw new Error('nothing was claimed')
   return claimed
@@ -75,7 +75,7 @@ export async function seed(store: Store, entries: readonly Entry[], now = DUE): 
     { now: now - 2 },
   )
   const isClaimed = (index: number) => !['pending', 'skipped'].includes(entries[index]?.state ?? '')
-  const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ lane }) => [lane, { room: 1, isProven: true }]))
+  const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ lane }) => [lane, { room: 1, isProven: true, inflight: 0 }]))
   const { tasks: claimed } = await store.claimDue(aClaim({ now, lanes, roomOfNewLane: 0 }))
   const stateOf = new Map(tasks.map((task, index) => [keyOf(task), entries[index]?.state]))
   const status = { successful: 200, failed: 404, retrying: 500 } as Partial<Record<TaskState, number>>

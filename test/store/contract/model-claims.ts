@@ -12,7 +12,7 @@ export const LANES = ['a.test', 'b.test', 'c.test']
 const NODES = ['node-1', 'node-2']
 const RESULTS = ['expected', 'refused', 'transient', 'transient', 'unanswered', 'lost', 'late', 'stopping'] as const
 
-const room: fc.Arbitrary<LaneRoom> = fc.record({ room: fc.constantFrom(-1, 0, 1, 2, 3, 4), isProven: fc.boolean() })
+const room: fc.Arbitrary<LaneRoom> = fc.record({ room: fc.constantFrom(-1, 0, 1, 2, 3, 4), isProven: fc.boolean(), inflight: fc.nat(3) })
 const claims = fc
   .record({
     node: fc.constantFrom(...NODES),

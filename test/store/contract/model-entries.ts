@@ -69,9 +69,9 @@ const runs = keys.map((key): NamedStep => {
       inAdvance: key.triggerAt * 1000 > model.now,
       updated: model.now,
     }
-    const { claimedBy, leaseUntil, rescheduledTo } = before
+    const { claimedBy, leaseUntil } = before
     const after = isFinal(before.state)
-      ? { ...before, ...NEVER_RUN, ...window, runId, claimedBy, leaseUntil, rescheduledTo }
+      ? { ...before, ...NEVER_RUN, ...window, runId, claimedBy, leaseUntil, rescheduledTo: null }
       : { ...before, ...window }
     expect(runId === before.runId).toBe(!isFinal(before.state))
     expect(result).toEqual(after)
