@@ -1,4 +1,6 @@
 CREATE TABLE tasks (
+  -- The minute asked for times 2^27, plus a number: entries of one minute lie together in the file, where pages and claims read
+  -- them together. An entry that moves keeps its id, so nothing may be concluded from it.
   id               INTEGER PRIMARY KEY,
   name             TEXT    NOT NULL,
   trigger_at       INTEGER NOT NULL CHECK (trigger_at % 60 = 0), -- Unix seconds

@@ -42,7 +42,7 @@ function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
 }
 
 function rescheduleRow(
-  { statements, bounds }: Session,
+  { statements, bounds, rowIds }: Session,
   row: TaskRow,
   { triggerAt, now }: { triggerAt: number; now: number },
   tally: Tally,
@@ -60,7 +60,7 @@ function rescheduleRow(
   }
   if (isFinal(row.state)) {
     statements.markRescheduled.run(triggerAt, now, row.id)
-    statements.insert.run(fresh)
+    statements.insert.run({ ...fresh, id: rowIds.next(triggerAt) })
     tally.moved(undefined, 'pending')
   } else {
     statements.reset.run({ ...fresh, id: row.id })

@@ -1,6 +1,7 @@
 /** What every operation on one open database works with. */
 import type { Database } from 'better-sqlite3'
 import { LaneBounds } from './lane-bounds.ts'
+import { RowIds } from './row-ids.ts'
 import { Selections } from './selection.ts'
 import { prepareStatements } from './statements.ts'
 import type { Statements } from './statements.ts'
@@ -9,9 +10,10 @@ export interface Session {
   readonly statements: Statements
   readonly selections: Selections
   readonly bounds: LaneBounds
+  readonly rowIds: RowIds
 }
 
 export function openSession(db: Database): Session {
   const statements = prepareStatements(db)
-  return { statements, selections: new Selections(db), bounds: new LaneBounds(statements) }
+  return { statements, selections: new Selections(db), bounds: new LaneBounds(statements), rowIds: new RowIds(statements) }
 }

@@ -165,7 +165,7 @@ export class SqliteStore implements Store {
 
   #putOne(task: NewTask, { now, ifAbsent }: { now: number; ifAbsent?: boolean }, tally: Tally): PutResult {
     const row = { ...task, now, rescheduledFrom: null, definition: JSON.stringify(task.definition) }
-    const isNew = this.#statements.insert.run(row).changes === 1
+    const isNew = this.#statements.insert.run({ ...row, id: this.#session.rowIds.next(task.triggerAt) }).changes === 1
     const existing = isNew
       ? undefined
       : (this.#statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)

@@ -19,9 +19,11 @@ function entryStatements(db: Database) {
     counts: db.prepare('SELECT state, n FROM task_counts'),
     addToCount: db.prepare('UPDATE task_counts SET n = n + ? WHERE state = ?'),
 
+    lastIdBetween: db.prepare('SELECT id FROM tasks WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1').pluck(),
     insert: db.prepare(`
-      INSERT INTO tasks (name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated, rescheduled_from, definition)
-      VALUES (@name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @definition)
+      INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
+        rescheduled_from, definition)
+      VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @definition)
       ON CONFLICT (name, trigger_at) DO NOTHING`),
     /** Makes a row that exists a fresh `pending` one, whatever it was. */
     reset: db.prepare(`

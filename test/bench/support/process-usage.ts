@@ -18,3 +18,8 @@ export function memoryMb(pid: number): { now: number; peak: number } {
   const read = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / KIB_PER_MB
   return { now: read('VmRSS'), peak: read('VmHWM') }
 }
+
+/** How much it had to read from the disk because the system did not hold it in memory. */
+export function readKib(pid: number): number {
+  return Number(/^read_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'latin1'))?.[1]) / 1024
+}

@@ -11,8 +11,11 @@ export interface Operation {
   readonly reach: Reach
   /** made ready each time, and not measured */
   readonly prepare?: (store: SqliteStore) => Promise<unknown>
-  readonly run: (store: SqliteStore) => Promise<unknown>
+  readonly run: (store: SqliteStore, randomMinute: RandomMinute) => Promise<unknown>
 }
+
+/** One of the minutes over which the waiting rows of a store are spread, Unix seconds. */
+export type RandomMinute = () => number
 
 /** As many as arrive together where this many connections write. */
 const GROUP = 64
@@ -26,14 +29,35 @@ const EXPIRE_BATCH = 500
 
 const TWICE_THE_EMPTY: Reach = { of: 'ratio', is: 'at most', bound: 2 }
 
-/** @param randomMinute one of those over which the waiting rows are spread, Unix seconds */
-export function everydayOperations(randomMinute: () => number): readonly Operation[] {
-  const puts = (name: string, minute: () => number): Operation => ({
+export const EVERYDAY_OPERATIONS: readonly Operation[] = [
+  puts('PUT, one alone, minutes at random', (randomMinute) => randomMinute(), 1),
+  puts(`PUT, ${GROUP} in a group, minutes at random`, (randomMinute) => randomMinute()),
+  puts(`PUT, ${GROUP} in a group, to one minute`, () => minuteOf(Date.now()) + PUT_AFTER_S),
+  claims(`claim + record of ${DUE}, one host`, () => 'receiver.test'),
+  claims(`claim + record of ${DUE}, ${HOSTS} hosts`, randomHost),
+  {
+    name: 'page of 100',
+    reach: { of: 'median', is: 'at most', bound: 1 },
+    run: (store, randomMinute) => store.list({}, { after: { name: 'm', triggerAt: randomMinute() }, limit: 100 }),
+  },
+  {
+    name: 'tick, nothing due',
+    reach: { of: 'median', is: 'at most', bound: 0.1 },
+    run: (store) => Promise.all([store.expire({ now: Date.now(), limit: EXPIRE_BATCH }), claim(store)]),
+  },
+]
+
+function puts(name: string, minute: (randomMinute: RandomMinute) => number, count = GROUP): Operation {
+  const put = (store: SqliteStore, at: number): Promise<unknown> => store.put([randomTask(at)], { now: Date.now() })
+  return {
     name,
     reach: TWICE_THE_EMPTY,
-    run: (store) => Promise.all(Array.from({ length: GROUP }, () => store.put([randomTask(minute())], { now: Date.now() }))),
-  })
-  const claims = (name: string, host: () => string): Operation => ({
+    run: (store, randomMinute) => Promise.all(Array.from({ length: count }, () => put(store, minute(randomMinute)))),
+  }
+}
+
+function claims(name: string, host: () => string): Operation {
+  return {
     name,
     reach: TWICE_THE_EMPTY,
     prepare: (store) =>
@@ -42,23 +66,7 @@ export function everydayOperations(randomMinute: () => number): readonly Operati
         { now: Date.now() },
       ),
     run: claimAndRecord,
-  })
-  return [
-    puts(`PUT, ${GROUP} in a group, minutes at random`, randomMinute),
-    puts(`PUT, ${GROUP} in a group, to one minute`, () => minuteOf(Date.now()) + PUT_AFTER_S),
-    claims(`claim + record of ${DUE}, one host`, () => 'receiver.test'),
-    claims(`claim + record of ${DUE}, ${HOSTS} hosts`, randomHost),
-    {
-      name: 'page of 100',
-      reach: { of: 'median', is: 'at most', bound: 1 },
-      run: (store) => store.list({}, { after: { name: 'm', triggerAt: randomMinute() }, limit: 100 }),
-    },
-    {
-      name: 'tick, nothing due',
-      reach: { of: 'median', is: 'at most', bound: 0.1 },
-      run: (store) => Promise.all([store.expire({ now: Date.now(), limit: EXPIRE_BATCH }), claim(store)]),
-    },
-  ]
+  }
 }
 
 async function claimAndRecord(store: SqliteStore): Promise<void> {

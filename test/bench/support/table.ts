@@ -51,7 +51,7 @@ function cellsOf(row: Row): string[] {
     `${figure} (${unit})`,
     spread(values),
     yardstick ? spread(yardstick) : '-',
-    yardstick ? digits(median(values) / median(yardstick)) : '-',
+    yardstick && median(yardstick) !== 0 ? digits(median(values) / median(yardstick)) : '-',
     reach ? `${reach.of === 'median' ? '' : `${reach.of} `}${reach.is} ${digits(reach.bound)}` : '-',
     reach ? verdict(row, reach) : '-',
   ]
