@@ -11,8 +11,13 @@ export interface CallRequest {
   readonly body: string | undefined
   /** from connecting to the last byte */
   readonly timeoutMs: number
-  /** epoch ms; at or after it no call is started and the result is `not_called` */
+  /** epoch ms; at or after it no request is sent and the result is `not_called` */
   readonly deadline: number
+  /**
+   * Whether the call may use a connection of an earlier one. The receiver may be closing it at that moment, and then the call fails:
+   * what is not tried again wants a connection of its own.
+   */
+  readonly mayReuseConnection: boolean
 }
 
 export interface Caller {

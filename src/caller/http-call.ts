@@ -13,7 +13,7 @@ import type { CallRequest } from './caller.ts'
 const MAX_BODY_BYTES = 64 * 1024
 const KEPT_BODY_BYTES = 1024
 /** Receivers close idle connections; one that idles for longer than this is not used again. */
-const IDLE_SOCKET_MS = 2000
+const IDLE_SOCKET_MS = 500
 
 interface Answer {
   readonly status: number
@@ -25,6 +25,9 @@ interface Answer {
 const AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_SOCKET_MS, maxFreeSockets: Infinity }
 const httpAgent = new http.Agent(AGENT_OPTIONS)
 const httpsAgent = new https.Agent(AGENT_OPTIONS)
+const singleHttpAgent = new http.Agent({ keepAlive: false })
+const singleHttpsAgent = new https.Agent({ keepAlive: false })
+const TOO_LATE = new Error('connected after the deadline')
 
 const client = got.extend({
   retry: { limit: 0 },
@@ -34,7 +37,6 @@ const client = got.extend({
   // Every header is the caller's, got's own default included.
   headers: { 'user-agent': undefined },
   allowGetBody: true,
-  request: send,
 })
 
 /** Makes one call, unless its deadline has passed. Resolves with every outcome, bad ones too; it does not reject. */
@@ -46,18 +48,24 @@ export async function httpCall(request: CallRequest): Promise<CallResult> {
     const result = { kind: 'answered', startedAt, endedAt: Date.now(), status, body } as const
     return retryAfter === undefined ? result : { ...result, retryAfter }
   } catch (cause) {
+    if (cause === TOO_LATE) return { kind: 'not_called', reason: 'late' }
     const status = statusOfCallError(cause)
     const result = { kind: 'unanswered', startedAt, endedAt: Date.now(), error: describeCallError(cause, request) } as const
     return status === undefined ? result : { ...result, status }
   }
 }
 
-function exchange({ url, method, headers, body, timeoutMs }: CallRequest): Promise<Answer> {
+function exchange(call: CallRequest): Promise<Answer> {
+  const { url, method, headers, body, timeoutMs } = call
   return new Promise((resolve, reject) => {
     const stream = client.stream(url, {
       method: method as 'GET',
       headers,
       timeout: { request: timeoutMs },
+      request: (to: URL, options: RequestOptions) =>
+        send(to, options, call, () => {
+          reject(TOO_LATE)
+        }),
       ...(body !== undefined && { body }),
     })
     let response: Response | undefined
@@ -102,10 +110,21 @@ function exchange({ url, method, headers, body, timeoutMs }: CallRequest): Promi
 }
 
 /** Hands over no more than is needed; got's own set of options costs a quarter of a call. */
-function send(url: URL, { method, headers }: RequestOptions): ClientRequest {
-  return url.protocol === 'https:'
-    ? https.request({ ...urlToHttpOptions(url), method, headers, agent: httpsAgent })
-    : http.request({ ...urlToHttpOptions(url), method, headers, agent: httpAgent })
+function send(url: URL, { method, headers }: RequestOptions, call: CallRequest, onLate: () => void): ClientRequest {
+  const isSecure = url.protocol === 'https:'
+  const [reusing, single] = isSecure ? [httpsAgent, singleHttpsAgent] : [httpAgent, singleHttpAgent]
+  const options = { ...urlToHttpOptions(url), method, headers, agent: call.mayReuseConnection ? reusing : single }
+  const request = isSecure ? https.request(options) : http.request(options)
+  // Name lookup and connecting take time, and nothing is sent before they are over.
+  request.once('socket', (socket) => {
+    if (!socket.connecting) return
+    socket.once(isSecure ? 'secureConnect' : 'connect', () => {
+      if (Date.now() < call.deadline) return
+      onLate()
+      request.destroy()
+    })
+  })
+  return request
 }
 
 /** Text that any store takes: a character cut in two is left out, NUL and bytes that are not UTF-8 become U+FFFD. */

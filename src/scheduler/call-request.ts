@@ -33,6 +33,7 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest {
     body,
     timeoutMs: definition.timeout === undefined ? defaults.timeoutMs : definition.timeout * 1000,
     deadline: task.deadline,
+    mayReuseConnection: definition.retry > 0,
   }
 }
 

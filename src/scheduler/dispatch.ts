@@ -8,7 +8,7 @@ import type { Lanes } from './lanes.ts'
 
 /** How long a claim stands without being renewed, in ms. */
 export const LEASE_MS = 60_000
-const EXPIRE_BATCH = 500
+const EXPIRE_BATCH = 250
 
 export class Dispatcher {
   readonly #execution: Execution
@@ -25,17 +25,14 @@ export class Dispatcher {
   }
 
   /**
-   * One pass: ends a batch of what is out of time, then claims and starts what is due while there are slots.
+   * One pass: ends a batch of what is out of time; when no more is, claims and starts what is due while there are slots.
    * @returns a time (epoch ms) no later than when the next task is due, now where more may be out of time; undefined where the end
    * of a call comes first
    */
   async pass(): Promise<number | undefined> {
-    // Asked for together, they share a commit. Both have ended when the pass has, also when one fails: the limits of the next pass
-    // would not know of a claim still under way.
-    const both = [this.#expire(), this.#claim()] as const
-    await Promise.allSettled(both)
-    const [isMoreExpired, nextDue] = await Promise.all(both)
-    return isMoreExpired ? this.#execution.clock.now() : nextDue
+    // What is out of time goes first: a claim would have to look past it, again and again.
+    const isMoreExpired = await this.#expire()
+    return isMoreExpired ? this.#execution.clock.now() : this.#claim()
   }
 
   /** The tasks that this node has claimed and not yet recorded. */
@@ -48,7 +45,7 @@ export class Dispatcher {
     if (this.#claims.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
   }
 
-  /** Ends one batch, so that claims never wait for a long backlog. @returns whether there may be more */
+  /** Ends one batch, so that nothing waits for a long backlog. @returns whether there may be more */
   async #expire(): Promise<boolean> {
     const { store, clock, log } = this.#execution
     const tasks = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })

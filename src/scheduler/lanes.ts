@@ -21,14 +21,17 @@ const UNPROVEN_SHARE = 3 / 4
 /** A new host gets at most this part of the slots that are free. */
 const NEW_LANE_SHARE = 1 / 8
 const FORGET_AFTER_MS = 10 * 60_000
+const FORGET_EVERY_MS = 60_000
 
 export class Lanes {
   readonly #maxInflight: number
   readonly #maxPerHost: number
   readonly #startWindow: number
   readonly #lanes = new Map<string, Lane>()
+  readonly #rooms = { get: (name: string) => this.#roomOf(name) }
   #inflight = 0
   #unprovenInflight = 0
+  #lastForgot = 0
 
   constructor(options: { maxInflight: number; maxInflightPerHost: number | undefined }) {
     this.#maxInflight = options.maxInflight
@@ -40,14 +43,17 @@ export class Lanes {
     return this.#inflight
   }
 
+  /** How many hosts it has an opinion of. */
+  get known(): number {
+    return this.#lanes.size
+  }
+
   /** What the next claim may take. */
   limits(): Pick<Claim, 'limit' | 'lanes' | 'roomOfNewLane' | 'unprovenLimit'> {
     const free = this.#maxInflight - this.#inflight
-    const lanes = new Map<string, LaneRoom>()
-    for (const [name, { inflight, window, isProven }] of this.#lanes) lanes.set(name, { room: window - inflight, isProven, inflight })
     return {
       limit: free,
-      lanes,
+      lanes: this.#rooms,
       roomOfNewLane: Math.min(this.#startWindow, Math.max(1, Math.floor(free * NEW_LANE_SHARE))),
       unprovenLimit: Math.max(1, Math.floor(this.#maxInflight * UNPROVEN_SHARE)) - this.#unprovenInflight,
     }
@@ -85,9 +91,16 @@ export class Lanes {
 
   /** Drops what is known of hosts that have not been called for a while. */
   forgetIdle(now: number): void {
+    if (Math.abs(now - this.#lastForgot) < FORGET_EVERY_MS) return
+    this.#lastForgot = now
     for (const [name, lane] of this.#lanes) {
       if (lane.inflight === 0 && Math.abs(now - lane.lastUsed) > FORGET_AFTER_MS) this.#lanes.delete(name)
     }
+  }
+
+  #roomOf(name: string): LaneRoom | undefined {
+    const lane = this.#lanes.get(name)
+    return lane && { room: lane.window - lane.inflight, isProven: lane.isProven, inflight: lane.inflight }
   }
 
   #setProven(lane: Lane, isProven: boolean): void {

@@ -93,7 +93,7 @@ export interface Claim {
   /** how many tasks at the most */
   readonly limit: number
   /** the lanes that the node has calls with, or an opinion of */
-  readonly lanes: ReadonlyMap<string, LaneRoom>
+  readonly lanes: Pick<ReadonlyMap<string, LaneRoom>, 'get'>
   /** how many of each lane that is not in `lanes` */
   readonly roomOfNewLane: number
   /** how many of all the lanes together that are not proven, new ones included */
@@ -133,4 +133,5 @@ export interface RescheduleRequest {
 export interface RescheduleCursor {
   readonly isFirstWalk: boolean
   readonly key?: TaskKey
+  readonly passed: ReadonlyMap<string, number>
 }

@@ -124,6 +124,39 @@ describe('the request', () => {
   })
 })
 
+describe('a call that is not tried again', () => {
+  it('has a connection of its own, which no other call uses', async () => {
+    const server = await receiver()
+    const single = aCall({ url: server.url, mayReuseConnection: false })
+    for (const call of [aCall({ url: server.url }), single, single, aCall({ url: server.url })]) await httpCall(call)
+    const [first, second, third, fourth] = server.requests.map(({ port }) => port)
+    expect(new Set([first, second, third]).size).toBe(3)
+    expect([second, third]).not.toContain(fourth)
+  })
+})
+
+describe('a call whose deadline passes while it connects', () => {
+  it('sends nothing and was not made', async () => {
+    let received = ''
+    const server = await rawServer((socket, packet) => {
+      received += packet.toString()
+      socket.write(OK)
+    })
+    const realNow = Date.now
+    const deadline = Date.now() + 60_000
+    const call = httpCall(aCall({ url: `http://${server.host}/`, deadline }))
+    // The clock is read again once the connection stands: by then the deadline is over.
+    Date.now = () => deadline
+    try {
+      await expect(call).resolves.toEqual({ kind: 'not_called', reason: 'late' })
+    } finally {
+      Date.now = realNow
+    }
+    await server.closed()
+    expect(received).toBe('')
+  })
+})
+
 describe('the answer', () => {
   it('says when the call began and ended', async () => {
     const server = await receiver()

@@ -34,6 +34,7 @@ describe('the request', () => {
       },
       body: undefined,
       timeoutMs: 15_000,
+      mayReuseConnection: true,
       deadline: MINUTE_MS + 600_000,
     })
   })

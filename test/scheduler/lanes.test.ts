@@ -149,7 +149,7 @@ describe('what is known of a host', () => {
       await harness.clock.advance(MINUTES)
     }
     expect(harness.caller.calls).toHaveLength(50)
-    expect(harness.lanes.limits().lanes.size).toBeLessThanOrEqual(12)
+    expect(harness.lanes.known).toBeLessThanOrEqual(12)
   })
 
   it('is kept while a call is under way, however long', async () => {

@@ -69,25 +69,6 @@ describe('while the store refuses to end what is out of time', () => {
     expect(harness.caller.open.length).toBeLessThanOrEqual(4)
     expect(harness.lanes.inflight).toBe(harness.caller.open.length)
   })
-
-  it('a stop waits for the claim of the same pass', async () => {
-    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
-    let isStopped = false
-    let startedAfterStop = false
-    await harness.start()
-    harness.caller.script = () => (startedAfterStop = isStopped)
-    harness.before.expire = () => {
-      void harness.ticker.stop().then(() => (isStopped = true))
-      refuseWrites()
-    }
-    await harness.put(aTask())
-    await harness.clock.advance(1000)
-    expect({ isStopped, startedAfterStop, calls: harness.caller.calls.length }).toEqual({
-      isStopped: true,
-      startedAfterStop: false,
-      calls: 1,
-    })
-  })
 })
 
 describe('while the store refuses results', () => {

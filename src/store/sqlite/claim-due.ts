@@ -22,15 +22,18 @@ interface Left {
 
 /** How many lanes are looked at in one go at the least: a lane's bound may be out of date and the lane have nothing. */
 const LANES_AT_ONCE = 100
+/** How many lanes one claim looks at: with more, the caller is told to claim again, so that the process is never held up. */
+const MOST_LANES = 500
 
 /** Must run inside a write transaction. */
 export function claimDue(session: Session, claim: Claim, tally: Tally): ClaimResult {
   const rows: TaskRow[] = []
   const left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: Infinity }
   const seen = new Set<string>()
-  while (left.total > 0) {
+  while (left.total > 0 && left.hiddenDue > claim.now) {
     const lanes = lanesWithRoom(session, claim, left, seen)
     if (lanes.length === 0) break
+    if (seen.size >= MOST_LANES) left.hiddenDue = claim.now
     rows.push(...claimOfLanes(session, claim, lanes, left))
   }
   // A task that has never been tried was pending, any other was retrying.

@@ -3,12 +3,17 @@
  * after the commit. A group is first written as a whole; where a member is refused, it is written again with a savepoint for
  * each, so that the others are stored all the same.
  */
+import { SqliteError } from 'better-sqlite3'
 import type { Database, Statement } from 'better-sqlite3'
 import { Tally } from './counters.ts'
 import { storeError } from './store-error.ts'
 
 /** Changes rows, and tells the tally which states it moved them between. May be run again after a rollback. */
 export type Work<T> = (tally: Tally) => T
+
+/** How long a write waits while another program writes to the file, and how often it looks. */
+const PATIENCE_MS = 5000
+const TRY_AGAIN_MS = 20
 
 interface Member {
   readonly work: Work<unknown>
@@ -31,6 +36,8 @@ export class GroupCommit {
   readonly #onRollback: () => void
   readonly #sql: Readonly<Record<'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo', Statement>>
   #members: Member[] = []
+  /** since when another program has held the file, in monotonic ms */
+  #busySince: number | undefined
 
   /** @param onRollback is told when something that was written has been undone */
   constructor(db: Database, addToCount: Statement, onRollback: () => void) {
@@ -67,10 +74,26 @@ export class GroupCommit {
     this.#members = []
     try {
       for (const answer of this.#writeTogether(members) ?? this.#writeEach(members)) answer()
+      this.#busySince = undefined
     } catch (error) {
+      if (isBusy(error) && this.#mayWait()) {
+        this.#members.unshift(...members)
+        setTimeout(() => {
+          this.#flush()
+        }, TRY_AGAIN_MS)
+        return
+      }
       const reason = storeError(error)
       for (const member of members) member.reject(reason)
     }
+  }
+
+  /** Whether another program has held the file for less time than a write has patience. */
+  #mayWait(): boolean {
+    this.#busySince ??= performance.now()
+    if (performance.now() - this.#busySince < PATIENCE_MS) return true
+    this.#busySince = undefined
+    return false
   }
 
   /**
@@ -139,6 +162,10 @@ export class GroupCommit {
     if (this.#db.inTransaction) this.#sql.rollback.run()
     this.#onRollback()
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
 function resolving(resolve: Member['resolve'], value: unknown): () => void {

@@ -1,5 +1,5 @@
 /** Opens a SQLite file for one process: lock, durability settings, migrations. */
-import { closeSync, existsSync, openSync, realpathSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statSync } from 'node:fs'
 import SqliteDatabase, { SqliteError } from 'better-sqlite3'
 import type { Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
@@ -16,11 +16,12 @@ export function openSqliteStore(path: string): SqliteStore {
   const unlock = path === ':memory:' ? () => undefined : lock(path)
   let db: Database | undefined
   try {
-    db = new SqliteDatabase(path)
+    // Another program that writes must not hold up this process: a group of writes waits for its turn by itself.
+    db = new SqliteDatabase(path, { timeout: 0 })
     db.pragma('journal_mode = WAL')
     // better-sqlite3 builds SQLite with NORMAL for WAL, which loses acknowledged rows when the power goes.
     db.pragma('synchronous = FULL')
-    migrate(db)
+    migrate(db, path)
     return new SqliteStore(db, unlock)
   } catch (error) {
     db?.close()
@@ -51,7 +52,10 @@ function lock(path: string): () => void {
 
 function openLockFile(lockPath: string): Database {
   try {
-    return new SqliteDatabase(lockPath, { timeout: 0 })
+    const holder = new SqliteDatabase(lockPath, { timeout: 0 })
+    // SQLite takes no lock on a file that it can only read, and says nothing.
+    accessSync(lockPath, constants.W_OK)
+    return holder
   } catch (error) {
     throw new CallmeError('store_unavailable', `cannot open ${lockPath}: ${(error as Error).message}`, { cause: error })
   }
@@ -61,6 +65,7 @@ function openLockFile(lockPath: string): Database {
 function realPath(path: string): string {
   try {
     if (!existsSync(path)) closeSync(openSync(path, 'a'))
+    if (statSync(path).nlink > 1) throw new Error('it has a second name (a hard link), under which another callme could open it')
     return realpathSync(path)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
@@ -70,8 +75,11 @@ function realPath(path: string): string {
   }
 }
 
-function migrate(db: Database): void {
-  const steps = pendingMigrations(readMigrations('sqlite'), db.pragma('user_version', { simple: true }) as number)
+function migrate(db: Database, path: string): void {
+  const version = db.pragma('user_version', { simple: true }) as number
+  const isForeign = version === 0 && db.prepare('SELECT 1 FROM sqlite_master').get() !== undefined
+  if (isForeign) throw new CallmeError('store_unavailable', `${path} holds the tables of another program; give callme a file of its own`)
+  const steps = pendingMigrations(readMigrations('sqlite'), version)
   for (const { version, sql } of steps) {
     db.transaction(() => {
       db.pragma(`user_version = ${version}`)

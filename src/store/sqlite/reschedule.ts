@@ -12,6 +12,9 @@ import type { Statements } from './statements.ts'
 
 const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
 
+/** How many names are remembered from batch to batch. */
+const MOST_PASSED = 10_000
+
 type Batch = Awaited<ReturnType<Store['reschedule']>>
 
 /**
@@ -22,13 +25,15 @@ export function rescheduleBatch(session: Session, request: RescheduleRequest, ta
   const isFirstWalk = request.after?.isFirstWalk ?? request.all
   const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after?.key, request.limit)
   const taken = isFirstWalk ? rows : rows.filter((row) => isTaken(request, row))
-  const passed = new Map<string, number>()
+  // A copy, because a write may be run again.
+  const known = request.after?.passed ?? new Map<string, number>()
+  const passed = new Map(known.size < MOST_PASSED ? known : [])
   const tasks = taken.map((row) => {
     const triggerAt = freeMinute(session.statements, row, request.triggerAt, passed)
     return rescheduleRow(session, row, { triggerAt, now: request.now }, tally)
   })
-  if (next) return { tasks, next: { isFirstWalk, key: next } }
-  return isFirstWalk ? { tasks, next: { isFirstWalk: false } } : { tasks }
+  if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
+  return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
 }
 
 function walked({ selection, triggerAt, all }: RescheduleRequest, isFirstWalk: boolean): Selection {
@@ -72,7 +77,7 @@ function rescheduleRow(
 
 /**
  * The first minute from `wanted` on that no other entry of the name has.
- * @param passed by name, the minute before which this batch has found all taken: no later entry has to pass over them again
+ * @param passed by name, the minute before which all were found taken: no later entry, of this batch or a following one, has to pass over them again
  */
 function freeMinute(statements: Statements, row: TaskRow, wanted: number, passed: Map<string, number>): number {
   const own = isFinal(row.state) || row.trigger_at < wanted ? Infinity : row.trigger_at
