@@ -5,6 +5,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
+import { answerClientError } from './api/client-error.ts'
 import { createApp } from './api/create-app.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
 import { systemClock } from './clock.ts'
@@ -38,7 +39,8 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   const node = randomUUID()
   const store = openSqliteStore(config.store.path)
   const { app, caller, dispatcher, ticker, upkeep } = assemble(config, store, node, log)
-  const server = createServer(app)
+  // The app refuses a missing Host itself, with a sentence.
+  const server = createServer({ requireHostHeader: false }, app).on('clientError', answerClientError)
   try {
     await upkeep.rescueAbandoned()
     await listen(server, config.listen)

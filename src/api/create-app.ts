@@ -19,6 +19,7 @@ type Methods = Partial<Record<Method, RequestHandler | RequestHandler[]>>
 export function createApp(options: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').disable('query parser').enable('case sensitive routing')
+  app.use(requireHost)
   const status = getStatus(options)
   const paths: Readonly<Record<string, Methods>> = {
     '/task/:target': { put: putTask(options), get: status, delete: deleteTask(options) },
@@ -44,6 +45,14 @@ function addPath(app: Express, path: string, methods: Methods): void {
   for (const [method, handlers] of Object.entries(methods)) route[method as Method](handlers)
   const allowed = Object.keys(methods).flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
   route.all(refuseMethod([...allowed, 'OPTIONS'].join(', ')))
+}
+
+/** RFC 9112 §3.2: HTTP/1.0 needs no Host, HTTP/1.1 does. */
+const requireHost: RequestHandler = (req, _res, next) => {
+  if (req.headers.host === undefined && req.httpVersion === '1.1') {
+    throw new CallmeError('bad_request', 'the header Host is required: it must name the server, such as "Host: localhost"')
+  }
+  next()
 }
 
 function refuseMethod(allow: string): RequestHandler {

@@ -7,6 +7,7 @@ import type { DeleteQuery } from '../schema-types.ts'
 import type { Store } from '../store/store.ts'
 import type { AppOptions } from './app-options.ts'
 import { refuseUnknown } from './not-found.ts'
+import { refuseBody } from './read-body.ts'
 import { isOn, readQuery, selectionOf } from './read-query.ts'
 import { describeTarget, readTarget } from './read-target.ts'
 import type { Target } from './read-target.ts'
@@ -19,6 +20,7 @@ const checkDeleteQuery = compileCheck<DeleteQuery>(deleteQuery, 'query')
 
 export function deleteTask({ store }: AppOptions): RequestHandler {
   return async (req, res) => {
+    refuseBody(req)
     const { all } = readQuery(req, checkDeleteQuery)
     const target = readTarget(req)
     const deleted = target.triggerAt === undefined ? await removeName(store, target, isOn(all)) : await removeEntry(store, target)

@@ -8,7 +8,7 @@ import { badRequest } from './bad-request.ts'
 import { sendJson } from './respond.ts'
 import { show } from './validate.ts'
 
-type HttpStatus = 400 | 404 | 405 | 409 | 412 | 413 | 415 | 500 | 503
+type HttpStatus = 400 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 431 | 500 | 503
 
 const HTTP_STATUS: Readonly<Record<ErrorCode, HttpStatus>> = {
   bad_request: 400,
@@ -55,11 +55,14 @@ export function presentError({ message, problems }: CallmeError): PresentedError
 }
 
 export function sendProblem(req: Request, res: Response, status: HttpStatus, presented: PresentedError): void {
-  const body = { type: 'about:blank', title: STATUS_CODES[status], status, detail: presented.error, ...presented }
-  sendJson(req, res, status, body, {
+  sendJson(req, res, status, problemDocument(status, presented), {
     'Content-Type': 'application/problem+json',
     ...(status === 503 && { 'Retry-After': RETRY_AFTER_SECONDS }),
   })
+}
+
+export function problemDocument(status: HttpStatus, presented: PresentedError): object {
+  return { type: 'about:blank', title: STATUS_CODES[status], status, detail: presented.error, ...presented }
 }
 
 /** The client closed its connection while an answer was written to it: nobody is left to tell, and nothing is wrong here. */

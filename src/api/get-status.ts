@@ -9,7 +9,7 @@ import type { AppOptions } from './app-options.ts'
 import { badRequest } from './bad-request.ts'
 import { refuseUnknown } from './not-found.ts'
 import { presentTask } from './present.ts'
-import { readQuery, selectionOf } from './read-query.ts'
+import { checkPlainQuery, readQuery, selectionOf } from './read-query.ts'
 import { readTarget } from './read-target.ts'
 import type { Target } from './read-target.ts'
 import { isPretty, sendText } from './respond.ts'
@@ -33,7 +33,7 @@ interface Page {
 export function getStatus(options: AppOptions): RequestHandler {
   return async (req, res) => {
     const target = readTarget(req)
-    const query = readQuery(req, checkListQuery)
+    const query = readQuery<ListQuery>(req, target.triggerAt === undefined ? checkListQuery : checkPlainQuery)
     const page = await readPage(options, target, query, isPretty(req))
     if (page.count === 0) await refuseUnknown(options.store, target)
     sendText(res, 200, page.text, page.next === undefined ? {} : { Link: `<${linkTo(req, target, query, page.next)}>; rel="next"` })

@@ -1,8 +1,8 @@
 /** How a task looks on the wire: the only place where its fields get their JSON names. */
-import { createHash } from 'node:crypto'
 import { withDefaults } from '../domain/task.ts'
 import type { Attempt, EffectiveDefinition, Task, TaskState } from '../domain/task.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
+import { REDACTED, isSecretHeader } from './secret-headers.ts'
 
 /** What the server fills in where a task says nothing. */
 export interface ServerDefaults {
@@ -45,8 +45,6 @@ export interface WireAttempt {
   readonly error: string | null
   readonly node: string
 }
-
-const SECRET_HEADER = /^authorization$|cookie|^proxy|(^|[-_])(key|token)$|api-?key$|secret|password/i
 
 export function presentTask(task: Task, defaults: ServerDefaults, history?: readonly Attempt[]): WireTask {
   const definition = withDefaults(task.definition)
@@ -104,16 +102,6 @@ function keyAt(name: string, triggerAt: number | null): string | null {
   return triggerAt === null ? null : formatTaskKey({ name, triggerAt })
 }
 
-/** A secret reads back as a hash, which still tells whether it is the one that was meant. */
 function redact(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      SECRET_HEADER.test(name) ? `redacted sha256:${sha256(value).slice(0, 8)}` : value,
-    ]),
-  )
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, isSecretHeader(name) ? REDACTED : value]))
 }

@@ -11,6 +11,7 @@ import { bodyJson, readBody } from './read-body.ts'
 import { refuseQuery } from './read-query.ts'
 import { readName } from './read-target.ts'
 import { sendJson } from './respond.ts'
+import { show } from './validate.ts'
 
 const MAX_BODY_BYTES = 2 ** 20
 
@@ -19,9 +20,10 @@ export function putTask({ store, clock, log, wake, defaults }: AppOptions): Requ
     readBody(MAX_BODY_BYTES),
     async (req, res) => {
       refuseQuery(req)
+      const ifAbsent = replacesNothing(req)
       const now = clock.now()
       const newTask = valueOrThrow(parseTask(readName(req), bodyJson(req, TASK_EXAMPLE), now))
-      const [result] = await store.put([newTask], { now, ifAbsent: replacesNothing(req) })
+      const [result] = await store.put([newTask], { now, ifAbsent })
       if (result === undefined) throw new Error('the store gave no result for a task')
       if (!('task' in result)) throw refusalOf(result.outcome, newTask)
       wake(result.task.dueAt)
@@ -32,9 +34,20 @@ export function putTask({ store, clock, log, wake, defaults }: AppOptions): Requ
   ]
 }
 
-/** `If-None-Match: *` (RFC 9110 §13.1.2): create, but do not replace. */
+/**
+ * `If-None-Match: *` (RFC 9110 §13.1.2): create, but do not replace.
+ * @throws CallmeError `bad_request` on any other condition, because an entry has no entity tag that it could be held against
+ */
 export function replacesNothing(req: Request): boolean {
-  return req.headers['if-none-match'] === '*'
+  const { 'if-match': match, 'if-none-match': noneMatch } = req.headers
+  if (match !== undefined) throw unknownCondition(`If-Match: ${match}`)
+  if (noneMatch !== undefined && noneMatch !== '*') throw unknownCondition(`If-None-Match: ${noneMatch}`)
+  return noneMatch === '*'
+}
+
+function unknownCondition(sent: string): CallmeError {
+  const detail = `the only condition that is known is "If-None-Match: *", which creates and never replaces; got ${show(sent)}`
+  return new CallmeError('bad_request', detail)
 }
 
 /** Why the store has left an entry alone. */

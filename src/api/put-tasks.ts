@@ -26,10 +26,11 @@ export function putTasks({ store, clock, log, wake }: AppOptions): RequestHandle
     readBody(MAX_BODY_BYTES),
     async (req, res) => {
       refuseQuery(req)
+      const ifAbsent = replacesNothing(req)
       const now = clock.now()
       const entries = readEntries(bodyText(req)).map((entry) => (entry.ok ? parseTask(undefined, entry.value, now) : entry))
       const newTasks = entries.flatMap((entry) => (entry.ok ? [entry.value] : []))
-      const stored = newTasks.length === 0 ? [] : await store.put(newTasks, { now, ifAbsent: replacesNothing(req) })
+      const stored = newTasks.length === 0 ? [] : await store.put(newTasks, { now, ifAbsent })
       const results = resultsOf(entries, stored)
       const dueAts = stored.flatMap((result) => ('task' in result ? [result.task.dueAt] : []))
       if (dueAts.length > 0) wake(Math.min(...dueAts))

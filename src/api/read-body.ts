@@ -8,7 +8,10 @@ import { badRequest, refuse } from './bad-request.ts'
 
 /** Far above what any body needs, and far below what makes a parser slow or a recursive function overflow. */
 const MAX_PARSER_DEPTH = 1000
+/** What every number has that a double cannot hold; most bodies have it nowhere and are parsed without a look at each value. */
+const MAY_HOLD_LARGE_NUMBER = /\d{16}|\d[eE]/
 const BYTE_ORDER_MARK = '\uFEFF'
+const SHOWN_DIGITS = 60
 const [QUOTE, BACKSLASH] = [0x22, 0x5c]
 const [OPEN_BRACKET, OPEN_BRACE, CLOSE_BRACKET, CLOSE_BRACE] = [0x5b, 0x7b, 0x5d, 0x7d]
 
@@ -41,11 +44,37 @@ export function parseJson(text: string, example: string): Parsed<unknown> {
   if (isTooDeep(text))
     return refuse('', `the body is nested more than ${MAX_PARSER_DEPTH} levels deep; a payload may be nested at most 100`)
   try {
-    return { ok: true, value: JSON.parse(text) }
+    return MAY_HOLD_LARGE_NUMBER.test(text) ? parseExactly(text) : { ok: true, value: JSON.parse(text) }
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? cause.message : 'it cannot be read'
     return refuse('', `the body must be JSON such as ${example}; ${reason}`)
   }
+}
+
+/** Refuses a number that would be stored as another one than was sent. */
+function parseExactly(text: string): Parsed<unknown> {
+  let changed: string | undefined
+  const value: unknown = JSON.parse(text, (_key, part: unknown, context?: { readonly source?: string }) => {
+    if (typeof part === 'number' && context?.source !== undefined && isChanged(part, context.source)) changed ??= context.source
+    return part
+  })
+  if (changed === undefined) return { ok: true, value }
+  const shown = changed.length <= SHOWN_DIGITS ? changed : `${changed.slice(0, SHOWN_DIGITS)}…`
+  return refuse('', `the body holds the number ${shown}, which JSON readers cannot keep exactly; send it as a string`)
+}
+
+/** A fraction may lose digits, as every reader expects of it; an integer may not, and nothing may become infinite or vanish. */
+function isChanged(value: number, source: string): boolean {
+  if (!Number.isFinite(value)) return true
+  if (value === 0) return /^[^eE]*[1-9]/.test(source)
+  return /^-?\d+$/.test(source) && BigInt(source) !== BigInt(value)
+}
+
+/** @throws CallmeError `bad_request` where a request has a body and its endpoint reads none */
+export function refuseBody(req: Request): void {
+  const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
+  if (encoding === undefined && Number(length ?? 0) === 0) return
+  throw badRequest({ pointer: '', detail: 'this request takes no body; parameters go into the query' })
 }
 
 /** The body of a request as JSON; an empty one is `{}`. @throws CallmeError where it is not JSON */

@@ -18,7 +18,7 @@ export type Flag = PlainQuery['pretty']
 /** The parameters that choose entries, as lists and reschedules have them. */
 export type FilterQuery = Pick<ListQuery, 'state' | 'from' | 'to' | 'future_only'>
 
-const checkPlainQuery = compileCheck<PlainQuery>(plainQuery, 'query')
+export const checkPlainQuery = compileCheck<PlainQuery>(plainQuery, 'query')
 
 /** @throws CallmeError `bad_request` on the first parameter that is unknown, repeated or malformed */
 export function readQuery<T>(req: Request, check: (value: unknown) => Parsed<T>): T {

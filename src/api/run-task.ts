@@ -5,6 +5,7 @@ import { formatTaskKey } from '../domain/task-key.ts'
 import type { AppOptions } from './app-options.ts'
 import { notFound } from './not-found.ts'
 import { presentTask } from './present.ts'
+import { refuseBody } from './read-body.ts'
 import { refuseQuery } from './read-query.ts'
 import { describeTarget, readKey } from './read-target.ts'
 import { sendJson } from './respond.ts'
@@ -12,6 +13,7 @@ import { sendJson } from './respond.ts'
 export function runTask({ store, clock, log, wake, defaults }: AppOptions): RequestHandler {
   return async (req, res) => {
     refuseQuery(req)
+    refuseBody(req)
     const key = readKey(req)
     const result = await store.run(key, { now: clock.now() })
     if (result === 'unknown') throw notFound(key)

@@ -24,7 +24,7 @@ export function configTable(settings: readonly EffectiveSetting[]): string {
 }
 
 /** An object of setting names and values; null where a setting has none. */
-export function configJson(settings: readonly EffectiveSetting[]): string {
+function configJson(settings: readonly EffectiveSetting[]): string {
   const values = settings.map(({ name, value }) => [name, typeof value === 'string' ? redact(value) : (value ?? null)] as const)
   return `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`
 }

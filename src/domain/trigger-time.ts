@@ -6,6 +6,9 @@ export const SECONDS_PER_MINUTE = 60
 const HORIZON_DAYS = 3653
 const SECONDS_PER_UNIT = { m: 60, h: 3600, d: 86_400 } as const
 
+/** The instants of this age have thirteen digits in milliseconds, and ten in seconds. */
+const MILLISECONDS = /^\d{13}$/
+
 const EXPECTED =
   '"+<n>m", "+<n>h" or "+<n>d", a Unix time on a whole minute in the future, or an RFC 3339 time on a whole minute such as "2030-01-01T00:00:00Z"'
 
@@ -27,13 +30,17 @@ export function nextMinute(nowMs: number): number {
 export function parseTriggerTime(input: string | number, nowMs: number): Parsed<number> {
   const seconds = readSeconds(input, nowMs)
   if (seconds === undefined) return problem(input, `must be ${EXPECTED}`)
+  // First, because a number that large need not be exact, nor finite.
+  if (seconds > minuteOf(nowMs) + HORIZON_DAYS * SECONDS_PER_UNIT.d) {
+    const hint = MILLISECONDS.test(String(input)) ? ', as a Unix time in seconds, not in milliseconds' : ''
+    return problem(input, `must be at most 10 years ahead${hint}`)
+  }
   if (seconds % SECONDS_PER_MINUTE !== 0) {
     return problem(input, `must be on a whole minute (a Unix time divisible by 60); the nearest before it is ${seconds - (seconds % 60)}`)
   }
   if (!isRelative(input) && seconds * 1000 <= nowMs) {
     return problem(input, 'must be in the future; "+0m" runs at once')
   }
-  if (seconds > minuteOf(nowMs) + HORIZON_DAYS * SECONDS_PER_UNIT.d) return problem(input, 'must be at most 10 years ahead')
   return { ok: true, value: seconds }
 }
 
@@ -50,10 +57,10 @@ function isRelative(input: string | number): boolean {
 }
 
 function readSeconds(input: string | number, nowMs: number): number | undefined {
-  if (typeof input === 'number') return Number.isSafeInteger(input) && input >= 0 ? input : undefined
-  const relative = /^\+(\d{1,9})([mhd])$/.exec(input)
+  if (typeof input === 'number') return Number.isInteger(input) && input >= 0 ? input : undefined
+  const relative = /^\+(\d+)([mhd])$/.exec(input)
   if (relative) return minuteOf(nowMs) + Number(relative[1]) * SECONDS_PER_UNIT[relative[2] as 'm' | 'h' | 'd']
-  return parseInstant(input)
+  return /^\d+$/.test(input) ? Number(input) : readRfc3339(input)
 }
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/

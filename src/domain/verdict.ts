@@ -49,7 +49,7 @@ export function judge(task: Task, result: CallResult, now: number, random: numbe
 }
 
 /** A lost attempt is made again without using up a retry, unless the task forbids a second call or was lost too often. */
-export function judgeLoss(task: Task, reason: string): Verdict {
+function judgeLoss(task: Task, reason: string): Verdict {
   if (withDefaults(task.definition).delivery === 'at_most_once') {
     return { event: 'gave_up', reason: `${reason}; delivery is at_most_once, so it is not called again` }
   }

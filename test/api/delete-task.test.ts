@@ -102,3 +102,12 @@ describe('DELETE /task/<name>', () => {
     expect(await keys()).toEqual(['a@1'])
   })
 })
+
+describe('DELETE with a body', () => {
+  it('is refused, and deletes nothing', async () => {
+    await api.store.put([aTask({ name: 'kept' })], { now: api.clock.now() })
+    const answer = await api.http.delete('/task/kept').send('{"all":true}')
+    expect(expectProblem(answer, 400, '')).toBe('this request takes no body; parameters go into the query')
+    expect((await api.http.get('/task/kept')).body.tasks).toHaveLength(1)
+  })
+})

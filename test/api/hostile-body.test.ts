@@ -61,6 +61,24 @@ describe('a request body', () => {
     expect(sentence).toContain('the body must be JSON such as {"trigger_at":"+6h"')
   })
 
+  it.each(['12345678901234567890', '-9007199254740993', '1e400', '-1e400', '1e-400', `1${'0'.repeat(400)}`])(
+    'is refused when it holds the number %s, which would change',
+    async (number) => {
+      const shown = number.length > 60 ? `${number.slice(0, 60)}…` : number
+      const sentence = `the body holds the number ${shown}, which JSON readers cannot keep exactly; send it as a string`
+      expect(expectProblem(await put(withField('payload', `{"a":[1,${number}]}`)), 400, '')).toBe(sentence)
+      expect(expectProblem(await api.http.post('/reschedule/').send(`{"trigger_at":${number}}`), 400, '')).toBe(sentence)
+      expect(await stored()).toBe(0)
+    },
+  )
+
+  it('may hold numbers that stay what they are, and any digits in strings', async () => {
+    const payload =
+      '[9007199254740992,-9007199254740991,100000000000000000000,1e22,0e999,0.30000000000000004,1.5e-7,"12345678901234567890","1e400"]'
+    expect((await put(withField('payload', payload))).status).toBe(201)
+    expect((await api.store.list({}, { limit: 1 })).tasks[0]?.definition.payload).toEqual(JSON.parse(payload))
+  })
+
   it('is an empty object when it is empty', async () => {
     for (const answer of [await api.http.put('/task/a'), await put(''), await put(' \n')]) {
       expect(expectProblem(answer, 400, '/trigger_at')).toContain('trigger_at is required')

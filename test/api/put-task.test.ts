@@ -106,6 +106,18 @@ describe('PUT /task/<name>', () => {
     expect((await stored())[0]?.definition).toEqual({ callback: CALLBACK })
   })
 
+  it.each([
+    ['If-Match', '*'],
+    ['If-Match', '"a"'],
+    ['If-None-Match', '"a"'],
+    ['If-None-Match', '*, "a"'],
+  ])('refuses the condition %s: %s and stores nothing', async (name, value) => {
+    const sentence = expectProblem(await put('once', GOOD).set(name, value), 400)
+    expect(sentence).toContain('the only condition that is known is "If-None-Match: *"')
+    expect(sentence).toContain(`got ${JSON.stringify(`${name}: ${value}`)}`)
+    expect(await stored()).toEqual([])
+  })
+
   it('refuses to replace an entry that is running', async () => {
     await api.claimed('busy')
     const answer = await put('busy', { trigger_at: MINUTE, callback: CALLBACK })
@@ -127,11 +139,14 @@ describe('PUT /task/<name>', () => {
   })
 
   it.each(['Authorization', 'cookie', 'X-Api-Key', 'x-auth-token', 'Proxy-Thing', 'X-Client-Secret'])(
-    'shows the header %s as a hash',
+    'shows the header %s redacted, and refuses what it shows as a value',
     async (name) => {
       const answer = await put('secret', { ...GOOD, headers: { [name]: 'abc', 'X-Keyboard': 'plain' } })
-      expect(answer.body.task.headers).toEqual({ [name]: 'redacted sha256:ba7816bf', 'X-Keyboard': 'plain' })
-      expect((await stored())[0]?.definition.headers).toEqual({ [name]: 'abc', 'X-Keyboard': 'plain' })
+      expect(answer.body.task.headers).toEqual({ [name]: 'redacted', 'X-Keyboard': 'plain' })
+      await put('secret', { ...GOOD, headers: { [name]: 'abc', 'X-Keyboard': 'redacted' } }).expect(200)
+      const sentence = expectProblem(await put('secret', { ...GOOD, headers: answer.body.task.headers }), 400, `/headers/${name}`)
+      expect(sentence).toBe(`headers.${name} holds the word "redacted", which is what a secret reads back as; send the real value`)
+      expect((await stored())[0]?.definition.headers).toEqual({ [name]: 'abc', 'X-Keyboard': 'redacted' })
     },
   )
 

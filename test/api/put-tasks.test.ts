@@ -19,6 +19,25 @@ const post = (body: string) => api.http.post('/tasks').set('Content-Type', 'appl
 const names = async () => (await api.store.list({}, { limit: 1000 })).tasks.map(({ name }) => name)
 
 describe('POST /tasks', () => {
+  it('refuses a number that cannot be kept, of an array as a whole and of lines alone', async () => {
+    const bad = `{"task_name":"bad","trigger_at":"+1h","callback":"${CALLBACK}","payload":9007199254740993}`
+    const sentence = 'the body holds the number 9007199254740993, which JSON readers cannot keep exactly; send it as a string'
+    expect(expectProblem(await post(`[${JSON.stringify(entry('a'))},${bad}]`), 400, '')).toBe(sentence)
+    const { results } = (await post(`${JSON.stringify(entry('a'))}\n${bad}`)).body
+    expect(results).toMatchObject([{ status: 201 }, { status: 400, error: expect.stringContaining(sentence) }])
+    expect(await names()).toEqual(['a'])
+  })
+
+  it.each([
+    ['If-Match', '*'],
+    ['If-None-Match', '"a"'],
+  ])('refuses the condition %s: %s, whatever the body holds', async (name, value) => {
+    for (const body of [JSON.stringify(entry('a')), '{}']) {
+      expect(expectProblem(await post(body).set(name, value), 400)).toContain('the only condition that is known is "If-None-Match: *"')
+    }
+    expect(await names()).toEqual([])
+  })
+
   it.each([
     ['a JSON array', (entries: object[]) => JSON.stringify(entries)],
     ['an indented JSON array', (entries: object[]) => `\n ${JSON.stringify(entries, null, 2)}\n`],

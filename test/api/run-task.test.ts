@@ -40,6 +40,18 @@ describe('POST /run/<key>', () => {
     expect(api.wakes).toEqual([])
   })
 
+  it('refuses a body and does not run', async () => {
+    await api.store.put([aTask({ name: 'early', triggerAt: MINUTE })], { now: api.clock.now() })
+    const run = () => api.http.post(`/run/early@${MINUTE}`)
+    const sentence = 'this request takes no body; parameters go into the query'
+    expect(expectProblem(await run().send('{}'), 400, '')).toBe(sentence)
+    const body = new Blob(['{}']).stream()
+    const chunked = await fetch(`http://127.0.0.1:${api.port}/run/early@${MINUTE}`, { method: 'POST', body, duplex: 'half' })
+    expect([chunked.status, await chunked.json()]).toEqual([400, expect.objectContaining({ error: sentence })])
+    expect(api.wakes).toEqual([])
+    await run().set('Content-Length', '0').expect(202)
+  })
+
   it('answers 404 for a key that nothing has', async () => {
     expect(expectProblem(await api.http.post(`/run/none@${MINUTE}`), 404)).toContain(`no entry "none@${MINUTE}"`)
   })

@@ -24,7 +24,8 @@ if (unknown.length > 0) {
 describeMachine()
 for (const name of names.length > 0 ? names : NAMES) {
   const script = new URL(`${name}.ts`, import.meta.url).pathname
-  const { status } = spawnSync(process.execPath, [script, ...options], { stdio: 'inherit' })
+  const { status, signal } = spawnSync(process.execPath, [script, ...options], { stdio: 'inherit' })
+  if (signal !== null) console.error(`${name} was ended by ${signal}`)
   if (status !== 0) process.exit(status ?? 1)
 }
 

@@ -3,5 +3,13 @@ import type { CallRequest } from '../../src/caller/caller.ts'
 
 /** A GET without headers that may take ten seconds and has no deadline to speak of. */
 export function aCall(fields: Partial<CallRequest> & Pick<CallRequest, 'url'>): CallRequest {
-  return { method: 'GET', headers: {}, body: undefined, timeoutMs: 10_000, deadline: Number.MAX_SAFE_INTEGER, mayReuseConnection: true, ...fields }
+  return {
+    method: 'GET',
+    headers: {},
+    body: undefined,
+    timeoutMs: 10_000,
+    deadline: Number.MAX_SAFE_INTEGER,
+    mayReuseConnection: true,
+    ...fields,
+  }
 }
