@@ -62,10 +62,7 @@ function exchange(call: CallRequest): Promise<Answer> {
       method: method as 'GET',
       headers,
       timeout: { request: timeoutMs },
-      request: (to: URL, options: RequestOptions) =>
-        send(to, options, call, () => {
-          reject(TOO_LATE)
-        }),
+      request: (to: URL, options: RequestOptions) => send(to, options, call, reject.bind(undefined, TOO_LATE)),
       ...(body !== undefined && { body }),
     })
     let response: Response | undefined
