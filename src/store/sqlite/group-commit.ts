@@ -14,6 +14,8 @@ export type Work<T> = (tally: Tally) => T
 /** How long a write waits while another program writes to the file, and how often it looks. */
 const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 20
+/** More than this many wait for the next turn, so that other work is let in between. */
+const MOST_MEMBERS = 64
 
 interface Member {
   readonly work: Work<unknown>
@@ -57,10 +59,7 @@ export class GroupCommit {
   /** Resolves with what `work` returned once that is durable; rejects, with nothing changed, when it is not. */
   write<T>(work: Work<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#members.push({ work, resolve, reject }) > 1) return
-      setImmediate(() => {
-        this.#flush()
-      })
+      if (this.#members.push({ work, resolve, reject }) === 1) this.#flushSoon()
     })
   }
 
@@ -69,9 +68,16 @@ export class GroupCommit {
     while (this.#members.length > 0) await new Promise((resolve) => setImmediate(resolve))
   }
 
+  #flushSoon(): void {
+    setImmediate(() => {
+      this.#flush()
+    })
+  }
+
   #flush(): void {
-    const members = this.#members
-    this.#members = []
+    const members = this.#members.splice(0, MOST_MEMBERS)
+    if (members.length === 0) return
+    if (this.#members.length > 0) this.#flushSoon()
     try {
       for (const answer of this.#writeTogether(members) ?? this.#writeEach(members)) answer()
       this.#busySince = undefined
