@@ -38,7 +38,7 @@ const SAVE_GRACE_MS = 5000
 export async function start(config: Config, log: Log): Promise<RunningNode> {
   const node = randomUUID()
   const store = openSqliteStore(config.store.path)
-  const { app, caller, dispatcher, ticker, upkeep } = assemble(config, store, node, log)
+  const { app, caller, dispatcher, stopping, ticker, upkeep } = assemble(config, store, node, log)
   // The app refuses a missing Host itself, with a sentence.
   const server = createServer({ requireHostHeader: false }, app).on('clientError', answerClientError)
   try {
@@ -56,6 +56,7 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
 
   const stop = async (): Promise<void> => {
     log.info('node.stopping', { node })
+    stopping.abort()
     const graceMs = config.shutdownTimeoutMs
     await Promise.all([close(server, graceMs), ticker.stop(), upkeep.stop(), caller.stop(graceMs)])
     await Promise.race([dispatcher.drained(), setTimeout(SAVE_GRACE_MS, undefined, { ref: false })])
@@ -81,8 +82,20 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
   })
   const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs: config.retentionMs, wake })
   const readiness = () => ticker.readiness()
-  const app = createApp({ store, clock, log, wake, readiness, defaults: { timeout: config.timeoutMs / 1000 }, version: VERSION })
-  return { app, caller, dispatcher, ticker, upkeep }
+  const stopping = new AbortController()
+  const app = createApp({
+    store,
+    node,
+    clock,
+    log,
+    wake,
+    readiness,
+    stopping: stopping.signal,
+    random: Math.random,
+    defaults: { timeout: config.timeoutMs / 1000 },
+    version: VERSION,
+  })
+  return { app, caller, dispatcher, stopping, ticker, upkeep }
 }
 
 function listen(server: Server, { host, port }: Config['listen']): Promise<void> {

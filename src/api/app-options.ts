@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
-import type { ServerDefaults } from './present.ts'
+import type { ServerDefaults } from '../domain/present.ts'
 
 /** Whether the scheduler does its work. */
 export interface Readiness {
@@ -14,11 +14,17 @@ export interface Readiness {
 
 export interface AppOptions {
   readonly store: Store
+  /** who this is, for the claims of workers */
+  readonly node: string
   readonly clock: Clock
   readonly log: Log
   /** Called after every write that makes something due, with the earliest time (epoch ms). */
   readonly wake: (dueAt: number) => void
   readonly readiness: () => Readiness
+  /** Ends answers that take long by intention: event streams, and claims that wait for something due. */
+  readonly stopping: AbortSignal
+  /** @returns a number in [0, 1), for the jitter of a retry */
+  readonly random: () => number
   readonly defaults: ServerDefaults
   readonly version: string
 }

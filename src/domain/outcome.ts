@@ -1,4 +1,5 @@
 /** What is written about a claimed task once its call has a result: the last pure step before the store. */
+import { withDefaults } from './task.ts'
 import type { Attempt, Task } from './task.ts'
 import { settle } from './transitions.ts'
 import type { Settlement } from './transitions.ts'
@@ -25,21 +26,48 @@ export function outcomeOf(task: Task, result: CallResult, node: string, now: num
   if (result.kind === 'not_called') {
     return { task, settlement, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
   }
-  const status = result.kind === 'lost' ? null : (result.status ?? null)
+  const { status, body } = responseOf(task, result)
   const attempt: Attempt = {
     runId: task.runId,
     number: task.attempts,
     startedAt: result.startedAt,
     durationMs: Math.max(0, result.endedAt - result.startedAt),
     status,
-    error: result.kind === 'answered' ? settlement.error : result.error,
+    error: result.kind === 'answered' || result.kind === 'acknowledged' ? settlement.error : result.error,
     node,
   }
-  return { task, settlement, now, responseStatus: status, responseBody: result.kind === 'answered' ? result.body : null, attempt }
+  return { task, settlement, now, responseStatus: status, responseBody: body, attempt }
 }
 
-/** A task whose node is gone: it is not known whether the call was made, nor when it began after the claim. */
+/** What the endpoint has said: an accepted call keeps its answer, to which the acknowledgement may add a detail. */
+function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called' }>): { status: number | null; body: string | null } {
+  switch (result.kind) {
+    case 'answered':
+      return { status: result.status, body: result.body }
+    case 'unanswered':
+      return { status: result.status ?? null, body: null }
+    case 'lost':
+      return { status: null, body: null }
+    case 'acknowledged':
+      return { status: task.responseStatus, body: result.detail ?? task.responseBody }
+    case 'silent':
+      return { status: task.responseStatus, body: task.responseBody }
+  }
+}
+
+/** What has become of a running task whose lease is over. */
 export function lossOf(task: Task, now: number): Outcome {
-  const error = 'the node was lost while the call was under way; it is not known whether it was made'
-  return outcomeOf(task, { kind: 'lost', startedAt: task.updated, endedAt: now, error }, task.claimedBy ?? 'unknown', now, 0)
+  // Nobody knows when it began after the claim.
+  const times = { startedAt: task.updated, endedAt: now }
+  const node = task.claimedBy ?? 'unknown'
+  if (task.awaiting === 'ack') {
+    const minutes = withDefaults(task.definition).ack_timeout
+    const error = `accepted, but not acknowledged${minutes === undefined ? '' : ` within ${minutes} min`}`
+    return outcomeOf(task, { kind: 'silent', ...times, error }, node, now, 0)
+  }
+  const error =
+    task.awaiting === 'worker'
+      ? 'the worker that pulled it did not acknowledge it before its lease was over'
+      : 'the node was lost while the call was under way; it is not known whether it was made'
+  return outcomeOf(task, { kind: 'lost', ...times, error }, node, now, 0)
 }

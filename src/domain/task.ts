@@ -1,12 +1,13 @@
 /** A task, its states, and its definition as a client gave it. Times are epoch milliseconds unless a name says seconds. */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
+import { formatTaskKey } from './task-key.ts'
 import type { TaskKey } from './task-key.ts'
 
 /** Each state, and who moves it next. */
 export const TASK_STATES = [
   /** waits for its minute; the tick moves it */
   'pending',
-  /** claimed by a node, its call is under way; that node moves it, or the rescue after its lease */
+  /** claimed: its call is under way or its acknowledgement awaited; its node or an acknowledgement moves it, or the rescue after its lease */
   'running',
   /** an attempt failed, another one is due at `dueAt`; the tick moves it */
   'retrying',
@@ -33,7 +34,8 @@ export type JsonValue = string | number | boolean | null | readonly JsonValue[] 
 
 /** What a client asked for, with wire names. A field that is absent takes its default when it is read, not when it is stored. */
 export interface TaskDefinition {
-  readonly callback: string
+  /** absent where the handler of the name has one, or where workers pull */
+  readonly callback?: string
   readonly callback_method?: CallMethod
   readonly payload?: JsonValue
   readonly headers?: Readonly<Record<string, string>>
@@ -45,18 +47,33 @@ export interface TaskDefinition {
   /** seconds; the server's setting where absent */
   readonly timeout?: number
   readonly delivery?: Delivery
+  /** a URL that is told when the task ends `failed` or `skipped` */
+  readonly error_callback?: string
+  /** minutes that an accepted call has until it is acknowledged */
+  readonly ack_timeout?: number
+  /** a cron expression: each entry is followed by the next one */
+  readonly repeat?: string
+  /** the IANA zone of `repeat` */
+  readonly timezone?: string
+  /** seconds of its minute over which the first attempt may fall */
+  readonly spread?: number
 }
 
+type WithoutDefault = 'callback' | 'timeout' | 'error_callback' | 'ack_timeout' | 'repeat'
+
 /** A definition with every default filled in, except the server's own `timeout`. */
-export type EffectiveDefinition = Required<Omit<TaskDefinition, 'timeout'>> & Pick<TaskDefinition, 'timeout'>
+export type EffectiveDefinition = Required<Omit<TaskDefinition, WithoutDefault>> & Pick<TaskDefinition, WithoutDefault>
 
 export interface Task extends TaskKey {
   readonly state: TaskState
+  /** its own values over those of its name's handler, as they are when it is read or claimed */
   readonly definition: TaskDefinition
-  /** the host that the call goes to, as `host` or `host:port`: what fairness is measured over */
+  /** the host that the call goes to, as `host` or `host:port`: what fairness is measured over; empty where there is nothing to call */
   readonly lane: string
   /** when the next attempt may start */
   readonly dueAt: number
+  /** when its window began: its minute, or the time at which a person had it run */
+  readonly windowFrom: number
   /** no attempt starts at or after this */
   readonly deadline: number
   /** a UUID, the same over all attempts of one run */
@@ -67,6 +84,10 @@ export interface Task extends TaskKey {
   readonly lost: number
   /** whether this run was started by a person before its minute */
   readonly inAdvance: boolean
+  /** whether it is removed once this run succeeds */
+  readonly removeAfter: boolean
+  /** what a running task waits for while no node calls it: the acknowledgement of an accepted call, or the worker that pulled it */
+  readonly awaiting: Awaited | null
   readonly claimedBy: string | null
   readonly leaseUntil: number | null
   /** end of the last attempt */
@@ -80,7 +101,16 @@ export interface Task extends TaskKey {
   readonly rescheduledTo: number | null
   /** Unix seconds: the `triggerAt` that this one had, or that of the entry it is a copy of */
   readonly rescheduledFrom: number | null
+  /** Unix seconds: the `triggerAt` of the entry that follows this one in its series, once that is stored */
+  readonly repeatedTo: number | null
+  /** what came of telling `error_callback`; null until the task has ended badly, and where there is none */
+  readonly errorCallback: ErrorCallbackOutcome | null
 }
+
+export type Awaited = 'ack' | 'worker'
+
+/** How far the delivery of an error callback is. */
+export type ErrorCallbackOutcome = Pick<Task, 'state' | 'attempts' | 'executedAt' | 'responseStatus' | 'error'>
 
 /** One finished attempt. */
 export interface Attempt {
@@ -108,15 +138,53 @@ export function newTask(key: TaskKey, definition: TaskDefinition): NewTask {
     name: key.name,
     triggerAt: key.triggerAt,
     definition,
-    lane: laneOf(definition),
-    ...windowOf(key.triggerAt * 1000, definition),
+    lane: hostOf(definition),
+    dueAt: firstDueAt(key, definition),
+    deadline: deadlineOf(key.triggerAt * 1000, definition),
     runId: randomUUID(),
   }
 }
 
-/** When the first attempt may start, and from when on none may: both epoch ms. */
-export function windowOf(startMs: number, definition: TaskDefinition): { dueAt: number; deadline: number } {
-  return { dueAt: startMs, deadline: startMs + withDefaults(definition).max_delay * 60_000 }
+/** A task as it is when it has just been stored. */
+export function pendingTask(task: NewTask, { created, now }: { created: number; now: number }): Task {
+  return {
+    ...task,
+    state: 'pending',
+    windowFrom: task.triggerAt * 1000,
+    attempts: 0,
+    lost: 0,
+    inAdvance: false,
+    removeAfter: false,
+    awaiting: null,
+    claimedBy: null,
+    leaseUntil: null,
+    executedAt: null,
+    responseStatus: null,
+    responseBody: null,
+    error: null,
+    created,
+    updated: now,
+    rescheduledTo: null,
+    rescheduledFrom: null,
+    repeatedTo: null,
+    errorCallback: null,
+  }
+}
+
+/** When the first attempt of an entry may start, epoch ms: with `spread`, at a second of its minute that only the key decides. */
+export function firstDueAt(key: TaskKey, { spread = 0 }: TaskDefinition): number {
+  const second = spread === 0 ? 0 : createHash('sha256').update(formatTaskKey(key)).digest().readUInt32BE() % (spread + 1)
+  return (key.triggerAt + second) * 1000
+}
+
+/** From when on no attempt may start, both epoch ms. */
+export function deadlineOf(windowFrom: number, definition: TaskDefinition): number {
+  return windowFrom + withDefaults(definition).max_delay * 60_000
+}
+
+/** The host of the callback, with its port where that is not the usual one; empty where there is nothing to call. */
+export function hostOf({ callback }: Pick<TaskDefinition, 'callback'>): string {
+  return callback === undefined ? '' : new URL(callback).host
 }
 
 export function withDefaults(definition: TaskDefinition): EffectiveDefinition {
@@ -126,9 +194,12 @@ export function withDefaults(definition: TaskDefinition): EffectiveDefinition {
     payload: '',
     headers: {},
     expected_http_status: 200,
-    retry: delivery === 'at_most_once' ? 0 : 1,
     max_delay: 10,
+    timezone: 'UTC',
+    spread: 0,
     ...definition,
+    // A handler may promise one call at the most where the task itself asks for more.
+    retry: delivery === 'at_most_once' ? 0 : (definition.retry ?? 1),
     delivery,
   }
 }
@@ -140,8 +211,4 @@ export function maxAttempts(task: Pick<Task, 'definition' | 'lost'>): number {
 
 export function isFinal(state: TaskState): boolean {
   return (FINAL_STATES as readonly TaskState[]).includes(state)
-}
-
-function laneOf(definition: TaskDefinition): string {
-  return new URL(definition.callback).host
 }

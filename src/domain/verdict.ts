@@ -18,8 +18,20 @@ export type CallResult =
   | { readonly kind: 'unanswered'; readonly startedAt: number; readonly endedAt: number; readonly error: string; readonly status?: number }
   /** nobody knows whether the call was made: its worker died, or the node gave it up while it stopped */
   | { readonly kind: 'lost'; readonly startedAt: number; readonly endedAt: number; readonly error: string }
+  /** somebody has said how the work of an accepted call, or of a pulled task, ended */
+  | {
+      readonly kind: 'acknowledged'
+      readonly startedAt: number
+      readonly endedAt: number
+      readonly success: boolean
+      /** whether a failure may be tried again */
+      readonly retryable: boolean
+      readonly detail: string | null
+    }
+  /** an accepted call was not acknowledged in time */
+  | { readonly kind: 'silent'; readonly startedAt: number; readonly endedAt: number; readonly error: string }
   /** no call was made */
-  | { readonly kind: 'not_called'; readonly reason: 'late' | 'stopping' }
+  | { readonly kind: 'not_called'; readonly reason: 'late' | 'stopping' | 'no_callback' }
 
 /** What becomes of a running task. */
 export type Verdict =
@@ -30,6 +42,10 @@ export type Verdict =
   | { readonly event: 'lost'; readonly reason: string }
   | { readonly event: 'expired'; readonly reason: string }
   | { readonly event: 'released' }
+  /** the endpoint took the work on; its acknowledgement is awaited `until` then, epoch ms */
+  | { readonly event: 'accepted'; readonly until: number }
+  /** there is no URL to call */
+  | { readonly event: 'uncallable'; readonly reason: string }
 
 /** After so many losses in one run a task fails: it may be what kills the nodes. */
 const MAX_LOST = 5
@@ -37,15 +53,43 @@ const TRANSIENT_4XX = new Set([408, 425, 429])
 
 /** @param random a number in [0, 1), for the jitter of the wait */
 export function judge(task: Task, result: CallResult, now: number, random: number): Verdict {
-  if (result.kind === 'not_called') return result.reason === 'late' ? expiry(task) : { event: 'released' }
-  if (result.kind === 'lost') return judgeLoss(task, result.error)
-  const definition = withDefaults(task.definition)
-  if (result.kind === 'answered') {
-    if (isExpected(result.status, definition.expected_http_status)) return { event: 'succeeded' }
-    if (isPermanent(result.status)) return { event: 'gave_up', reason: unexpected(result.status, definition) }
+  switch (result.kind) {
+    case 'not_called':
+      return judgeUncalled(task, result.reason)
+    case 'lost':
+      return judgeLoss(task, result.error)
+    case 'acknowledged':
+      return judgeAcknowledgement(task, result, now, random)
+    case 'answered':
+      return judgeAnswer(task, result, now, random)
+    case 'unanswered':
+    case 'silent':
+      return judgeFailure(task, { reason: result.error, now, random })
   }
-  const reason = result.kind === 'answered' ? unexpected(result.status, definition) : result.error
-  return judgeFailure(task, result, reason, now, random)
+}
+
+function judgeUncalled(task: Task, reason: 'late' | 'stopping' | 'no_callback'): Verdict {
+  if (reason === 'late') return expiry(task)
+  if (reason === 'stopping') return { event: 'released' }
+  const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
+  return { event: 'uncallable', reason: why }
+}
+
+function judgeAnswer(task: Task, answer: Extract<CallResult, { kind: 'answered' }>, now: number, random: number): Verdict {
+  const definition = withDefaults(task.definition)
+  if (isExpected(answer.status, definition.expected_http_status)) {
+    if (definition.ack_timeout === undefined) return { event: 'succeeded' }
+    return { event: 'accepted', until: now + definition.ack_timeout * 60_000 }
+  }
+  const reason = unexpected(answer.status, definition)
+  if (isPermanent(answer.status)) return { event: 'gave_up', reason }
+  return judgeFailure(task, { reason, now, random, wait: retryAfterMs(answer.retryAfter, now) })
+}
+
+function judgeAcknowledgement(task: Task, ack: Extract<CallResult, { kind: 'acknowledged' }>, now: number, random: number): Verdict {
+  if (ack.success) return { event: 'succeeded' }
+  const reason = ack.detail === null ? 'acknowledged as failed' : `acknowledged as failed: ${ack.detail}`
+  return ack.retryable ? judgeFailure(task, { reason, now, random }) : { event: 'gave_up', reason }
 }
 
 /** A lost attempt is made again without using up a retry, unless the task forbids a second call or was lost too often. */
@@ -65,11 +109,11 @@ export function expiry(task: Pick<Task, 'deadline' | 'error'>): Verdict {
   return { event: 'expired', reason: task.error === null ? closed : `${closed}; before that: ${task.error}` }
 }
 
-function judgeFailure(task: Task, result: CallResult, reason: string, now: number, random: number): Verdict {
-  const left = maxAttempts(task) - task.attempts
-  if (left <= 0) return { event: 'gave_up', reason }
-  const asked = result.kind === 'answered' ? retryAfterMs(result.retryAfter, now) : undefined
-  const at = now + (asked ?? backoffMs(task.attempts - task.lost, random))
+/** @param failure `wait` is what the endpoint asked for, in ms */
+function judgeFailure(task: Task, failure: { reason: string; now: number; random: number; wait?: number | undefined }): Verdict {
+  const { reason, now, random, wait } = failure
+  if (maxAttempts(task) - task.attempts <= 0) return { event: 'gave_up', reason }
+  const at = now + (wait ?? backoffMs(task.attempts - task.lost, random))
   if (at >= task.deadline) {
     const window = `no retry: it would be due at or after ${new Date(task.deadline).toISOString()}, when the window closes`
     return { event: 'gave_up', reason: `${reason}; ${window}` }

@@ -1,8 +1,10 @@
 /** The HTTP request that a claimed task stands for. */
 import type { CallRequest } from '../caller/caller.ts'
+import { isErrorCallback, reportedKey } from '../domain/error-callback.ts'
+import type { ErrorReport } from '../domain/error-callback.ts'
+import { presentAttempt, presentTask } from '../domain/present.ts'
 import { maxAttempts, withDefaults } from '../domain/task.ts'
-import type { Task } from '../domain/task.ts'
-import { formatTaskKey } from '../domain/task-key.ts'
+import type { JsonValue, Task } from '../domain/task.ts'
 
 export interface CallDefaults {
   /** sent as `User-Agent: callme/<version>` */
@@ -11,16 +13,21 @@ export interface CallDefaults {
   readonly timeoutMs: number
 }
 
-/** The client's own headers win over `user-agent` and `content-type`; it cannot set `callme-*`. */
-export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest {
+/**
+ * The client's own headers win over `user-agent` and `content-type`; it cannot set `callme-*`.
+ * @returns undefined where there is no URL to call
+ */
+export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest | undefined {
   const definition = withDefaults(task.definition)
-  const { payload, callback_method: method } = definition
+  if (definition.callback === undefined) return undefined
+  const { callback_method: method } = definition
+  const payload = isErrorCallback(task) ? reportOf(task, defaults) : definition.payload
   const text = typeof payload === 'string' ? payload : JSON.stringify(payload)
   const body = method === 'HEAD' || (method === 'GET' && text === '') ? undefined : text
   const headers: Record<string, string> = { 'user-agent': `callme/${defaults.version}` }
   if (typeof payload !== 'string' && body !== undefined) headers['content-type'] = 'application/json'
   for (const [name, value] of Object.entries(definition.headers)) headers[name.toLowerCase()] = value
-  headers['callme-task'] = headerSafe(formatTaskKey(task))
+  headers['callme-task'] = headerSafe(reportedKey(task))
   headers['callme-run-id'] = task.runId
   headers['callme-attempt'] = String(task.attempts)
   headers['callme-max-attempts'] = String(maxAttempts(task))
@@ -35,6 +42,14 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest {
     deadline: task.deadline,
     mayReuseConnection: definition.retry > 0,
   }
+}
+
+/** The body of an error callback: the task as it reads back, with its payload beside it. */
+function reportOf(callback: Task, { timeoutMs }: CallDefaults): JsonValue {
+  const report = callback.definition.payload as unknown as ErrorReport
+  const { payload, ...task } = presentTask(report.task, { timeout: timeoutMs / 1000 })
+  const attempts = report.attempts.map(presentAttempt)
+  return { task, attempts, last_attempt: attempts.at(-1) ?? null, payload } as unknown as JsonValue
 }
 
 /** A name may hold any letter, a header only ASCII; `%` is encoded too, so that decoding gives the name back. */

@@ -48,9 +48,9 @@ export class Dispatcher {
   /** Ends one batch, so that nothing waits for a long backlog. @returns whether there may be more */
   async #expire(): Promise<boolean> {
     const { store, clock, log } = this.#execution
-    const tasks = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })
+    const { tasks, more } = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })
     for (const task of tasks) reportExpired(task, log)
-    return tasks.length === EXPIRE_BATCH
+    return more
   }
 
   async #claim(): Promise<number | undefined> {

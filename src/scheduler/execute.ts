@@ -29,7 +29,8 @@ const EVENT_OF_STATE = {
   failed: 'task.failed',
   skipped: 'task.skipped',
   pending: 'claim.released',
-} as const satisfies Record<Exclude<Task['state'], 'running'>, LogEvent>
+  running: 'task.accepted',
+} as const satisfies Record<Task['state'], LogEvent>
 
 /**
  * Resolves when what became of the task is durable.
@@ -40,7 +41,8 @@ export async function execute(
   { store, caller, clock, log, node, defaults, random }: Execution,
   onResult: (result: CallResult) => void,
 ): Promise<void> {
-  const result = await caller.call(callRequestOf(task, defaults))
+  const request = callRequestOf(task, defaults)
+  const result: CallResult = request === undefined ? { kind: 'not_called', reason: 'no_callback' } : await caller.call(request)
   onResult(result)
   const outcome = outcomeOf(task, result, node, clock.now(), random())
   const isWritten = await save(outcome, { store, clock, log })
@@ -72,5 +74,5 @@ function report({ task, settlement, attempt }: Outcome, isWritten: boolean, node
   if (!isWritten) log.warn('claim.lost', fields)
   else if (settlement.state === 'failed' || settlement.state === 'skipped')
     log.warn(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
-  else if (settlement.state !== 'running') log.debug(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
+  else log.debug(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
 }

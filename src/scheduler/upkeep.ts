@@ -19,7 +19,8 @@ export interface UpkeepOptions {
   readonly wake: (dueAt: number) => void
 }
 
-const EVERY_MS = 15_000
+/** A lease that is over is found within 15 s: this, and the time that a pass takes. */
+const EVERY_MS = 10_000
 const RESCUE_BATCH = 200
 /** Small enough that a tick never waits for it. */
 const PRUNE_BATCH = 200
@@ -72,6 +73,7 @@ export class Upkeep {
 
   async #rescue(which: { now: number; onlyNode?: string }): Promise<void> {
     const { store, clock, log, node, wake } = this.#options
+    let total = 0
     let rescued: Task[]
     do {
       rescued = await store.rescue({ ...which, limit: RESCUE_BATCH })
@@ -79,7 +81,9 @@ export class Upkeep {
       for (const task of rescued) {
         log.warn('claim.rescued', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, state: task.state, node })
       }
+      total += rescued.length
     } while (rescued.length === RESCUE_BATCH)
+    if (total > 0) log.warn('rescued', { tasks: total, node })
   }
 
   async #prune(): Promise<void> {

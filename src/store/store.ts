@@ -3,14 +3,20 @@
  * Times are epoch milliseconds, `triggerAt` is Unix seconds. A store that cannot answer rejects with
  * `CallmeError('store_unavailable')` and has then changed nothing.
  */
+import type { Handler, HandlerDefinition } from '../domain/handler.ts'
 import type { Outcome } from '../domain/outcome.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../domain/task.ts'
+import type { TaskChange } from '../domain/task-change.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 
-export interface Store {
+export type Store = TaskStore & HandlerStore & ChangeLog
+
+/** Tasks. Error callbacks are claimed, recorded, rescued and pruned as tasks are; no other verb shows them. */
+export interface TaskStore {
   /**
-   * Stores each task as `pending`, or replaces the entry that has its key; all in one commit.
-   * Results are in the order of `tasks`; an entry that is `running` is left alone, and with `ifAbsent` so is any entry.
+   * Stores each task as `pending`, or replaces the entry that has its key; all in one commit. Results are in the order of `tasks`; an
+   * entry that is `running` is left alone, and with `ifAbsent` so is any entry. Without a callback and a handler that does without
+   * one, nothing is stored.
    */
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]>
 
@@ -24,26 +30,41 @@ export interface Store {
 
   /**
    * Moves due tasks from waiting to `running` for one node: attempt + 1, lease set. Oldest first within a lane, shared
-   * evenly over the lanes that have room. Tasks whose deadline has passed are not handed out.
+   * evenly over the lanes that have room. Tasks whose deadline has passed are not handed out, nor those of a name that is paused,
+   * pulled by workers, or at its `concurrency` or `rate`. A task that repeats is followed by its next entry.
    */
   claimDue(claim: Claim): Promise<ClaimResult>
 
   /**
    * Writes what became of claimed tasks, guarded by run id, attempt and `running`: a result of a lost lease changes
-   * nothing. Answers, in order, whether each was written.
+   * nothing. Answers, in order, whether each was written. A task that ends badly gets its error callback, one that was run to be
+   * removed and succeeded is removed.
    */
   record(outcomes: readonly Outcome[]): Promise<boolean[]>
 
-  /** Ends waiting tasks whose deadline has passed; at most `limit` of them, which are returned as they now are. */
-  expire(options: { now: number; limit: number }): Promise<Task[]>
+  /**
+   * Ends waiting tasks whose deadline has passed; at most `limit` of them, which are returned as they now are. One that repeats is
+   * followed by its next entry, one with an error callback gets it. `more` says that others may be out of time.
+   */
+  expire(options: { now: number; limit: number }): Promise<{ tasks: Task[]; more: boolean }>
+
+  /**
+   * Hands due tasks of a name to a worker: running, and kept by its lease until it acknowledges them. Each goes to one worker.
+   * `nextDue` is when to ask again, at the latest, where nothing was handed out: undefined where only a change of the name's tasks
+   * or handler can help. `not_pulled` where the name has no handler that says `pull`.
+   */
+  pull(name: string, worker: { now: number; node: string; leaseUntil: number; limit: number }): Promise<PullResult | 'not_pulled'>
+
+  /** Ends or prolongs a running task in the words of whoever has it. One that does not have the right attempt changes nothing. */
+  acknowledge(ack: Acknowledgement): Promise<AckResult>
 
   /** Extends the leases of claimed tasks; those whose claim was lost stay as they are. */
   renew(claims: readonly Task[], options: { leaseUntil: number }): Promise<void>
 
   /**
-   * Settles running tasks that lost their node: those whose lease is over, or, with `onlyNode`, all that another node
-   * has claimed (a store that only one process may open knows that the others are gone). At most `limit`, returned as
-   * they now are; the lost attempt is recorded.
+   * Settles running tasks whose lease is over, be it a node's, a worker's, or that of an acknowledgement; or, with `onlyNode`, all
+   * whose call another node has under way (a store that only one process may open knows that the others are gone). At most `limit`,
+   * returned as they now are; the attempt is recorded.
    */
   rescue(options: { now: number; onlyNode?: string; limit: number }): Promise<Task[]>
 
@@ -55,14 +76,15 @@ export interface Store {
    */
   reschedule(request: RescheduleRequest): Promise<{ tasks: Task[]; next?: RescheduleCursor }>
 
-  /** Makes an entry due now, with its window starting now; a final one as a new run. */
-  run(key: TaskKey, options: { now: number }): Promise<Task | 'running' | 'unknown'>
+  /** Makes an entry due now, with its window starting now; a final one as a new run, or, with `removeAfter`, not at all. */
+  run(key: TaskKey, options: { now: number; removeAfter?: boolean }): Promise<Task | 'running' | 'final' | 'unknown'>
 
   /**
    * Removes matching entries that are not running, at most `limit`, oldest first, and answers how many. Many are removed in several
-   * commits: when the store fails on the way, those before stay removed.
+   * commits: when the store fails on the way, those before stay removed. With `continueSeries` an entry that repeats, and that no
+   * entry follows yet, is followed by its next one.
    */
-  remove(selection: Selection, options: { limit: number }): Promise<number>
+  remove(selection: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number>
 
   /** Removes final entries last changed before `before`, oldest first, at most `limit`, and answers how many. */
   prune(options: { before: number; limit: number }): Promise<number>
@@ -74,7 +96,65 @@ export interface Store {
   close(): Promise<void>
 }
 
-export type PutResult = { readonly outcome: 'created' | 'replaced'; readonly task: Task } | { readonly outcome: 'running' | 'exists' }
+/** Handlers of names. What one says holds for waiting tasks from then on, without their rows being touched. */
+export interface HandlerStore {
+  /** Stores or replaces the handler of a name. `needed`, with nothing changed, where waiting tasks would lose what they need; `force` does it all the same. */
+  putHandler(
+    name: string,
+    definition: HandlerDefinition,
+    options: { now: number; force: boolean },
+  ): Promise<{ readonly outcome: 'created' | 'replaced'; readonly handler: Handler } | 'needed'>
+
+  getHandler(name: string): Promise<Handler | undefined>
+
+  /** One page in the order of names (bytes of UTF-8). `more` says that handlers follow the last one. */
+  listHandlers(page: { after?: string; limit: number }): Promise<{ handlers: Handler[]; more: boolean }>
+
+  /** `needed`, with nothing changed, where waiting or running tasks have no callback but this handler's; `force` does it all the same. */
+  removeHandler(name: string, options: { force: boolean }): Promise<'removed' | 'needed' | 'unknown'>
+}
+
+/** The changes of tasks, in the order in which they were stored, kept for at least the last 10 000. */
+export interface ChangeLog {
+  /**
+   * Changes after an id, oldest first, about `limit` of them: as many more as were stored together with the last one.
+   * `first` is the oldest id that is kept, `last` the newest one that there is; both are 0 where there is none.
+   */
+  changes(page: { after: number; limit: number }): Promise<{ changes: TaskChange[]; first: number; last: number }>
+
+  /** Tells `listener` after each commit that holds changes, those of other nodes included. @returns a function that ends this */
+  onChange(listener: () => void): () => void
+}
+
+export type PutResult =
+  { readonly outcome: 'created' | 'replaced'; readonly task: Task } | { readonly outcome: 'running' | 'exists' | 'no_callback' }
+
+export interface PullResult {
+  readonly tasks: Task[]
+  readonly nextDue: number | undefined
+}
+
+export interface Acknowledgement {
+  readonly key: TaskKey
+  /** the attempt that it is about, 1-based within its run */
+  readonly attempt: number
+  /** the run that it is about; the present one where absent */
+  readonly runId?: string
+  readonly status: 'successful' | 'failed' | 'running'
+  /** whether a failure may be tried again */
+  readonly retryable: boolean
+  /** text for the record, or null */
+  readonly detail: string | null
+  readonly now: number
+  /** in [0, 1), for the jitter of a retry */
+  readonly random: number
+}
+
+/** `unexpected`: the call of such a task ends with its answer, nobody has to acknowledge it. */
+export type AckResult =
+  | { readonly outcome: 'acknowledged'; readonly task: Task }
+  | { readonly outcome: 'not_running' | 'other_attempt' | 'other_run' | 'unexpected'; readonly task: Task }
+  | { readonly outcome: 'unknown' }
 
 /** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
 export interface Selection {
@@ -92,7 +172,7 @@ export interface Claim {
   readonly leaseUntil: number
   /** how many tasks at the most */
   readonly limit: number
-  /** the lanes that the node has calls with, or an opinion of */
+  /** the hosts that the node has calls with, or an opinion of */
   readonly lanes: Pick<ReadonlyMap<string, LaneRoom>, 'get'>
   /** how many of each lane that is not in `lanes` */
   readonly roomOfNewLane: number

@@ -1,16 +1,27 @@
 /** The claim: takes due rows lane by lane, shared evenly, without looking at the rows that wait behind a full lane. */
+import { hostOf } from '../../domain/task.ts'
 import type { Claim, ClaimResult } from '../store.ts'
-import type { Tally } from './counters.ts'
-import { toTask } from './row.ts'
+import type { Changes } from './changes.ts'
+import { finishClaim } from './finish-claim.ts'
+import { parseLane } from './lane-name.ts'
+import { NEVER, NameRooms } from './name-rooms.ts'
+import type { NameRoom } from './name-rooms.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
-import type { Statements } from './statements.ts'
 
-interface LaneShare {
-  readonly lane: string
+/** One for all lanes of a host. */
+interface HostShare {
   readonly isProven: boolean
   readonly inflight: number
   room: number
+}
+
+interface LaneShare {
+  readonly lane: string
+  readonly host: HostShare
+  /** absent for a lane of a host alone */
+  readonly name?: string
+  readonly limits?: NameRoom
 }
 
 /** How many tasks may still be claimed, and when the next one is due of those that its lane's bound does not show. */
@@ -24,66 +35,156 @@ interface Left {
 const LANES_AT_ONCE = 100
 /** How many lanes one claim looks at: with more, the caller is told to claim again, so that the process is never held up. */
 const MOST_LANES = 500
+/** How many rows one claim moves to the lanes of their names, for the same reason. */
+const MOST_MOVED = 1000
 
 /** Must run inside a write transaction. */
-export function claimDue(session: Session, claim: Claim, tally: Tally): ClaimResult {
-  const rows: TaskRow[] = []
-  const left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: Infinity }
-  const seen = new Set<string>()
-  while (left.total > 0 && left.hiddenDue > claim.now) {
-    const lanes = lanesWithRoom(session, claim, left, seen)
-    if (lanes.length === 0) break
-    if (seen.size >= MOST_LANES) left.hiddenDue = claim.now
-    rows.push(...claimOfLanes(session, claim, lanes, left))
+export function claimDue(session: Session, claim: Claim, changes: Changes): ClaimResult {
+  const run = new ClaimRun(session, claim)
+  const rows = run.claim()
+  const tasks = finishClaim(session, rows, claim, changes)
+  const nextDue = run.nextDue()
+  return { tasks, nextDue: nextDue < NEVER ? nextDue : undefined }
+}
+
+class ClaimRun {
+  readonly #session: Session
+  readonly #claim: Claim
+  readonly #left: Left
+  readonly #names: NameRooms
+  readonly #hosts = new Map<string, HostShare>()
+  readonly #seen = new Set<string>()
+  #moved = 0
+
+  constructor(session: Session, claim: Claim) {
+    this.#session = session
+    this.#claim = claim
+    this.#left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: NEVER }
+    this.#names = new NameRooms(session, claim.now)
   }
-  // A task that has never been tried was pending, any other was retrying.
-  for (const row of rows) tally.moved(row.attempts === 1 ? 'pending' : 'retrying', 'running')
-  rows.sort((a, b) => a.due_at - b.due_at)
-  const nextDue = Math.min(left.hiddenDue, (session.statements.nextDue.get(claim.now) as number | null) ?? Infinity)
-  return { tasks: rows.map(toTask), nextDue: nextDue === Infinity ? undefined : nextDue }
-}
 
-/** Lanes not seen before with something due, idle ones first, then by how long they are due. Full ones are passed over: there are at most as many as calls under way. */
-function lanesWithRoom({ statements }: Session, claim: Claim, left: Left, seen: Set<string>): LaneShare[] {
-  const found: LaneShare[] = []
-  for (const lane of statements.dueLanes.iterate(claim.now) as IterableIterator<string>) {
-    const { room, isProven, inflight } = claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false, inflight: 0 }
-    if (seen.has(lane) || room <= 0 || (!isProven && left.unproven <= 0)) continue
-    seen.add(lane)
-    found.push({ lane, isProven, inflight, room })
-    if (found.length >= Math.max(left.total, LANES_AT_ONCE)) break
+  claim(): TaskRow[] {
+    const rows: TaskRow[] = []
+    while (this.#left.total > 0 && this.#left.hiddenDue > this.#claim.now) {
+      const lanes = this.#lanesWithRoom()
+      if (this.#seen.size >= MOST_LANES) this.#left.hiddenDue = this.#claim.now
+      if (lanes.length === 0) break
+      rows.push(...this.#claimOfLanes(lanes))
+      this.#closeExhausted(lanes)
+    }
+    return rows
   }
-  // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
-  return found.sort((a, b) => a.inflight - b.inflight)
-}
 
-/** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
-function claimOfLanes(session: Session, claim: Claim, lanes: LaneShare[], left: Left): TaskRow[] {
-  const claimed: TaskRow[] = []
-  for (let open = lanes; open.length > 0;) {
-    const share = Math.max(1, Math.floor(left.total / open.length))
-    const unprovenShare = Math.max(1, Math.floor(left.unproven / open.filter(({ isProven }) => !isProven).length))
-    open = open.filter((lane) => {
-      const limit = Math.min(share, lane.room, left.total, lane.isProven ? Infinity : Math.min(unprovenShare, left.unproven))
-      if (limit <= 0) return false
-      const rows = claimOfLane(session.statements, claim, lane.lane, limit)
-      claimed.push(...rows)
-      lane.room -= rows.length
-      left.total -= rows.length
-      if (!lane.isProven) left.unproven -= rows.length
-      if (rows.length < limit) left.hiddenDue = Math.min(left.hiddenDue, nextOfEmptied(session, lane.lane, claim.now))
-      return rows.length === limit
-    })
+  nextDue(): number {
+    const next = this.#session.statements.nextDue.get(this.#claim.now) as number | null
+    return Math.min(this.#left.hiddenDue, next ?? NEVER)
   }
-  return claimed
-}
 
-/** Rows that are out of time, and have not been ended yet, keep a lane's bound where it is: then the next row is looked for behind them. */
-function nextOfEmptied({ statements, bounds }: Session, lane: string, now: number): number {
-  const first = bounds.correct(lane)
-  return first !== undefined && first <= now ? ((statements.firstDueOfLaneAfter.get(lane, now) as number | null) ?? Infinity) : Infinity
-}
+  /**
+   * Lanes not seen before with something due, idle hosts first, then by how long they are due. Those of full hosts are passed over:
+   * there are at most as many as calls under way. Those of names without room are closed until they have some.
+   */
+  #lanesWithRoom(): LaneShare[] {
+    const { statements, bounds } = this.#session
+    const found: LaneShare[] = []
+    const closed: [string, number][] = []
+    for (const lane of statements.dueLanes.iterate(this.#claim.now) as IterableIterator<string>) {
+      if (this.#seen.has(lane)) continue
+      const share = this.#shareOf(lane)
+      if (share === undefined) continue
+      if (share.limits !== undefined && share.limits.left <= 0) closed.push([lane, share.limits.again])
+      else found.push(share)
+      this.#seen.add(lane)
+      if (found.length >= Math.max(this.#left.total, LANES_AT_ONCE) || closed.length >= MOST_LANES) break
+    }
+    for (const [lane, until] of closed) bounds.close(lane, until)
+    // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
+    return found.sort((a, b) => a.host.inflight - b.host.inflight)
+  }
 
-function claimOfLane(statements: Statements, claim: Claim, lane: string, limit: number): TaskRow[] {
-  return statements.claim.all({ lane, limit, now: claim.now, node: claim.node, leaseUntil: claim.leaseUntil }) as TaskRow[]
+  /** undefined where the lane's host has no room: that is known without a look at the limits of its name. */
+  #shareOf(lane: string): LaneShare | undefined {
+    const { name, host } = parseLane(lane)
+    const called = host === '' && name !== undefined ? hostOf(this.#session.handlers.definitionOf(name) ?? {}) : host
+    const share = this.#hostShare(called)
+    if (share.room <= 0 || (!share.isProven && this.#left.unproven <= 0)) return undefined
+    return name === undefined ? { lane, host: share } : { lane, host: share, name, limits: this.#names.forCalls(name) }
+  }
+
+  #hostShare(host: string): HostShare {
+    const known = this.#hosts.get(host)
+    if (known) return known
+    const share = { ...(this.#claim.lanes.get(host) ?? { room: this.#claim.roomOfNewLane, isProven: false, inflight: 0 }) }
+    this.#hosts.set(host, share)
+    return share
+  }
+
+  /** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
+  #claimOfLanes(lanes: readonly LaneShare[]): TaskRow[] {
+    const claimed: TaskRow[] = []
+    for (let open = lanes; open.length > 0;) {
+      const share = Math.max(1, Math.floor(this.#left.total / open.length))
+      const unprovenShare = Math.max(1, Math.floor(this.#left.unproven / open.filter(({ host }) => !host.isProven).length))
+      open = open.filter((lane) => {
+        const limit = Math.min(this.#limitOf(lane, unprovenShare), share)
+        if (limit <= 0) return false
+        const rows = this.#claimOfLane(lane, limit)
+        claimed.push(...rows)
+        return rows.length === limit
+      })
+    }
+    return claimed
+  }
+
+  #limitOf({ host, limits }: LaneShare, unprovenShare: number): number {
+    const unproven = host.isProven ? Infinity : Math.min(unprovenShare, this.#left.unproven)
+    return Math.min(host.room, limits?.left ?? Infinity, this.#left.total, unproven)
+  }
+
+  #claimOfLane({ lane, host, name, limits }: LaneShare, limit: number): TaskRow[] {
+    const { statements, handlers } = this.#session
+    if (name === undefined && handlers.areThere && !this.#moveToOwnLanes(lane, limit)) return []
+    const { now, node, leaseUntil } = this.#claim
+    const rows = statements.claim.all({ lane, limit, now, node, leaseUntil }) as TaskRow[]
+    host.room -= rows.length
+    this.#left.total -= rows.length
+    if (!host.isProven) this.#left.unproven -= rows.length
+    if (name !== undefined && limits !== undefined) this.#names.take(name, limits, rows.length)
+    if (rows.length < limit) this.#left.hiddenDue = Math.min(this.#left.hiddenDue, this.#nextOfEmptied(lane))
+    return rows
+  }
+
+  /**
+   * Rows of names that got their handler after they were stored leave the lane of their host before they are claimed.
+   * @returns whether the first `limit` rows that are due may be claimed: false where too many had to move for one claim
+   */
+  #moveToOwnLanes(lane: string, limit: number): boolean {
+    const { statements, bounds } = this.#session
+    for (;;) {
+      const moved = statements.moveToOwnLane.all({ lane, now: this.#claim.now, limit }) as { lane: string; due_at: number }[]
+      for (const row of moved) bounds.lower(row.lane, row.due_at)
+      if (moved.length === 0) return true
+      this.#moved += moved.length
+      if (this.#moved >= MOST_MOVED) {
+        this.#left.hiddenDue = this.#claim.now
+        return false
+      }
+    }
+  }
+
+  /** Rows that are out of time, and have not been ended yet, keep a lane's bound where it is: then the next row is looked for behind them. */
+  #nextOfEmptied(lane: string): number {
+    const { statements, bounds } = this.#session
+    const first = bounds.correct(lane)
+    if (first === undefined || first > this.#claim.now) return NEVER
+    return (statements.firstDueOfLaneAfter.get(lane, this.#claim.now) as number | null) ?? NEVER
+  }
+
+  /** Names that have just used up their room: their lanes are passed over until they have some again. */
+  #closeExhausted(lanes: readonly LaneShare[]): void {
+    const exhausted = lanes.filter(({ limits }) => limits !== undefined && limits.left <= 0)
+    if (exhausted.length === 0) return
+    const rooms = new NameRooms(this.#session, this.#claim.now)
+    for (const { lane, name } of exhausted) if (name !== undefined) this.#session.bounds.close(lane, rooms.forCalls(name).again)
+  }
 }

@@ -5,11 +5,12 @@
  */
 import { SqliteError } from 'better-sqlite3'
 import type { Database, Statement } from 'better-sqlite3'
-import { Tally } from './counters.ts'
+import type { ChangeLog } from './change-log.ts'
+import { Changes } from './changes.ts'
 import { storeError } from './store-error.ts'
 
-/** Changes rows, and tells the tally which states it moved them between. May be run again after a rollback. */
-export type Work<T> = (tally: Tally) => T
+/** Changes rows, and says what it has changed. May be run again after a rollback. */
+export type Work<T> = (changes: Changes) => T
 
 /** How long a write waits while another program writes to the file, and how often it looks. */
 const PATIENCE_MS = 5000
@@ -34,7 +35,7 @@ export class Undo extends Error {
 
 export class GroupCommit {
   readonly #db: Database
-  readonly #addToCount: Statement
+  readonly #changeLog: ChangeLog
   readonly #onRollback: () => void
   readonly #sql: Readonly<Record<'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo', Statement>>
   #members: Member[] = []
@@ -42,9 +43,9 @@ export class GroupCommit {
   #busySince: number | undefined
 
   /** @param onRollback is told when something that was written has been undone */
-  constructor(db: Database, addToCount: Statement, onRollback: () => void) {
+  constructor(db: Database, changeLog: ChangeLog, onRollback: () => void) {
     this.#db = db
-    this.#addToCount = addToCount
+    this.#changeLog = changeLog
     this.#onRollback = onRollback
     this.#sql = {
       begin: db.prepare('BEGIN IMMEDIATE'),
@@ -81,6 +82,7 @@ export class GroupCommit {
     try {
       for (const answer of this.#writeTogether(members) ?? this.#writeEach(members)) answer()
       this.#busySince = undefined
+      this.#changeLog.committed()
     } catch (error) {
       if (isBusy(error) && this.#mayWait()) {
         this.#members.unshift(...members)
@@ -107,11 +109,11 @@ export class GroupCommit {
    * @throws what `BEGIN` or `COMMIT` threw; nothing is written then
    */
   #writeTogether(members: readonly Member[]): (() => void)[] | undefined {
-    const tally = new Tally()
+    const changes = new Changes()
     this.#sql.begin.run()
     try {
-      const answers = members.map(({ work, resolve }) => resolving(resolve, work(tally)))
-      tally.write(this.#addToCount)
+      const answers = members.map(({ work, resolve }) => resolving(resolve, work(changes)))
+      this.#changeLog.write(changes)
       this.#commitOrRollBack()
       return answers
     } catch (error) {
@@ -135,11 +137,11 @@ export class GroupCommit {
   }
 
   #writeOne({ work, resolve, reject }: Member): () => void {
-    const tally = new Tally()
+    const changes = new Changes()
     this.#sql.savepoint.run()
     try {
-      const value = work(tally)
-      tally.write(this.#addToCount)
+      const value = work(changes)
+      this.#changeLog.write(changes)
       this.#sql.release.run()
       return resolving(resolve, value)
     } catch (error) {

@@ -1,7 +1,9 @@
 /**
- * Keeps `lanes.next_due` at or below the `due_at` of every waiting row of its lane, and remembers what it wrote, so that most writes
- * need not touch it.
+ * Keeps `lanes.next_due` at or below the time at which a row of its lane may be claimed: the earliest `due_at`, or, where its name has
+ * no room, when it has again. Remembers what it wrote, so that most writes need not touch it.
  */
+import { lanesOf } from './lane-name.ts'
+import { NEVER } from './name-rooms.ts'
 import type { Statements } from './statements.ts'
 
 const MOST_REMEMBERED = 10_000
@@ -34,6 +36,17 @@ export class LaneBounds {
     if (first === null) this.#statements.forgetLane.run(lane)
     else this.#statements.raiseNextDue.run(first, lane)
     return first ?? undefined
+  }
+
+  /** No row of the lane may be claimed before `until`. Must run inside a write transaction. */
+  close(lane: string, until: number): void {
+    this.#nextDue.delete(lane)
+    this.#statements.raiseNextDue.run(until, lane)
+  }
+
+  /** A task of the name has ended: lanes that were closed for want of room are looked at again. */
+  open(name: string): void {
+    this.#statements.openClosedLanes.run({ ...lanesOf(name), closed: NEVER })
   }
 
   /** What was written may have been undone. */

@@ -1,11 +1,11 @@
 /** One batch of a reschedule: copies final entries, moves waiting ones, and passes over minutes that are taken. */
-import { randomUUID } from 'node:crypto'
-import { FAILURE_STATES, TASK_STATES, WAITING_STATES, isFinal, windowOf } from '../../domain/task.ts'
-import type { Task, TaskState } from '../../domain/task.ts'
+import { FAILURE_STATES, TASK_STATES, WAITING_STATES, isFinal, newTask } from '../../domain/task.ts'
+import type { Task, TaskDefinition, TaskState } from '../../domain/task.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/trigger-time.ts'
 import type { RescheduleRequest, Selection, Store } from '../store.ts'
-import type { Tally } from './counters.ts'
-import { toTask } from './row.ts'
+import type { Changes } from './changes.ts'
+import { placeTask, readBack, readTask } from './entries.ts'
+import { parseLane } from './lane-name.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
@@ -21,7 +21,7 @@ type Batch = Awaited<ReturnType<Store['reschedule']>>
  * Must run inside a write transaction. No batch takes what an earlier one made, because that waits at the new time or after it: the
  * waiting entries there are walked first, each of which moves to its own minute at the latest, then all others are.
  */
-export function rescheduleBatch(session: Session, request: RescheduleRequest, tally: Tally): Batch {
+export function rescheduleBatch(session: Session, request: RescheduleRequest, changes: Changes): Batch {
   const isFirstWalk = request.after?.isFirstWalk ?? request.all
   const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after?.key, request.limit)
   const taken = isFirstWalk ? rows : rows.filter((row) => isTaken(request, row))
@@ -30,7 +30,7 @@ export function rescheduleBatch(session: Session, request: RescheduleRequest, ta
   const passed = new Map(known.size < MOST_PASSED ? known : [])
   const tasks = taken.map((row) => {
     const triggerAt = freeMinute(session.statements, row, request.triggerAt, passed)
-    return rescheduleRow(session, row, { triggerAt, now: request.now }, tally)
+    return rescheduleRow(session, row, { triggerAt, now: request.now }, changes)
   })
   if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
   return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
@@ -46,33 +46,27 @@ function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
   return all ? isFinal(row.state) || row.trigger_at < triggerAt : row.rescheduled_to === null
 }
 
-function rescheduleRow(
-  { statements, bounds, rowIds }: Session,
-  row: TaskRow,
-  { triggerAt, now }: { triggerAt: number; now: number },
-  tally: Tally,
-): Task {
-  const task = toTask(row)
-  const fresh = {
-    name: row.name,
-    triggerAt,
-    lane: row.lane,
-    ...windowOf(triggerAt * 1000, task.definition),
-    runId: randomUUID(),
-    now,
-    rescheduledFrom: row.trigger_at,
-    definition: row.definition,
-  }
+function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, changes: Changes): Task {
+  const { statements, bounds, rowIds } = session
+  const own = JSON.parse(row.definition) as TaskDefinition
+  const key = { name: row.name, triggerAt }
+  const { rowLane, dueAt, deadline, runId } = placeTask(session, { ...newTask(key, own), lane: parseLane(row.lane).host })
+  const fresh = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: row.trigger_at, definition: row.definition }
+  // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
+  const repeatedTo = row.repeated_to
   if (isFinal(row.state)) {
     statements.markRescheduled.run(triggerAt, now, row.id)
-    statements.insert.run({ ...fresh, id: rowIds.next(triggerAt) })
-    tally.moved(undefined, 'pending')
+    changes.tell('updated', readTask(session, { ...row, rescheduled_to: triggerAt, updated: now }), now)
+    statements.insert.run({ ...fresh, repeatedTo, id: rowIds.next(triggerAt) })
+    changes.moved(key, undefined, 'pending')
   } else {
-    statements.reset.run({ ...fresh, id: row.id })
-    tally.moved(row.state, 'pending')
+    statements.reset.run({ ...fresh, repeatedTo, id: row.id })
+    changes.moved(key, row.state, 'pending')
   }
-  bounds.lower(row.lane, fresh.dueAt)
-  return toTask(statements.findByKey.get(row.name, triggerAt) as TaskRow)
+  bounds.lower(rowLane, dueAt)
+  const task = readBack(session, key)
+  changes.tell(isFinal(row.state) ? 'created' : 'updated', task, now)
+  return task
 }
 
 /**

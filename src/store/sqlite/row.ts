@@ -1,5 +1,9 @@
 /** A row of the SQLite store and the task or attempt it stands for. */
-import type { Attempt, Task, TaskDefinition, TaskState } from '../../domain/task.ts'
+import { withHandler } from '../../domain/handler.ts'
+import type { HandlerDefinition } from '../../domain/handler.ts'
+import { deadlineOf, hostOf } from '../../domain/task.ts'
+import type { Attempt, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task.ts'
+import { parseLane } from './lane-name.ts'
 
 export interface TaskRow {
   readonly id: number
@@ -24,6 +28,10 @@ export interface TaskRow {
   readonly rescheduled_to: number | null
   readonly rescheduled_from: number | null
   readonly definition: string
+  readonly window_from: number | null
+  readonly awaiting: Awaited | null
+  readonly remove_after: 0 | 1
+  readonly repeated_to: number | null
 }
 
 export interface AttemptRow {
@@ -36,21 +44,30 @@ export interface AttemptRow {
   readonly node: string
 }
 
-export function toTask(row: TaskRow): Task {
+/** @param handler that of the row's name, whose defaults stand behind the row's own values */
+export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Task {
+  const own = JSON.parse(row.definition) as TaskDefinition
+  const definition = withHandler(own, handler)
+  const { name, host } = parseLane(row.lane)
+  const windowFrom = row.window_from ?? row.trigger_at * 1000
+  const mayFollowHandler = own.max_delay === undefined && (name !== undefined || handler !== undefined)
   return {
     name: row.name,
     triggerAt: row.trigger_at,
     state: row.state,
-    definition: JSON.parse(row.definition) as TaskDefinition,
-    lane: row.lane,
+    definition,
+    lane: host === '' ? hostOf(definition) : host,
     dueAt: row.due_at,
-    deadline: row.deadline,
+    windowFrom,
+    deadline: mayFollowHandler ? deadlineOf(windowFrom, definition) : row.deadline,
     leaseUntil: row.lease_until,
     claimedBy: row.claimed_by,
     runId: row.run_id,
     attempts: row.attempts,
     lost: row.lost,
     inAdvance: row.in_advance === 1,
+    removeAfter: row.remove_after === 1,
+    awaiting: row.awaiting,
     executedAt: row.executed_at,
     responseStatus: row.response_status,
     responseBody: row.response_body,
@@ -59,6 +76,8 @@ export function toTask(row: TaskRow): Task {
     updated: row.updated,
     rescheduledTo: row.rescheduled_to,
     rescheduledFrom: row.rescheduled_from,
+    repeatedTo: row.repeated_to,
+    errorCallback: null,
   }
 }
 

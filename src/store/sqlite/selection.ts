@@ -27,6 +27,8 @@ const STRETCH = 2000
 const RARE_STATES: readonly TaskState[] = ['running', 'retrying', 'failed', 'skipped']
 /** One bound on (trigger_at, name) enters the index at the right place: names are never empty. */
 const AFTER = '(trigger_at, name) > (@afterTime, @afterName) AND trigger_at < @to'
+/** Error callbacks have an "@" in their name. */
+const IS_TASK = `instr(name, '@') = 0`
 
 export class Selections {
   readonly #db: Database
@@ -86,7 +88,7 @@ function nextAfter(rows: TaskRow[], limit: number): Stretch {
 function rareRows(states: readonly TaskState[]): string {
   const parts = states.map((state) => {
     const source = state === 'running' ? `tasks_running WHERE` : `tasks_troubled WHERE state IN ('retrying', 'failed', 'skipped') AND`
-    return `SELECT * FROM (SELECT id, trigger_at, name FROM tasks INDEXED BY ${source} state = '${state}' AND ${AFTER} ORDER BY trigger_at, name LIMIT @limit)`
+    return `SELECT * FROM (SELECT id, trigger_at, name FROM tasks INDEXED BY ${source} state = '${state}' AND ${AFTER} AND ${IS_TASK} ORDER BY trigger_at, name LIMIT @limit)`
   })
   return `SELECT tasks.* FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) ORDER BY trigger_at, name LIMIT @limit) AS page
     JOIN tasks ON tasks.id = page.id ORDER BY page.trigger_at, page.name`
@@ -98,5 +100,5 @@ function stretchEnd(scope: string): string {
 
 function walkedRows(scope: string, filter: string, hasEnd: boolean): string {
   const end = hasEnd ? 'AND (trigger_at, name) <= (@endTime, @endName)' : ''
-  return `SELECT * FROM tasks ${scope} ${AFTER} ${end} ${filter} ORDER BY trigger_at, name LIMIT @limit`
+  return `SELECT * FROM tasks ${scope} ${AFTER} AND ${IS_TASK} ${end} ${filter} ORDER BY trigger_at, name LIMIT @limit`
 }

@@ -1,5 +1,7 @@
 /** What every operation on one open database works with. */
 import type { Database } from 'better-sqlite3'
+import { ChangeLog } from './change-log.ts'
+import { Handlers } from './handlers.ts'
 import { LaneBounds } from './lane-bounds.ts'
 import { RowIds } from './row-ids.ts'
 import { Selections } from './selection.ts'
@@ -11,9 +13,18 @@ export interface Session {
   readonly selections: Selections
   readonly bounds: LaneBounds
   readonly rowIds: RowIds
+  readonly handlers: Handlers
+  readonly changeLog: ChangeLog
 }
 
 export function openSession(db: Database): Session {
   const statements = prepareStatements(db)
-  return { statements, selections: new Selections(db), bounds: new LaneBounds(statements), rowIds: new RowIds(statements) }
+  return {
+    statements,
+    selections: new Selections(db),
+    bounds: new LaneBounds(statements),
+    rowIds: new RowIds(statements),
+    handlers: new Handlers(statements),
+    changeLog: new ChangeLog(statements),
+  }
 }

@@ -4,7 +4,14 @@ import type { Database } from 'better-sqlite3'
 export type Statements = ReturnType<typeof prepareStatements>
 
 export function prepareStatements(db: Database) {
-  return { ...entryStatements(db), ...laneStatements(db), ...claimStatements(db) }
+  return {
+    ...entryStatements(db),
+    ...laneStatements(db),
+    ...claimStatements(db),
+    ...outcomeStatements(db),
+    ...handlerStatements(db),
+    ...changeStatements(db),
+  }
 }
 
 function entryStatements(db: Database) {
@@ -22,27 +29,30 @@ function entryStatements(db: Database) {
     lastIdBetween: db.prepare('SELECT id FROM tasks WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1').pluck(),
     insert: db.prepare(`
       INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
-        rescheduled_from, definition)
-      VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @definition)
+        rescheduled_from, repeated_to, definition)
+      VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @repeatedTo,
+        @definition)
       ON CONFLICT (name, trigger_at) DO NOTHING`),
     /** Makes a row that exists a fresh `pending` one, whatever it was. */
     reset: db.prepare(`
       UPDATE tasks SET trigger_at = @triggerAt, state = 'pending', lane = @lane, due_at = @dueAt, deadline = @deadline, lease_until = NULL,
         claimed_by = NULL, run_id = @runId, attempts = 0, lost = 0, in_advance = 0, executed_at = NULL, response_status = NULL,
-        response_body = NULL, error = NULL, updated = @now, rescheduled_to = NULL, rescheduled_from = @rescheduledFrom, definition = @definition
+        response_body = NULL, error = NULL, updated = @now, rescheduled_to = NULL, rescheduled_from = @rescheduledFrom,
+        repeated_to = @repeatedTo, window_from = NULL, remove_after = 0, definition = @definition
       WHERE id = @id`),
     markRescheduled: db.prepare('UPDATE tasks SET rescheduled_to = ?, updated = ? WHERE id = ?'),
-    bringForward: db.prepare(
-      'UPDATE tasks SET due_at = @now, deadline = @deadline, in_advance = @inAdvance, updated = @now WHERE id = @id',
-    ),
+    markRepeated: db.prepare('UPDATE tasks SET repeated_to = ? WHERE id = ?'),
+    bringForward: db.prepare(`
+      UPDATE tasks SET due_at = @now, window_from = @now, deadline = @deadline, in_advance = @inAdvance, remove_after = @removeAfter,
+        updated = @now WHERE id = @id`),
     runAgain: db.prepare(`
-      UPDATE tasks SET state = 'pending', due_at = @now, deadline = @deadline, run_id = @runId, attempts = 0, lost = 0,
-        in_advance = @inAdvance, executed_at = NULL, response_status = NULL, response_body = NULL, error = NULL, updated = @now,
+      UPDATE tasks SET state = 'pending', due_at = @now, window_from = @now, deadline = @deadline, run_id = @runId, attempts = 0, lost = 0,
+        in_advance = @inAdvance, remove_after = 0, executed_at = NULL, response_status = NULL, response_body = NULL, error = NULL, updated = @now,
         rescheduled_to = NULL WHERE id = @id`),
     remove: db.prepare('DELETE FROM tasks WHERE id = ?'),
     removeAttempts: db.prepare('DELETE FROM attempts WHERE task_id = ?'),
     finishedBefore: db.prepare(`
-      SELECT id, state FROM tasks INDEXED BY tasks_finished
+      SELECT id, name, state FROM tasks INDEXED BY tasks_finished
       WHERE state IN ('successful', 'failed', 'skipped') AND updated < ? ORDER BY updated LIMIT ?`),
   }
 }
@@ -63,6 +73,21 @@ function laneStatements(db: Database) {
       .pluck(),
     raiseNextDue: db.prepare('UPDATE lanes SET next_due = ? WHERE lane = ?'),
     forgetLane: db.prepare('DELETE FROM lanes WHERE lane = ?'),
+    lanesBetween: db.prepare('SELECT lane FROM lanes WHERE lane >= @first AND lane < @end').pluck(),
+    openLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end'),
+    openClosedLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end AND next_due = @closed'),
+    waitingInLane: db.prepare(`SELECT 1 FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ? LIMIT 1`),
+    runningInLane: db.prepare(
+      `SELECT 1 FROM tasks INDEXED BY tasks_running_of_name WHERE state = 'running' AND name = ? AND lane = ? LIMIT 1`,
+    ),
+    /** Gives due rows of a host, whose names have got a handler since they were stored, the lane of their name. */
+    moveToOwnLane: db.prepare(`
+      UPDATE tasks SET lane = name || '@' || lane
+      WHERE id IN (
+        SELECT id FROM tasks INDEXED BY tasks_waiting
+        WHERE state IN ('pending', 'retrying') AND lane = @lane AND due_at <= @now AND deadline > @now ORDER BY due_at LIMIT @limit)
+        AND name IN (SELECT name FROM handlers)
+      RETURNING lane, due_at`),
   }
 }
 
@@ -74,26 +99,76 @@ function claimStatements(db: Database) {
         SELECT id FROM tasks INDEXED BY tasks_waiting
         WHERE state IN ('pending', 'retrying') AND lane = @lane AND due_at <= @now AND deadline > @now ORDER BY due_at LIMIT @limit)
       RETURNING *`),
-    record: db
-      .prepare(
-        `
-      UPDATE tasks SET state = @state, due_at = @dueAt, attempts = @attempts, lost = @lost, error = @error, lease_until = NULL,
-        executed_at = coalesce(@executedAt, executed_at), response_status = @responseStatus, response_body = @responseBody, updated = @now
+    dueOfLane: db.prepare(`
+      SELECT id, due_at FROM tasks INDEXED BY tasks_waiting
+      WHERE state IN ('pending', 'retrying') AND lane = @lane AND due_at <= @now AND deadline > @now ORDER BY due_at LIMIT @limit`),
+    claimForWorker: db.prepare(`
+      UPDATE tasks SET state = 'running', attempts = attempts + 1, lease_until = @leaseUntil, claimed_by = @node, awaiting = 'worker',
+        updated = @now WHERE id = @id RETURNING *`),
+  }
+}
+
+function outcomeStatements(db: Database) {
+  return {
+    record: db.prepare(`
+      UPDATE tasks SET state = @state, due_at = @dueAt, attempts = @attempts, lost = @lost, error = @error, lease_until = @leaseUntil,
+        awaiting = @awaiting, executed_at = coalesce(@executedAt, executed_at), response_status = @responseStatus,
+        response_body = @responseBody, updated = @now
       WHERE name = @name AND trigger_at = @triggerAt AND run_id = @runId AND attempts = @claimedAttempts AND state = 'running'
-      RETURNING id`,
-      )
-      .pluck(),
-    insertAttempt: db.prepare(`
+      RETURNING id, lane, executed_at, remove_after`),
+    // An attempt that was accepted, or prolonged, is there already: it began then, and ends now.
+    putAttempt: db.prepare(`
       INSERT INTO attempts (task_id, run_id, number, started_at, duration_ms, status, error, node)
-      VALUES (@taskId, @runId, @number, @startedAt, @durationMs, @status, @error, @node)`),
+      VALUES (@taskId, @runId, @number, @startedAt, @durationMs, @status, @error, @node)
+      ON CONFLICT (task_id, run_id, number) DO UPDATE SET error = excluded.error, status = coalesce(excluded.status, status),
+        duration_ms = max(0, excluded.started_at + excluded.duration_ms - started_at)`),
+    attemptsOfRun: db.prepare(`
+      SELECT run_id, number, started_at, duration_ms, status, error, node FROM attempts
+      WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?) AND run_id = ? ORDER BY number`),
+    prolong: db.prepare(`
+      UPDATE tasks SET lease_until = @leaseUntil, awaiting = coalesce(awaiting, 'ack'), updated = @now WHERE id = @id`),
+    extendWindow: db.prepare('UPDATE tasks SET deadline = ? WHERE id = ?'),
     expired: db.prepare(`
       SELECT * FROM tasks INDEXED BY tasks_deadline WHERE state IN ('pending', 'retrying') AND deadline <= ? ORDER BY deadline LIMIT ?`),
     end: db.prepare('UPDATE tasks SET state = @state, error = @error, updated = @now WHERE name = @name AND trigger_at = @triggerAt'),
     renew: db.prepare(`
       UPDATE tasks SET lease_until = @leaseUntil
-      WHERE name = @name AND trigger_at = @triggerAt AND run_id = @runId AND attempts = @attempts AND state = 'running'`),
-    abandoned: db.prepare(`SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND claimed_by <> ? LIMIT ?`),
+      WHERE name = @name AND trigger_at = @triggerAt AND run_id = @runId AND attempts = @attempts AND state = 'running'
+        AND awaiting IS NULL`),
+    abandoned: db.prepare(`
+      SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND claimed_by <> ? AND awaiting IS NULL LIMIT ?`),
     leaseOver: db.prepare(`
       SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?`),
+  }
+}
+
+function handlerStatements(db: Database) {
+  return {
+    anyHandler: db.prepare('SELECT 1 FROM handlers LIMIT 1'),
+    findHandler: db.prepare('SELECT * FROM handlers WHERE name = ?'),
+    handlersAfter: db.prepare('SELECT * FROM handlers WHERE name > ? ORDER BY name LIMIT ?'),
+    upsertHandler: db.prepare(`
+      INSERT INTO handlers (name, created, updated, definition) VALUES (@name, @created, @now, @definition)
+      ON CONFLICT (name) DO UPDATE SET updated = excluded.updated, definition = excluded.definition`),
+    deleteHandler: db.prepare('DELETE FROM handlers WHERE name = ?'),
+    runningOfName: db
+      .prepare(`SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_running_of_name WHERE state = 'running' AND name = ? LIMIT ?)`)
+      .pluck(),
+    startsBetween: db.prepare(
+      'SELECT coalesce(sum(n), 0) AS started, min(second) AS oldest FROM starts WHERE name = ? AND second BETWEEN ? AND ?',
+    ),
+    addStarts: db.prepare(`
+      INSERT INTO starts (name, second, n) VALUES (@name, @second, @count) ON CONFLICT (name, second) DO UPDATE SET n = n + excluded.n`),
+    forgetStarts: db.prepare('DELETE FROM starts WHERE name = ? AND second < ?'),
+  }
+}
+
+function changeStatements(db: Database) {
+  return {
+    insertChanges: db.prepare('INSERT INTO changes (id, first_id, batch) VALUES (@id, @firstId, @batch)'),
+    trimChanges: db.prepare('DELETE FROM changes WHERE id <= ?'),
+    changesAfter: db.prepare('SELECT * FROM changes WHERE id > ? ORDER BY id LIMIT ?'),
+    oldestChange: db.prepare('SELECT first_id FROM changes ORDER BY id LIMIT 1').pluck(),
+    newestChange: db.prepare('SELECT max(id) FROM changes').pluck(),
   }
 }

@@ -1,7 +1,7 @@
 /** How a task looks on the wire: the only place where its fields get their JSON names. */
-import { withDefaults } from '../domain/task.ts'
-import type { Attempt, EffectiveDefinition, Task, TaskState } from '../domain/task.ts'
-import { formatTaskKey } from '../domain/task-key.ts'
+import { withDefaults } from './task.ts'
+import type { Attempt, EffectiveDefinition, ErrorCallbackOutcome, Task, TaskState } from './task.ts'
+import { formatTaskKey } from './task-key.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 
 /** What the server fills in where a task says nothing. */
@@ -10,8 +10,16 @@ export interface ServerDefaults {
   readonly timeout: number
 }
 
+/** Those that have no default. */
+type NullableField = 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
+
 /** A time is RFC 3339 in UTC unless its field says that it is a Unix time. What does not apply is null. */
-export interface WireTask extends Required<EffectiveDefinition> {
+export interface WireTask extends Required<Omit<EffectiveDefinition, NullableField>> {
+  readonly callback: string | null
+  readonly error_callback: string | null
+  /** minutes */
+  readonly ack_timeout: number | null
+  readonly repeat: string | null
   readonly task_name: string
   /** Unix seconds */
   readonly trigger_at: string
@@ -20,6 +28,8 @@ export interface WireTask extends Required<EffectiveDefinition> {
   readonly run_id: string
   /** attempts started in this run */
   readonly attempts: number
+  /** those of them whose node or worker was lost, which use up no retry */
+  readonly lost: number
   readonly next_attempt: string | null
   /** Unix seconds: the end of the last attempt */
   readonly executed_at: string | null
@@ -32,8 +42,20 @@ export interface WireTask extends Required<EffectiveDefinition> {
   readonly rescheduled_to: string | null
   /** the key that this entry had, or that of the one it is a copy of */
   readonly rescheduled_from: string | null
+  /** the key of the entry that follows this one in its series */
+  readonly repeated_to: string | null
+  /** how far telling `error_callback` is; null until the task has ended badly */
+  readonly error_callback_result: WireErrorCallbackResult | null
   /** every finished attempt over all runs, oldest first; only for one entry asked by its key */
   readonly history?: readonly WireAttempt[]
+}
+
+export interface WireErrorCallbackResult {
+  readonly state: TaskState
+  readonly attempts: number
+  readonly executed_at: string | null
+  readonly response_status: number | null
+  readonly error: string | null
 }
 
 export interface WireAttempt {
@@ -58,7 +80,7 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     trigger_at: String(task.triggerAt),
     trigger_time: triggerTime,
     task_state: task.state,
-    callback: definition.callback,
+    callback: definition.callback ?? null,
     callback_method: definition.callback_method,
     payload: definition.payload,
     headers: redact(definition.headers),
@@ -66,11 +88,17 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     retry: definition.retry,
     max_delay: definition.max_delay,
     timeout: definition.timeout ?? defaults.timeout,
+    error_callback: definition.error_callback ?? null,
     delivery: definition.delivery,
+    ack_timeout: definition.ack_timeout ?? null,
+    repeat: definition.repeat ?? null,
+    timezone: definition.timezone,
+    spread: definition.spread,
     run_id: task.runId,
     attempts: task.attempts,
+    lost: task.lost,
     next_attempt: isWaiting ? dueTime : null,
-    executed_at: task.executedAt === null ? null : String(Math.floor(task.executedAt / 1000)),
+    executed_at: unixSeconds(task.executedAt),
     response_status: task.responseStatus,
     response_body: task.responseBody,
     error: task.error,
@@ -78,11 +106,23 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     updated: task.updated === task.created ? created : rfc3339(task.updated),
     rescheduled_to: keyAt(task.name, task.rescheduledTo),
     rescheduled_from: keyAt(task.name, task.rescheduledFrom),
+    repeated_to: keyAt(task.name, task.repeatedTo),
+    error_callback_result: task.errorCallback && presentErrorCallback(task.errorCallback),
     ...(history && { history: history.map(presentAttempt) }),
   }
 }
 
-function presentAttempt(attempt: Attempt): WireAttempt {
+function presentErrorCallback(outcome: ErrorCallbackOutcome): WireErrorCallbackResult {
+  return {
+    state: outcome.state,
+    attempts: outcome.attempts,
+    executed_at: unixSeconds(outcome.executedAt),
+    response_status: outcome.responseStatus,
+    error: outcome.error,
+  }
+}
+
+export function presentAttempt(attempt: Attempt): WireAttempt {
   return {
     run_id: attempt.runId,
     number: attempt.number,
@@ -94,6 +134,10 @@ function presentAttempt(attempt: Attempt): WireAttempt {
   }
 }
 
+function unixSeconds(ms: number | null): string | null {
+  return ms === null ? null : String(Math.floor(ms / 1000))
+}
+
 function rfc3339(ms: number): string {
   return new Date(ms).toISOString()
 }
@@ -102,6 +146,6 @@ function keyAt(name: string, triggerAt: number | null): string | null {
   return triggerAt === null ? null : formatTaskKey({ name, triggerAt })
 }
 
-function redact(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+export function redact(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, isSecretHeader(name) ? REDACTED : value]))
 }

@@ -1,0 +1,91 @@
+/** Keeps the latest changes in the file, and tells listeners after the commit that holds new ones. */
+import type { TaskChange } from '../../domain/task-change.ts'
+import type { Changes, Told } from './changes.ts'
+import type { Statements } from './statements.ts'
+
+/** How many changes are kept, give or take those of one commit. */
+const KEPT = 50_000
+const TRIM_EVERY = 1000
+/** characters: what is longer is kept without its payload */
+const MAX_LENGTH = 16 * 1024
+/** How many commits are read at once; each holds as many changes as were written together. */
+const BATCHES_AT_ONCE = 64
+
+interface BatchRow {
+  readonly id: number
+  readonly first_id: number
+  readonly batch: string
+}
+
+export class ChangeLog {
+  readonly #statements: Statements
+  readonly #listeners = new Set<() => void>()
+  #last: number | undefined
+  #isNew = false
+
+  constructor(statements: Statements) {
+    this.#statements = statements
+  }
+
+  /** Must run inside the transaction whose changes these are. */
+  write(changes: Changes): void {
+    for (const [state, delta] of changes.deltas()) this.#statements.addToCount.run(delta, state)
+    const told = changes.told()
+    if (told.length === 0) return
+    const last = this.#last ?? this.#newest()
+    this.#last = last + told.length
+    this.#statements.insertChanges.run({ id: this.#last, firstId: last + 1, batch: `[${told.map(serialize).join(',')}]` })
+    if (Math.floor(this.#last / TRIM_EVERY) > Math.floor(last / TRIM_EVERY)) this.#statements.trimChanges.run(this.#last - KEPT)
+    this.#isNew = true
+  }
+
+  /** What was written has been undone. */
+  forget(): void {
+    this.#last = undefined
+    this.#isNew = false
+  }
+
+  /** What was written is durable. */
+  committed(): void {
+    if (!this.#isNew) return
+    this.#isNew = false
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** @returns a function that ends this */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  read({ after, limit }: { after: number; limit: number }): { changes: TaskChange[]; first: number; last: number } {
+    const changes: TaskChange[] = []
+    let from = after
+    while (changes.length < limit) {
+      const rows = this.#statements.changesAfter.all(from, BATCHES_AT_ONCE) as BatchRow[]
+      for (const row of rows) {
+        if (changes.length < limit) changes.push(...parse(row).filter(({ id }) => id > after))
+      }
+      from = rows.at(-1)?.id ?? from
+      if (rows.length < BATCHES_AT_ONCE) break
+    }
+    return { changes, first: (this.#statements.oldestChange.get() as number | null) ?? 0, last: this.#newest() }
+  }
+
+  #newest(): number {
+    return (this.#statements.newestChange.get() as number | null) ?? 0
+  }
+}
+
+function serialize(told: Told): string {
+  const text = JSON.stringify(told)
+  if (text.length <= MAX_LENGTH) return text
+  const { payload: _payload, ...definition } = told.task.definition
+  return JSON.stringify({ ...told, task: { ...told.task, definition }, withoutPayload: true })
+}
+
+function parse({ first_id, batch }: BatchRow): TaskChange[] {
+  return (JSON.parse(batch) as Omit<TaskChange, 'id'>[]).map((change, index) => ({ id: first_id + index, ...change }))
+}

@@ -1,0 +1,37 @@
+/** Gathers what one write changes: how many tasks each state gains or loses, and what listeners are told. Written with it, or not at all. */
+import { isErrorCallback } from '../../domain/error-callback.ts'
+import type { Task, TaskState } from '../../domain/task.ts'
+import type { ChangeKind } from '../../domain/task-change.ts'
+import type { TaskKey } from '../../domain/task-key.ts'
+
+export interface Told {
+  readonly kind: ChangeKind
+  readonly at: number
+  readonly task: Task
+}
+
+/** Error callbacks are counted nowhere, and told to nobody. */
+export class Changes {
+  readonly #deltas = new Map<TaskState, number>()
+  readonly #told: Told[] = []
+
+  /** `undefined` stands for a row that did not exist before, or does not any more. */
+  moved(key: Pick<TaskKey, 'name'>, from: TaskState | undefined, to: TaskState | undefined): void {
+    if (isErrorCallback(key)) return
+    if (from !== undefined) this.#deltas.set(from, (this.#deltas.get(from) ?? 0) - 1)
+    if (to !== undefined) this.#deltas.set(to, (this.#deltas.get(to) ?? 0) + 1)
+  }
+
+  tell(kind: ChangeKind, task: Task, at: number): void {
+    if (!isErrorCallback(task)) this.#told.push({ kind, at, task })
+  }
+
+  /** By how much each state's count changes; only those that do. */
+  deltas(): [TaskState, number][] {
+    return [...this.#deltas].filter(([, delta]) => delta !== 0)
+  }
+
+  told(): readonly Told[] {
+    return this.#told
+  }
+}

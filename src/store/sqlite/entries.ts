@@ -1,0 +1,102 @@
+/** Makes, reads, brings forward and removes single entries, each inside the transaction of its caller. */
+import { randomUUID } from 'node:crypto'
+import { errorCallbackKey } from '../../domain/error-callback.ts'
+import { servesTasksWithoutCallback, withHandler } from '../../domain/handler.ts'
+import { deadlineOf, hostOf, isFinal, pendingTask } from '../../domain/task.ts'
+import type { NewTask, Task } from '../../domain/task.ts'
+import { formatTaskKey } from '../../domain/task-key.ts'
+import type { TaskKey } from '../../domain/task-key.ts'
+import { nextState } from '../../domain/transitions.ts'
+import type { PutResult } from '../store.ts'
+import type { Changes } from './changes.ts'
+import { ownLane } from './lane-name.ts'
+import { toTask } from './row.ts'
+import type { TaskRow } from './row.ts'
+import type { Session } from './session.ts'
+
+export function findRow({ statements }: Session, key: TaskKey): TaskRow | undefined {
+  return statements.findByKey.get(key.name, key.triggerAt) as TaskRow | undefined
+}
+
+/** An entry as it now is. @throws Error where it is not there: a defect of the program */
+export function readBack(session: Session, key: TaskKey): Task {
+  const row = findRow(session, key)
+  if (row === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)
+  return readTask(session, row)
+}
+
+/** The task of a row as it reads back: with the defaults of its handler, and what came of its error callback. */
+export function readTask(session: Session, row: TaskRow): Task {
+  const task = toTask(row, session.handlers.definitionOf(row.name))
+  if (task.definition.error_callback === undefined || (row.state !== 'failed' && row.state !== 'skipped')) return task
+  const callback = findRow(session, errorCallbackKey(task))
+  if (callback === undefined) return task
+  const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = callback
+  return { ...task, errorCallback: { state, attempts, executedAt, responseStatus, error } }
+}
+
+/** Where a fresh entry waits, and until when: with what the handler of its name says where it says nothing itself. */
+export function placeTask({ handlers }: Session, task: NewTask): NewTask & { readonly rowLane: string } {
+  const handler = handlers.definitionOf(task.name)
+  if (handler === undefined && task.definition.callback !== undefined) return { ...task, rowLane: task.lane }
+  const definition = withHandler(task.definition, handler)
+  const deadline = task.definition.max_delay === undefined ? deadlineOf(task.triggerAt * 1000, definition) : task.deadline
+  return { ...task, definition, deadline, lane: task.lane || hostOf(definition), rowLane: ownLane(task.name, task.lane) }
+}
+
+export function putEntry(session: Session, task: NewTask, options: { now: number; ifAbsent?: boolean }, changes: Changes): PutResult {
+  const { statements, handlers, bounds, rowIds } = session
+  const { now, ifAbsent } = options
+  if (task.definition.callback === undefined && !servesTasksWithoutCallback(handlers.definitionOf(task.name))) {
+    return { outcome: 'no_callback' }
+  }
+  const placed = placeTask(session, task)
+  const row = {
+    ...{ name: task.name, triggerAt: task.triggerAt, lane: placed.rowLane, dueAt: task.dueAt, deadline: placed.deadline },
+    ...{ runId: task.runId, now, rescheduledFrom: null, repeatedTo: null, definition: JSON.stringify(task.definition) },
+  }
+  const isNew = statements.insert.run({ ...row, id: rowIds.next(task.triggerAt) }).changes === 1
+  const existing = isNew ? undefined : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
+  if (existing && ifAbsent) return { outcome: 'exists' }
+  if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { outcome: 'running' }
+  if (existing) statements.reset.run({ ...row, id: existing.id })
+  const { rowLane, ...fresh } = placed
+  const stored = pendingTask(fresh, { created: existing?.created ?? now, now })
+  changes.moved(task, existing?.state, 'pending')
+  changes.tell(existing ? 'updated' : 'created', stored, now)
+  bounds.lower(rowLane, task.dueAt)
+  return { outcome: existing ? 'replaced' : 'created', task: stored }
+}
+
+export function runEntry(
+  session: Session,
+  key: TaskKey,
+  { now, removeAfter = false }: { now: number; removeAfter?: boolean },
+  changes: Changes,
+): Task | 'running' | 'final' | 'unknown' {
+  const { statements, bounds } = session
+  const row = findRow(session, key)
+  if (row === undefined) return 'unknown'
+  const state = nextState(row.state, 'run', row.attempts)
+  if (state === undefined) return 'running'
+  if (isFinal(row.state) && removeAfter) return 'final'
+  const { definition } = readTask(session, row)
+  const change = { id: row.id, now, deadline: deadlineOf(now, definition), inAdvance: row.trigger_at * 1000 > now ? 1 : 0 }
+  if (isFinal(row.state)) statements.runAgain.run({ ...change, runId: randomUUID() })
+  else statements.bringForward.run({ ...change, removeAfter: removeAfter ? 1 : 0 })
+  const task = readBack(session, key)
+  changes.moved(key, row.state, state)
+  changes.tell('updated', task, now)
+  bounds.lower(row.lane, now)
+  return task
+}
+
+/** Tells no listener: whoever removes for a client does. */
+export function removeRows({ statements }: Session, rows: readonly Pick<TaskRow, 'id' | 'name' | 'state'>[], changes: Changes): number {
+  for (const { id, name, state } of rows) {
+    statements.remove.run(id)
+    statements.removeAttempts.run(id)
+    changes.moved({ name }, state, undefined)
+  }
+  return rows.length
+}

@@ -1,0 +1,131 @@
+/** Writes what becomes of entries: the record of an attempt, the end of what is out of time, and the word of whoever had the work. */
+import { errorCallbackOf } from '../../domain/error-callback.ts'
+import { lossOf, outcomeOf } from '../../domain/outcome.ts'
+import type { Outcome } from '../../domain/outcome.ts'
+import { isFinal } from '../../domain/task.ts'
+import type { Task } from '../../domain/task.ts'
+import { CHANGE_OF_STATE } from '../../domain/task-change.ts'
+import { settle } from '../../domain/transitions.ts'
+import { expiry } from '../../domain/verdict.ts'
+import type { AckResult, Acknowledgement } from '../store.ts'
+import type { Changes } from './changes.ts'
+import { findRow, readBack, readTask, removeRows } from './entries.ts'
+import { parseLane } from './lane-name.ts'
+import { toAttempt } from './row.ts'
+import type { AttemptRow, TaskRow } from './row.ts'
+import { continueSeries } from './series.ts'
+import type { Session } from './session.ts'
+
+type RecordedRow = Pick<TaskRow, 'id' | 'lane' | 'executed_at' | 'remove_after'>
+
+/** @returns whether it was written: a result of a lost lease is not */
+export function recordOutcome(session: Session, outcome: Outcome, changes: Changes): boolean {
+  const { statements, bounds } = session
+  const { task, settlement, now, responseStatus, responseBody, attempt } = outcome
+  const guard = { name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimedAttempts: task.attempts }
+  const executedAt = attempt ? attempt.startedAt + attempt.durationMs : null
+  const row = statements.record.get({ ...guard, ...settlement, now, executedAt, responseStatus, responseBody }) as RecordedRow | undefined
+  if (row === undefined) return false
+  if (attempt) statements.putAttempt.run({ ...attempt, taskId: row.id })
+  const after: Task = { ...task, ...settlement, responseStatus, responseBody, executedAt: row.executed_at, updated: now }
+  changes.moved(task, 'running', after.state)
+  changes.tell(CHANGE_OF_STATE[after.state], after, now)
+  if (after.state === 'retrying' || after.state === 'pending') bounds.lower(row.lane, after.dueAt)
+  const { name } = parseLane(row.lane)
+  if (name !== undefined) bounds.open(name)
+  if (after.state === 'successful' && row.remove_after === 1) {
+    removeRows(session, [{ id: row.id, name: task.name, state: after.state }], changes)
+    changes.tell('deleted', after, now)
+  } else if (isFinal(after.state)) tellError(session, after, now)
+  return true
+}
+
+export function expireRows(
+  session: Session,
+  { now, limit }: { now: number; limit: number },
+  changes: Changes,
+): { tasks: Task[]; more: boolean } {
+  const { statements, bounds } = session
+  const rows = statements.expired.all(now, limit) as TaskRow[]
+  const tasks = rows.flatMap((row) => {
+    const task = readTask(session, row)
+    if (task.deadline > now) {
+      // The handler allows more time than it did when the row was written.
+      statements.extendWindow.run(task.deadline, row.id)
+      bounds.lower(row.lane, row.due_at)
+      return []
+    }
+    const settlement = settle(task, expiry(task), now)
+    const ended = { ...task, ...settlement, repeatedTo: continueSeries(session, row, now, changes), updated: now }
+    statements.end.run({ name: task.name, triggerAt: task.triggerAt, state: ended.state, error: ended.error, now })
+    changes.moved(task, task.state, ended.state)
+    changes.tell(CHANGE_OF_STATE[ended.state], ended, now)
+    tellError(session, ended, now)
+    return [ended]
+  })
+  return { tasks, more: rows.length === limit }
+}
+
+export function rescueRows(
+  session: Session,
+  { now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number },
+  changes: Changes,
+): Task[] {
+  const { statements } = session
+  const rows = (onlyNode === undefined ? statements.leaseOver.all(now, limit) : statements.abandoned.all(onlyNode, limit)) as TaskRow[]
+  return rows.map((row) => {
+    recordOutcome(session, lossOf(readTask(session, row), now), changes)
+    return readBack(session, { name: row.name, triggerAt: row.trigger_at })
+  })
+}
+
+export function acknowledgeEntry(session: Session, ack: Acknowledgement, changes: Changes): AckResult {
+  const row = findRow(session, ack.key)
+  if (row === undefined) return { outcome: 'unknown' }
+  const task = readTask(session, row)
+  if (ack.runId !== undefined && ack.runId !== task.runId) return { outcome: 'other_run', task }
+  if (task.state !== 'running') return { outcome: 'not_running', task }
+  if (ack.attempt !== task.attempts) return { outcome: 'other_attempt', task }
+  if (task.awaiting === null && task.definition.ack_timeout === undefined) return { outcome: 'unexpected', task }
+  const { now } = ack
+  const times = { startedAt: task.updated, endedAt: now }
+  const node = task.claimedBy ?? 'unknown'
+  if (ack.status === 'running') return { outcome: 'acknowledged', task: prolong(session, row, task, now, changes) }
+  const result = {
+    kind: 'acknowledged',
+    ...times,
+    success: ack.status === 'successful',
+    retryable: ack.retryable,
+    detail: ack.detail,
+  } as const
+  recordOutcome(session, outcomeOf(task, result, node, now, ack.random), changes)
+  const after = findRow(session, ack.key)
+  return { outcome: 'acknowledged', task: after ? readTask(session, after) : { ...task, state: 'successful', updated: now } }
+}
+
+/** By as much time as it had: a worker its lease, an accepted call its whole `ack_timeout`. */
+function prolong(session: Session, row: TaskRow, task: Task, now: number, changes: Changes): Task {
+  const lease = task.awaiting === 'worker' ? (task.leaseUntil ?? now) - task.updated : (task.definition.ack_timeout ?? 0) * 60_000
+  const { statements } = session
+  statements.prolong.run({ id: row.id, leaseUntil: now + lease, now })
+  if (task.awaiting === 'worker') {
+    const attempt = { runId: task.runId, number: task.attempts, startedAt: task.updated, durationMs: Math.max(0, now - task.updated) }
+    statements.putAttempt.run({ ...attempt, taskId: row.id, status: null, error: null, node: task.claimedBy ?? 'unknown' })
+  }
+  const prolonged = readBack(session, task)
+  changes.tell('updated', prolonged, now)
+  return prolonged
+}
+
+/** Stores the error callback of a task that has just ended, where it wants one: one for each run. */
+function tellError(session: Session, task: Task, now: number): void {
+  if (task.definition.error_callback === undefined) return
+  const { statements, bounds, rowIds } = session
+  const attempts = (statements.attemptsOfRun.all(task.name, task.triggerAt, task.runId) as AttemptRow[]).map(toAttempt)
+  const callback = errorCallbackOf(task, attempts, now)
+  if (callback === undefined) return
+  const { name, triggerAt, lane, dueAt, deadline, runId } = callback
+  const row = { name, triggerAt, lane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null }
+  statements.insert.run({ ...row, id: rowIds.next(triggerAt), definition: JSON.stringify(callback.definition) })
+  bounds.lower(lane, dueAt)
+}

@@ -1,0 +1,34 @@
+/** The claim of a worker: due rows of one name, within the limits of its handler. */
+import type { PullResult } from '../store.ts'
+import type { Changes } from './changes.ts'
+import { finishClaim } from './finish-claim.ts'
+import { lanesOf } from './lane-name.ts'
+import { NEVER, NameRooms } from './name-rooms.ts'
+import type { TaskRow } from './row.ts'
+import type { Session } from './session.ts'
+
+export interface Worker {
+  readonly now: number
+  readonly node: string
+  readonly leaseUntil: number
+  readonly limit: number
+}
+
+/** Must run inside a write transaction. */
+export function pullDue(session: Session, name: string, worker: Worker, changes: Changes): PullResult | 'not_pulled' {
+  const { statements, handlers } = session
+  const handler = handlers.definitionOf(name)
+  if (handler?.pull !== true) return 'not_pulled'
+  const { now, node, leaseUntil } = worker
+  const rooms = new NameRooms(session, now)
+  const room = rooms.forWorkers(name, handler)
+  const limit = Math.min(worker.limit, room.left)
+  const lanes = statements.lanesBetween.all(lanesOf(name)) as string[]
+  if (limit <= 0) return { tasks: [], nextDue: room.again < NEVER ? room.again : undefined }
+  const due = lanes.flatMap((lane) => statements.dueOfLane.all({ lane, now, limit }) as Pick<TaskRow, 'id' | 'due_at'>[])
+  const oldest = due.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
+  const rows = oldest.map(({ id }) => statements.claimForWorker.get({ id, node, leaseUntil, now }) as TaskRow)
+  rooms.take(name, room, rows.length)
+  const nextDue = Math.min(...lanes.map((lane) => (statements.firstDueOfLaneAfter.get(lane, now) as number | null) ?? NEVER))
+  return { tasks: finishClaim(session, rows, worker, changes), nextDue: nextDue < NEVER ? nextDue : undefined }
+}

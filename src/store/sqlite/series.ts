@@ -1,0 +1,55 @@
+/** Series: stores the entry that follows one that repeats, inside the transaction that takes that one. */
+import { nextOccurrence, parseRecurrence } from '../../domain/recurrence.ts'
+import { newTask, pendingTask } from '../../domain/task.ts'
+import type { TaskDefinition } from '../../domain/task.ts'
+import type { Changes } from './changes.ts'
+import { findRow, placeTask } from './entries.ts'
+import type { TaskRow } from './row.ts'
+import type { Session } from './session.ts'
+
+/**
+ * Has a row followed by the next entry of its series, at the first time of `repeat` after the row's own minute and after `now`, unless
+ * it repeats nothing or was followed already. A time whose key is taken by anything but an entry of the same series is passed over.
+ * @returns the `trigger_at` of the entry that follows
+ */
+export function continueSeries(session: Session, row: TaskRow, now: number, changes: Changes): number | null {
+  if (row.repeated_to !== null || !row.definition.includes('"repeat"')) return row.repeated_to
+  const own = JSON.parse(row.definition) as TaskDefinition
+  if (own.repeat === undefined) return null
+  const recurrence = parseRecurrence(own.repeat, own.timezone)
+  if (!recurrence.ok) throw new Error(`a stored repeat is not valid: ${recurrence.problem.detail}`)
+  let triggerAt = nextOccurrence(recurrence.value, Math.max(row.trigger_at, Math.floor(now / 1000)))
+  while (triggerAt !== undefined) {
+    const taken = findRow(session, { name: row.name, triggerAt })
+    if (taken === undefined) storeNext(session, { name: row.name, triggerAt, own, definition: row.definition }, now, changes)
+    if (taken === undefined || isOfSeries(taken, own)) {
+      session.statements.markRepeated.run(triggerAt, row.id)
+      return triggerAt
+    }
+    triggerAt = nextOccurrence(recurrence.value, triggerAt)
+  }
+  return null
+}
+
+interface NextEntry {
+  readonly name: string
+  readonly triggerAt: number
+  readonly own: TaskDefinition
+  /** `own` as JSON */
+  readonly definition: string
+}
+
+function storeNext(session: Session, { definition, own, ...key }: NextEntry, now: number, changes: Changes): void {
+  const { rowLane, ...placed } = placeTask(session, newTask(key, own))
+  const { dueAt, deadline, runId } = placed
+  const row = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition }
+  session.statements.insert.run({ ...row, id: session.rowIds.next(key.triggerAt) })
+  session.bounds.lower(rowLane, dueAt)
+  changes.moved(key, undefined, 'pending')
+  changes.tell('created', pendingTask(placed, { created: now, now }), now)
+}
+
+function isOfSeries(row: TaskRow, { repeat, timezone }: TaskDefinition): boolean {
+  const other = JSON.parse(row.definition) as TaskDefinition
+  return other.repeat === repeat && other.timezone === timezone
+}
