@@ -1,6 +1,6 @@
 /** Series: stores the entry that follows one that repeats, inside the transaction that takes that one. */
-import { nextOccurrence, parseRecurrence } from '../../domain/recurrence.ts'
-import { newTask, pendingTask } from '../../domain/task.ts'
+import { nextOccurrence } from '../../domain/recurrence.ts'
+import { newTask, pendingTask, withDefaults } from '../../domain/task.ts'
 import type { TaskDefinition } from '../../domain/task.ts'
 import type { Changes } from './changes.ts'
 import { findRow, placeTask } from './entries.ts'
@@ -16,9 +16,8 @@ export function continueSeries(session: Session, row: TaskRow, now: number, chan
   if (row.repeated_to !== null || !row.definition.includes('"repeat"')) return row.repeated_to
   const own = JSON.parse(row.definition) as TaskDefinition
   if (own.repeat === undefined) return null
-  const recurrence = parseRecurrence(own.repeat, own.timezone)
-  if (!recurrence.ok) throw new Error(`a stored repeat is not valid: ${recurrence.problem.detail}`)
-  let triggerAt = nextOccurrence(recurrence.value, Math.max(row.trigger_at, Math.floor(now / 1000)))
+  const recurrence = { repeat: own.repeat, timezone: withDefaults(own).timezone }
+  let triggerAt = nextOccurrence(recurrence, Math.max(row.trigger_at, Math.floor(now / 1000)))
   while (triggerAt !== undefined) {
     const taken = findRow(session, { name: row.name, triggerAt })
     if (taken === undefined) storeNext(session, { name: row.name, triggerAt, own, definition: row.definition }, now, changes)
@@ -26,7 +25,7 @@ export function continueSeries(session: Session, row: TaskRow, now: number, chan
       session.statements.markRepeated.run(triggerAt, row.id)
       return triggerAt
     }
-    triggerAt = nextOccurrence(recurrence.value, triggerAt)
+    triggerAt = nextOccurrence(recurrence, triggerAt)
   }
   return null
 }
