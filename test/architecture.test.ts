@@ -25,7 +25,7 @@ const ADAPTERS = [...SEAMS, 'src/store/migrator.ts', DOMAIN]
 
 /** The first layer that holds a file is its own. */
 const LAYERS: readonly Layer[] = [
-  { part: DOMAIN, ours: [], packages: [], node: ['node:crypto'] },
+  { part: DOMAIN, ours: [], packages: ['croner'], node: ['node:crypto'] },
   { part: 'src/store/store.ts', ours: [DOMAIN], packages: [], node: [] },
   { part: 'src/caller/caller.ts', ours: [DOMAIN], packages: [], node: [] },
   { part: 'src/clock.ts', ours: [], packages: [], node: [] },
@@ -116,8 +116,9 @@ describe('the source', () => {
     expect(offenders.map(({ file }) => file)).toEqual([])
   })
 
-  it(`has no file of more than ${MAX_LINES} lines`, () => {
-    const long = sources.filter(({ text }) => text.trimEnd().split('\n').length > MAX_LINES)
+  it(`has no file of more than ${MAX_LINES} lines but the one that is generated`, () => {
+    const written = sources.filter(({ file }) => file !== 'src/schema-types.ts')
+    const long = written.filter(({ text }) => text.trimEnd().split('\n').length > MAX_LINES)
     expect(long.map(({ file }) => file)).toEqual([])
   })
 })

@@ -49,7 +49,10 @@ function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called'
     case 'lost':
       return { status: null, body: null }
     case 'acknowledged':
-      return { status: task.responseStatus, body: result.detail ?? task.responseBody }
+      // Before its own answer is recorded, a task still holds that of the attempt before.
+      return task.awaiting === 'ack'
+        ? { status: task.responseStatus, body: result.detail ?? task.responseBody }
+        : { status: null, body: result.detail }
     case 'silent':
       return { status: task.responseStatus, body: task.responseBody }
   }

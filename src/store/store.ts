@@ -96,9 +96,13 @@ export interface TaskStore {
   close(): Promise<void>
 }
 
-/** Handlers of names. What one says holds for waiting tasks from then on, without their rows being touched. */
+/** Handlers of names. What one says holds for waiting tasks from then on; a changed URL touches none of their rows. */
 export interface HandlerStore {
-  /** Stores or replaces the handler of a name. `needed`, with nothing changed, where waiting tasks would lose what they need; `force` does it all the same. */
+  /**
+   * Stores or replaces the handler of a name. `needed`, with nothing changed, where waiting tasks would lose what they need; `force` does
+   * it all the same. Where the name had none, or its `max_delay` has changed, waiting tasks are gone through in several commits before this
+   * resolves; what the handler says holds from the first of them.
+   */
   putHandler(
     name: string,
     definition: HandlerDefinition,
@@ -122,7 +126,10 @@ export interface ChangeLog {
    */
   changes(page: { after: number; limit: number }): Promise<{ changes: TaskChange[]; first: number; last: number }>
 
-  /** Tells `listener` after each commit that holds changes, those of other nodes included. @returns a function that ends this */
+  /**
+   * Tells `listener` after each commit that holds changes or a handler, those of other nodes included; now and then for nothing.
+   * @returns a function that ends this
+   */
   onChange(listener: () => void): () => void
 }
 

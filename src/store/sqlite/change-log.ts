@@ -39,10 +39,14 @@ export class ChangeLog {
     this.#isNew = true
   }
 
-  /** What was written has been undone. */
+  /** What was written may have been undone. Listeners may be told for nothing. */
   forget(): void {
     this.#last = undefined
-    this.#isNew = false
+  }
+
+  /** Has listeners told after the commit: something but tasks has changed that they may wait for. */
+  touch(): void {
+    this.#isNew = true
   }
 
   /** What was written is durable. */

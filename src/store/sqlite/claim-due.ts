@@ -40,6 +40,7 @@ const MOST_MOVED = 1000
 
 /** Must run inside a write transaction. */
 export function claimDue(session: Session, claim: Claim, changes: Changes): ClaimResult {
+  session.bounds.passTime(claim.now)
   const run = new ClaimRun(session, claim)
   const rows = run.claim()
   const tasks = finishClaim(session, rows, claim, changes)

@@ -28,7 +28,7 @@ export function readBack(session: Session, key: TaskKey): Task {
 /** The task of a row as it reads back: with the defaults of its handler, and what came of its error callback. */
 export function readTask(session: Session, row: TaskRow): Task {
   const task = toTask(row, session.handlers.definitionOf(row.name))
-  if (task.definition.error_callback === undefined || (row.state !== 'failed' && row.state !== 'skipped')) return task
+  if (row.state !== 'failed' && row.state !== 'skipped') return task
   const callback = findRow(session, errorCallbackKey(task))
   if (callback === undefined) return task
   const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = callback

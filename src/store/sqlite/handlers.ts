@@ -1,6 +1,7 @@
 /** The handlers of names: what is stored of them, and what of it the rows of a name are read with. */
 import { servesTasksWithoutCallback } from '../../domain/handler.ts'
 import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
+import type { ChangeLog } from './change-log.ts'
 import type { HandlerStore } from '../store.ts'
 import { lanesOf, ownLane } from './lane-name.ts'
 import type { Statements } from './statements.ts'
@@ -16,11 +17,13 @@ const MOST_REMEMBERED = 10_000
 
 export class Handlers {
   readonly #statements: Statements
+  readonly #changeLog: ChangeLog
   readonly #known = new Map<string, HandlerDefinition | undefined>()
   #areThere: boolean | undefined
 
-  constructor(statements: Statements) {
+  constructor(statements: Statements, changeLog: ChangeLog) {
     this.#statements = statements
+    this.#changeLog = changeLog
   }
 
   /** Whether any name has one. */
@@ -84,6 +87,7 @@ export class Handlers {
   #changed(name: string): void {
     this.forget()
     this.#statements.openLanes.run(lanesOf(name))
+    this.#changeLog.touch()
   }
 }
 

@@ -12,16 +12,18 @@ export class LaneBounds {
   readonly #statements: Statements
   /** what the table holds; a lane that is absent here is unknown */
   readonly #nextDue = new Map<string, number>()
+  /** of the claim before; undefined before the first */
+  #lastNow: number | undefined
 
   constructor(statements: Statements) {
     this.#statements = statements
   }
 
-  /** A row of the lane is due at `dueAt`. Must run inside the transaction that writes the row. */
+  /** A row of the lane is due at `dueAt`; a lane that is closed stays closed. Must run inside the transaction that writes the row. */
   lower(lane: string, dueAt: number): void {
     const known = this.#nextDue.get(lane)
     if (known !== undefined && known <= dueAt) return
-    this.#statements.lowerNextDue.run(lane, dueAt)
+    this.#statements.lowerNextDue.run({ lane, dueAt, closed: NEVER })
     if (known !== undefined) this.#nextDue.set(lane, dueAt)
     else this.#remember(lane)
   }
@@ -49,13 +51,25 @@ export class LaneBounds {
     this.#statements.openClosedLanes.run({ ...lanesOf(name), closed: NEVER })
   }
 
+  /**
+   * A claim is made at `now`. Where that is earlier than the one before, or may be, times until which lanes were closed mean nothing
+   * any more. Must run inside a write transaction.
+   */
+  passTime(now: number): void {
+    if (now < (this.#lastNow ?? Infinity)) this.#statements.openOwnLanes.run(now)
+    this.#lastNow = now
+  }
+
   /** What was written may have been undone. */
   forget(): void {
     this.#nextDue.clear()
+    this.#lastNow = undefined
   }
 
   #remember(lane: string): void {
     if (this.#nextDue.size >= MOST_REMEMBERED) this.#nextDue.clear()
-    this.#nextDue.set(lane, this.#statements.nextDueOfLane.get(lane) as number)
+    const nextDue = this.#statements.nextDueOfLane.get(lane) as number
+    // A closed lane is opened without a word to this memory.
+    if (nextDue !== NEVER) this.#nextDue.set(lane, nextDue)
   }
 }

@@ -13,8 +13,10 @@ export interface NameRoom {
 export const NEVER = Number.MAX_SAFE_INTEGER
 
 const UNLIMITED: NameRoom = { left: Infinity, again: NEVER, hasRate: false }
-/** Starts are counted by whole seconds, so that no 60 s that begin within one have too many. */
+/** Starts are counted by whole seconds, so that no 60 s that begin within one have too many; ahead as well, for the clock may be set back. */
 const RATE_SECONDS = 60
+/** Starts are remembered for longer, for the clock may be set forward and back. */
+const KEEP_SECONDS = 3600
 
 export class NameRooms {
   readonly #session: Session
@@ -43,7 +45,7 @@ export class NameRooms {
     if (!room.hasRate || count === 0) return
     const second = Math.floor(this.#now / 1000)
     this.#session.statements.addStarts.run({ name, second, count })
-    this.#session.statements.forgetStarts.run(name, second - RATE_SECONDS)
+    this.#session.statements.forgetStarts.run(name, second - KEEP_SECONDS)
   }
 
   #of(name: string, handler: HandlerDefinition): NameRoom {
@@ -59,7 +61,7 @@ export class NameRooms {
     const free = concurrency === Infinity ? Infinity : concurrency - (statements.runningOfName.get(name, concurrency) as number)
     if (rate === undefined) return { left: free, again: NEVER, hasRate: false }
     const second = Math.floor(this.#now / 1000)
-    const { started, oldest } = statements.startsBetween.get(name, second - RATE_SECONDS, second) as {
+    const { started, oldest } = statements.startsBetween.get(name, second - RATE_SECONDS, second + RATE_SECONDS) as {
       started: number
       oldest: number | null
     }

@@ -3,14 +3,13 @@ import { errorCallbackOf } from '../../domain/error-callback.ts'
 import { lossOf, outcomeOf } from '../../domain/outcome.ts'
 import type { Outcome } from '../../domain/outcome.ts'
 import { isFinal } from '../../domain/task.ts'
-import type { Task } from '../../domain/task.ts'
+import type { ErrorCallbackOutcome, Task } from '../../domain/task.ts'
 import { CHANGE_OF_STATE } from '../../domain/task-change.ts'
 import { settle } from '../../domain/transitions.ts'
 import { expiry } from '../../domain/verdict.ts'
 import type { AckResult, Acknowledgement } from '../store.ts'
 import type { Changes } from './changes.ts'
 import { findRow, readBack, readTask, removeRows } from './entries.ts'
-import { parseLane } from './lane-name.ts'
 import { toAttempt } from './row.ts'
 import type { AttemptRow, TaskRow } from './row.ts'
 import { continueSeries } from './series.ts'
@@ -18,26 +17,26 @@ import type { Session } from './session.ts'
 
 type RecordedRow = Pick<TaskRow, 'id' | 'lane' | 'executed_at' | 'remove_after'>
 
-/** @returns whether it was written: a result of a lost lease is not */
-export function recordOutcome(session: Session, outcome: Outcome, changes: Changes): boolean {
-  const { statements, bounds } = session
+/** @returns the task as it is after that; undefined where nothing was written, because the lease was lost */
+export function recordOutcome(session: Session, outcome: Outcome, changes: Changes): Task | undefined {
+  const { statements, bounds, handlers } = session
   const { task, settlement, now, responseStatus, responseBody, attempt } = outcome
   const guard = { name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimedAttempts: task.attempts }
   const executedAt = attempt ? attempt.startedAt + attempt.durationMs : null
   const row = statements.record.get({ ...guard, ...settlement, now, executedAt, responseStatus, responseBody }) as RecordedRow | undefined
-  if (row === undefined) return false
+  if (row === undefined) return undefined
   if (attempt) statements.putAttempt.run({ ...attempt, taskId: row.id })
-  const after: Task = { ...task, ...settlement, responseStatus, responseBody, executedAt: row.executed_at, updated: now }
+  const settled: Task = { ...task, ...settlement, responseStatus, responseBody, executedAt: row.executed_at, updated: now }
+  const after = { ...settled, errorCallback: tellError(session, settled, now) }
   changes.moved(task, 'running', after.state)
-  changes.tell(CHANGE_OF_STATE[after.state], after, now)
+  changes.tell(attempt === undefined && after.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[after.state], after, now)
   if (after.state === 'retrying' || after.state === 'pending') bounds.lower(row.lane, after.dueAt)
-  const { name } = parseLane(row.lane)
-  if (name !== undefined) bounds.open(name)
+  if (row.lane.includes('@') || handlers.definitionOf(task.name) !== undefined) bounds.open(task.name)
   if (after.state === 'successful' && row.remove_after === 1) {
     removeRows(session, [{ id: row.id, name: task.name, state: after.state }], changes)
     changes.tell('deleted', after, now)
-  } else if (isFinal(after.state)) tellError(session, after, now)
-  return true
+  }
+  return after
 }
 
 export function expireRows(
@@ -56,11 +55,11 @@ export function expireRows(
       return []
     }
     const settlement = settle(task, expiry(task), now)
-    const ended = { ...task, ...settlement, repeatedTo: continueSeries(session, row, now, changes), updated: now }
+    const settled = { ...task, ...settlement, repeatedTo: continueSeries(session, row, now, changes), updated: now }
+    const ended = { ...settled, errorCallback: tellError(session, settled, now) }
     statements.end.run({ name: task.name, triggerAt: task.triggerAt, state: ended.state, error: ended.error, now })
     changes.moved(task, task.state, ended.state)
     changes.tell(CHANGE_OF_STATE[ended.state], ended, now)
-    tellError(session, ended, now)
     return [ended]
   })
   return { tasks, more: rows.length === limit }
@@ -98,9 +97,9 @@ export function acknowledgeEntry(session: Session, ack: Acknowledgement, changes
     retryable: ack.retryable,
     detail: ack.detail,
   } as const
-  recordOutcome(session, outcomeOf(task, result, node, now, ack.random), changes)
-  const after = findRow(session, ack.key)
-  return { outcome: 'acknowledged', task: after ? readTask(session, after) : { ...task, state: 'successful', updated: now } }
+  const ended = recordOutcome(session, outcomeOf(task, result, node, now, ack.random), changes)
+  if (ended === undefined) throw new Error('a running task was not recorded by its own run and attempt')
+  return { outcome: 'acknowledged', task: findRow(session, ack.key) ? readBack(session, ack.key) : ended }
 }
 
 /** By as much time as it had: a worker its lease, an accepted call its whole `ack_timeout`. */
@@ -108,7 +107,8 @@ function prolong(session: Session, row: TaskRow, task: Task, now: number, change
   const lease = task.awaiting === 'worker' ? (task.leaseUntil ?? now) - task.updated : (task.definition.ack_timeout ?? 0) * 60_000
   const { statements } = session
   statements.prolong.run({ id: row.id, leaseUntil: now + lease, now })
-  if (task.awaiting === 'worker') {
+  // What was accepted has its attempt already.
+  if (task.awaiting !== 'ack') {
     const attempt = { runId: task.runId, number: task.attempts, startedAt: task.updated, durationMs: Math.max(0, now - task.updated) }
     statements.putAttempt.run({ ...attempt, taskId: row.id, status: null, error: null, node: task.claimedBy ?? 'unknown' })
   }
@@ -117,15 +117,16 @@ function prolong(session: Session, row: TaskRow, task: Task, now: number, change
   return prolonged
 }
 
-/** Stores the error callback of a task that has just ended, where it wants one: one for each run. */
-function tellError(session: Session, task: Task, now: number): void {
-  if (task.definition.error_callback === undefined) return
+/** Stores the error callback of a task that has just ended badly, where it wants one: one for each run. @returns how far it is */
+function tellError(session: Session, task: Task, now: number): ErrorCallbackOutcome | null {
+  if (task.definition.error_callback === undefined || !isFinal(task.state)) return null
   const { statements, bounds, rowIds } = session
   const attempts = (statements.attemptsOfRun.all(task.name, task.triggerAt, task.runId) as AttemptRow[]).map(toAttempt)
   const callback = errorCallbackOf(task, attempts, now)
-  if (callback === undefined) return
+  if (callback === undefined) return null
   const { name, triggerAt, lane, dueAt, deadline, runId } = callback
   const row = { name, triggerAt, lane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null }
   statements.insert.run({ ...row, id: rowIds.next(triggerAt), definition: JSON.stringify(callback.definition) })
   bounds.lower(lane, dueAt)
+  return { state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null }
 }

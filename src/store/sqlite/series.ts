@@ -1,5 +1,5 @@
 /** Series: stores the entry that follows one that repeats, inside the transaction that takes that one. */
-import { nextOccurrence } from '../../domain/recurrence.ts'
+import { nextOccurrence, parseRecurrence } from '../../domain/recurrence.ts'
 import { newTask, pendingTask, withDefaults } from '../../domain/task.ts'
 import type { TaskDefinition } from '../../domain/task.ts'
 import type { Changes } from './changes.ts'
@@ -16,8 +16,10 @@ export function continueSeries(session: Session, row: TaskRow, now: number, chan
   if (row.repeated_to !== null || !row.definition.includes('"repeat"')) return row.repeated_to
   const own = JSON.parse(row.definition) as TaskDefinition
   if (own.repeat === undefined) return null
-  const recurrence = { repeat: own.repeat, timezone: withDefaults(own).timezone }
-  let triggerAt = nextOccurrence(recurrence, Math.max(row.trigger_at, Math.floor(now / 1000)))
+  const recurrence = parseRecurrence(own.repeat, own.timezone)
+  // Checked when it was stored; a zone that this machine does not know any more must not hold up the claim of others.
+  if (!recurrence.ok) return null
+  let triggerAt = nextOccurrence(recurrence.value, Math.max(row.trigger_at, Math.floor(now / 1000)))
   while (triggerAt !== undefined) {
     const taken = findRow(session, { name: row.name, triggerAt })
     if (taken === undefined) storeNext(session, { name: row.name, triggerAt, own, definition: row.definition }, now, changes)
@@ -25,7 +27,7 @@ export function continueSeries(session: Session, row: TaskRow, now: number, chan
       session.statements.markRepeated.run(triggerAt, row.id)
       return triggerAt
     }
-    triggerAt = nextOccurrence(recurrence, triggerAt)
+    triggerAt = nextOccurrence(recurrence.value, triggerAt)
   }
   return null
 }
@@ -48,7 +50,7 @@ function storeNext(session: Session, { definition, own, ...key }: NextEntry, now
   changes.tell('created', pendingTask(placed, { created: now, now }), now)
 }
 
-function isOfSeries(row: TaskRow, { repeat, timezone }: TaskDefinition): boolean {
+function isOfSeries(row: TaskRow, own: TaskDefinition): boolean {
   const other = JSON.parse(row.definition) as TaskDefinition
-  return other.repeat === repeat && other.timezone === timezone
+  return other.repeat === own.repeat && withDefaults(other).timezone === withDefaults(own).timezone
 }

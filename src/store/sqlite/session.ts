@@ -19,12 +19,13 @@ export interface Session {
 
 export function openSession(db: Database): Session {
   const statements = prepareStatements(db)
+  const changeLog = new ChangeLog(statements)
   return {
     statements,
     selections: new Selections(db),
     bounds: new LaneBounds(statements),
     rowIds: new RowIds(statements),
-    handlers: new Handlers(statements),
-    changeLog: new ChangeLog(statements),
+    handlers: new Handlers(statements, changeLog),
+    changeLog,
   }
 }

@@ -24,6 +24,7 @@ import { acknowledgeEntry, expireRows, recordOutcome, rescueRows } from './outco
 import { pullDue } from './pull.ts'
 import type { Worker } from './pull.ts'
 import { removeEntries } from './remove.ts'
+import { settleRows } from './settle-rows.ts'
 import { rescheduleBatch } from './reschedule.ts'
 import { toAttempt } from './row.ts'
 import type { AttemptRow, TaskRow } from './row.ts'
@@ -83,7 +84,7 @@ export class SqliteStore implements Store {
   }
 
   record(outcomes: readonly Outcome[]): Promise<boolean[]> {
-    return this.#group.write((changes) => outcomes.map((outcome) => recordOutcome(this.#session, outcome, changes)))
+    return this.#group.write((changes) => outcomes.map((outcome) => recordOutcome(this.#session, outcome, changes) !== undefined))
   }
 
   expire(options: { now: number; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
@@ -154,8 +155,13 @@ export class SqliteStore implements Store {
     })
   }
 
-  putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
-    return this.#group.write(() => this.#session.handlers.put(name, definition, options))
+  async putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
+    const { result, before } = await this.#group.write(() => {
+      const before = this.#session.handlers.get(name)
+      return { result: this.#session.handlers.put(name, definition, options), before }
+    })
+    if (result !== 'needed' && (!before || before.definition.max_delay !== definition.max_delay)) await this.#settle(name)
+    return result
   }
 
   getHandler(name: string): Promise<Handler | undefined> {
@@ -169,8 +175,10 @@ export class SqliteStore implements Store {
     })
   }
 
-  removeHandler(name: string, options: { force: boolean }): ReturnType<Store['removeHandler']> {
-    return this.#group.write(() => this.#session.handlers.remove(name, options))
+  async removeHandler(name: string, options: { force: boolean }): ReturnType<Store['removeHandler']> {
+    const result = await this.#group.write(() => this.#session.handlers.remove(name, options))
+    if (result === 'removed') await this.#settle(name)
+    return result
   }
 
   changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
@@ -185,6 +193,14 @@ export class SqliteStore implements Store {
     await this.#group.settled()
     this.#db.close()
     this.#afterClose()
+  }
+
+  /** Goes through the waiting rows of a name, a stretch at a time, after its handler has changed. */
+  async #settle(name: string): Promise<void> {
+    let after: TaskKey | undefined
+    do {
+      after = await this.#group.write(() => settleRows(this.#session, name, after))
+    } while (after)
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection

@@ -60,8 +60,8 @@ function entryStatements(db: Database) {
 function laneStatements(db: Database) {
   return {
     lowerNextDue: db.prepare(`
-      INSERT INTO lanes (lane, next_due) VALUES (?, ?)
-      ON CONFLICT (lane) DO UPDATE SET next_due = excluded.next_due WHERE excluded.next_due < next_due`),
+      INSERT INTO lanes (lane, next_due) VALUES (@lane, @dueAt)
+      ON CONFLICT (lane) DO UPDATE SET next_due = excluded.next_due WHERE excluded.next_due < next_due AND next_due <> @closed`),
     nextDueOfLane: db.prepare('SELECT next_due FROM lanes WHERE lane = ?').pluck(),
     dueLanes: db.prepare('SELECT lane FROM lanes WHERE next_due <= ? ORDER BY next_due').pluck(),
     nextDue: db.prepare('SELECT min(next_due) FROM lanes WHERE next_due > ?').pluck(),
@@ -76,6 +76,7 @@ function laneStatements(db: Database) {
     lanesBetween: db.prepare('SELECT lane FROM lanes WHERE lane >= @first AND lane < @end').pluck(),
     openLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end'),
     openClosedLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end AND next_due = @closed'),
+    openOwnLanes: db.prepare(`UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`),
     waitingInLane: db.prepare(`SELECT 1 FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ? LIMIT 1`),
     runningInLane: db.prepare(
       `SELECT 1 FROM tasks INDEXED BY tasks_running_of_name WHERE state = 'running' AND name = ? AND lane = ? LIMIT 1`,
@@ -127,6 +128,7 @@ function outcomeStatements(db: Database) {
       WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?) AND run_id = ? ORDER BY number`),
     prolong: db.prepare(`
       UPDATE tasks SET lease_until = @leaseUntil, awaiting = coalesce(awaiting, 'ack'), updated = @now WHERE id = @id`),
+    settle: db.prepare('UPDATE tasks SET lane = @lane, deadline = @deadline WHERE id = @id'),
     extendWindow: db.prepare('UPDATE tasks SET deadline = ? WHERE id = ?'),
     expired: db.prepare(`
       SELECT * FROM tasks INDEXED BY tasks_deadline WHERE state IN ('pending', 'retrying') AND deadline <= ? ORDER BY deadline LIMIT ?`),
