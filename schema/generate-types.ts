@@ -4,7 +4,21 @@ import { fileURLToPath } from 'node:url'
 import { compile } from 'json-schema-to-typescript'
 import type { JSONSchema } from 'json-schema-to-typescript'
 
-const SCHEMAS = ['task', 'reschedule', 'list-query', 'reschedule-query', 'delete-query', 'plain-query']
+const SCHEMAS = [
+  'task',
+  'reschedule',
+  'list-query',
+  'reschedule-query',
+  'delete-query',
+  'plain-query',
+  'handler',
+  'handler-query',
+  'handler-list-query',
+  'preview-query',
+  'ack',
+  'claim-query',
+  'events-query',
+]
 const HEADER = '/** The types of what clients send. Generated from schema/api by schema/generate-types.ts: do not edit. */\n'
 
 const schemaFolder = new URL('api/', import.meta.url)

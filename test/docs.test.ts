@@ -1,13 +1,15 @@
-/** What the README names exists, and what exists is named there: fields, endpoints, parameters, codes, settings, states. */
-import { readFileSync } from 'node:fs'
+/** What the README names exists, and what exists is named there: fields, endpoints, parameters, events, codes, settings, states. */
+import { readFileSync, readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import deleteQuery from '../schema/api/delete-query.json' with { type: 'json' }
-import listQuery from '../schema/api/list-query.json' with { type: 'json' }
-import rescheduleQuery from '../schema/api/reschedule-query.json' with { type: 'json' }
+import ackSchema from '../schema/api/ack.json' with { type: 'json' }
+import handlerSchema from '../schema/api/handler.json' with { type: 'json' }
 import taskSchema from '../schema/api/task.json' with { type: 'json' }
 import configSchema from '../schema/config.json' with { type: 'json' }
-import { TASK_STATES } from '../src/domain/task.ts'
+import { presentTask } from '../src/domain/present.ts'
+import { pendingTask, TASK_STATES } from '../src/domain/task.ts'
+import { CHANGE_KINDS } from '../src/domain/task-change.ts'
 import { TRANSITIONS } from '../src/domain/transitions.ts'
+import { aTask } from './support/a-task.ts'
 
 const readme = read('README.md')
 const architecture = read('ARCHITECTURE.md')
@@ -46,8 +48,31 @@ test('the table of task fields holds the fields of the schema, with their defaul
   }
 })
 
+test('the first task reads back with the members that a task has, in their order', () => {
+  const [, shown = ''] = /```json\n(\{\n {4}"message"[^]*?)\n```/.exec(readme) ?? []
+  const { task } = JSON.parse(shown) as { task: object }
+  expect(Object.keys(task)).toEqual(Object.keys(presentTask(pendingTask(aTask(), { created: 0, now: 0 }), { timeout: 15 })))
+})
+
+test('a handler is told of with its defaults, which a task has too, and its limits', () => {
+  const limits = table('limit', 'type', 'default', 'means').flatMap(([limit]) => quoted(limit))
+  const defaults = quoted(/^The defaults are .*$/m.exec(readme)?.[0])
+  const fields = Object.keys(handlerSchema.properties).filter((field) => field !== 'name' && field !== 'task_name')
+  expect([...defaults, ...limits].sort()).toEqual(fields.sort())
+  expect(Object.keys(taskSchema.properties)).toEqual(expect.arrayContaining(defaults))
+})
+
+test('the table of an acknowledgement holds the members of its body', () => {
+  expect(table('member', 'type', 'means').flatMap(([member]) => quoted(member))).toEqual(Object.keys(ackSchema.properties))
+})
+
+test('the table of events holds the kinds of changes', () => {
+  expect(table('event', 'when').flatMap(([event]) => quoted(event))).toEqual([...CHANGE_KINDS])
+})
+
 test('the table of parameters holds the query parameters of the schemas', () => {
-  const known = [listQuery, rescheduleQuery, deleteQuery].flatMap((schema) => Object.keys(schema.properties))
+  const schemas = readdirSync(new URL('../schema/api', import.meta.url)).filter((file) => file.endsWith('-query.json'))
+  const known = schemas.flatMap((file) => Object.keys((JSON.parse(read(`schema/api/${file}`)) as { properties: object }).properties))
   expect(
     table('parameter', 'of', 'means')
       .flatMap(([name]) => quoted(name))
@@ -63,7 +88,7 @@ test('the table of endpoints holds the paths and methods of the API', () => {
   const named = table('method and path', 'does').flatMap(([cell]) =>
     quoted(cell).map((text) => text.replace(/\/<.*$/, '').replace(/(.)\/$/, '$1')),
   )
-  expect(served.length).toBeGreaterThan(10)
+  expect(served.length).toBeGreaterThan(20)
   expect([...new Set(named)].map((text) => text.replace(/^GET ?$/, 'GET /')).sort()).toEqual([...new Set(served)].sort())
 })
 
@@ -120,3 +145,58 @@ test('files that a text names are there', () => {
   ])
     expect(read(path).length).toBeGreaterThan(0)
 })
+
+/** What the other systems document: their routes as they write them, and whatever else their users know by name. */
+const OTHER_SYSTEMS = {
+  dsw: {
+    routes: ['GET /', 'GET /health', 'GET /jobs', 'POST /jobs'],
+    words:
+      'uri, execute_at, payload, error_uri, error_url, id, created_at, updated_at, meta, response, message, POSTGRES_URL, ENVIRONMENT, .env',
+  },
+  rickover: {
+    routes: [
+      ...['POST /v1/jobs', 'GET /v1/jobs/:name', 'PUT /v1/jobs/:name/:id', 'GET /v1/jobs/:name/:id'],
+      ...['POST /v1/jobs/:name/:id', 'POST /v1/jobs/:name/:id/replay'],
+    ],
+    words: `GET /v1/jobs/:id, POST /v1/jobs/:id/replay, PUT /v1/jobs/:name/random_id, delivery_strategy, attempts, concurrency, data, run_after,
+      expires_at, status, succeeded, failed, expired, attempt, retryable, queued, in-progress, queued_jobs, archived_jobs, DefaultTimeout,
+      UnavailableSleepFactor, ArchiveStuckJobs, GetSleepDuration, HandleStatusCallback, WatchStuckJobs, JobProcessor.Timeout, Client, SleepFactor,
+      NewJobProcessor(downstreamUrl, server.AddUser, Authorizer, Worker, PORT, DATABASE_URL, PG_SERVER_POOL_SIZE, PG_WORKER_POOL_SIZE,
+      LIBRATO_TOKEN, HOMEPAGE_IFRAME_URL, DOWNSTREAM_URL, DOWNSTREAM_WORKER_AUTH, DEBUG_HTTP_TRAFFIC`,
+  },
+  'errands-server': {
+    routes: [
+      ...['GET /v1/errand/:id', 'DELETE /v1/errand/:id', 'PUT /v1/errand/:id', 'PUT /v1/errand/:id/failed', 'PUT /v1/errand/:id/completed'],
+      ...['POST /v1/errand/:id/retry', 'POST /v1/errands/', 'GET /v1/errands/', 'GET /v1/errands/notifications'],
+      ...['POST /v1/errands/process/:type', 'GET /v1/errands/list/:key/:val', 'POST /v1/errands/update/:key/:val'],
+      'POST /v1/errands/clear/:duration',
+    ],
+    words: `POST /v1/errand/:id/log, POST /v1/pipeline/, GET /v1/pipeline/:id, DELETE /v1/pipeline/:id, GET /v1/pipelines/, GET /metrics, type, name, data,
+      id, options.retries, options.ttl, options.priority, options.deleteOnCompleted, progress, logs, results, reason, blocked, inactive, active,
+      created, updated, completed, processing, retry, failed, *, ERRANDS_PORT=:4545, ERRANDS_STORAGE="/errands/", Postman, client libraries, docker run`,
+  },
+  'delay-tasks': {
+    routes: ['GET /health', 'POST /handler/:cate', 'POST /task/:cate', 'DELETE /task/:cate', 'GET /task/:cate/:key', 'GET /tasks'],
+    words: `handler, timestamp, key, params, exec, cate, inAdvance, timeToRun, code, msg, result, CONF_FILE, listen-host, listen-port, saving-home,
+      cb-retry-times, TZ`,
+  },
+  'The Go callme': {
+    routes: [
+      ...['PUT /task/<task_name>', 'GET /status/<task_name>@<trigger_at>', 'GET /status/<task_name>', 'GET /status/'],
+      ...['POST /reschedule/<task_name>@<trigger_at>', 'POST /reschedule/<task_name>'],
+    ],
+    words: `task_name, trigger_at, callback, callback_method, payload, expected_http_status, retry, max_delay, start_from, next, future_only, all=true,
+      pretty, pretty=true`,
+  },
+} as const
+
+for (const [system, { routes, words }] of Object.entries(OTHER_SYSTEMS)) {
+  test(`${system}: its whole surface has a place in the table, and each route that has one in callme a curl line`, () => {
+    const section = readme.split(`\n### ${system}\n`)[1]?.split(/\n##+ /)[0] ?? ''
+    const theirs = [...section.matchAll(/^\| (.+?) \|/gm)].map(([, cell]) => cell).join('\n')
+    for (const word of words.split(/,\s+/)) expect(theirs).toMatch(new RegExp(`(?<![\\w-])${word.replace(/[^\w\s]/g, '\\$&')}(?![\\w-])`))
+    const mapped = [...section.matchAll(/^# ((?:GET|PUT|POST|DELETE) [^ ,]+).* → \d{3}\ncurl /gm)].map(([, route]) => route)
+    expect([...new Set(mapped)].sort()).toEqual([...routes].sort())
+    for (const route of routes) expect(quoted(theirs)).toContain(route)
+  })
+}

@@ -1,6 +1,7 @@
-/** What a task's call may look like: the rules for its URL and its headers that a schema cannot say. */
+/** What a call may look like, be it a task's own or its handler's: the rules that a schema cannot say. */
 import type { Problem } from '../domain/errors.ts'
-import { REDACTED, isSecretHeader } from './secret-headers.ts'
+import { REDACTED, isSecretHeader } from '../domain/secret-headers.ts'
+import type { TaskBody } from '../schema-types.ts'
 import { escapePointer, show } from './validate.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
@@ -8,24 +9,37 @@ const MAX_HEADER_BYTES = 16 * 1024
 const REFUSED_HEADER =
   /^(connection|keep-alive|proxy-(authenticate|authorization|connection)|te|expect|trailer|transfer-encoding|upgrade|host|content-length|(callme|webhook)-.*)$/
 
-/** `new URL` repairs what it is given; only what needs no repair is taken, so that what is stored is what is called. */
-export function checkCallback(callback: string): Problem | undefined {
-  const fault = faultOf(callback)
-  if (fault === undefined) return undefined
-  // What stands before an "@" may be a password, which must not reach the logs of those who log answers.
-  return { pointer: '/callback', detail: callback.includes('@') ? `callback ${fault}` : `callback ${fault}; got ${show(callback)}` }
+type CallFields = Pick<TaskBody, 'callback' | 'error_callback' | 'headers' | 'delivery' | 'retry'>
+
+/** @returns the first rule that is broken */
+export function checkCall(fields: CallFields): Problem | undefined {
+  return (
+    checkCallback('callback', fields.callback) ??
+    checkCallback('error_callback', fields.error_callback) ??
+    checkHeaders(fields.headers ?? {}) ??
+    checkDelivery(fields)
+  )
 }
 
-function faultOf(callback: string): string | undefined {
-  if (/[\s\p{Cc}\p{Cs}]/u.test(callback)) return 'must not hold white space or control characters; percent-encode them'
-  if (!/^https?:\/\/[^/\\]/i.test(callback) || !URL.canParse(callback)) {
+/** `new URL` repairs what it is given; only what needs no repair is taken, so that what is stored is what is called. */
+function checkCallback(field: 'callback' | 'error_callback', url: string | undefined): Problem | undefined {
+  if (url === undefined) return undefined
+  const fault = faultOf(url)
+  if (fault === undefined) return undefined
+  // What stands before an "@" may be a password, which must not reach the logs of those who log answers.
+  return { pointer: `/${field}`, detail: url.includes('@') ? `${field} ${fault}` : `${field} ${fault}; got ${show(url)}` }
+}
+
+function faultOf(url: string): string | undefined {
+  if (/[\s\p{Cc}\p{Cs}]/u.test(url)) return 'must not hold white space or control characters; percent-encode them'
+  if (!/^https?:\/\/[^/\\]/i.test(url) || !URL.canParse(url)) {
     return 'must be an absolute http or https URL such as "http://example.com/run"'
   }
-  if (/^https?:\/\/[^/?#\\]*@/i.test(callback)) return 'must not hold a user name or password; send them in headers'
+  if (/^https?:\/\/[^/?#\\]*@/i.test(url)) return 'must not hold a user name or password; send them in headers'
   return undefined
 }
 
-export function checkHeaders(headers: Readonly<Record<string, string>>): Problem | undefined {
+function checkHeaders(headers: Readonly<Record<string, string>>): Problem | undefined {
   const seen = new Set<string>()
   let bytes = 0
   for (const [name, value] of Object.entries(headers)) {
@@ -40,6 +54,11 @@ export function checkHeaders(headers: Readonly<Record<string, string>>): Problem
   }
   if (bytes <= MAX_HEADER_BYTES) return undefined
   return { pointer: '/headers', detail: `headers must be at most ${MAX_HEADER_BYTES} bytes together, names and values; got ${bytes}` }
+}
+
+function checkDelivery({ delivery, retry }: CallFields): Problem | undefined {
+  if (delivery !== 'at_most_once' || retry === undefined || retry === 0) return undefined
+  return { pointer: '/retry', detail: `retry must be absent or 0 where delivery is "at_most_once"; got ${retry}` }
 }
 
 function headerFault(name: string, value: string): string | undefined {

@@ -2,11 +2,18 @@
 import express from 'express'
 import type { Express, RequestHandler } from 'express'
 import { CallmeError } from '../domain/errors.ts'
+import { acknowledge } from './acknowledge.ts'
 import type { AppOptions } from './app-options.ts'
+import { claim } from './claim.ts'
+import { deleteHandler } from './delete-handler.ts'
 import { deleteTask } from './delete-task.ts'
 import { errorHandler } from './error-handler.ts'
+import { getEvents } from './events.ts'
+import { getHandler, listHandlers } from './get-handlers.ts'
 import { getStatus } from './get-status.ts'
 import { getHealth, getReady } from './health.ts'
+import { getPreview } from './preview.ts'
+import { putHandler } from './put-handler.ts'
 import { putTask } from './put-task.ts'
 import { putTasks } from './put-tasks.ts'
 import { reschedule } from './reschedule.ts'
@@ -24,12 +31,18 @@ export function createApp(options: AppOptions): Express {
   const paths: Readonly<Record<string, Methods>> = {
     '/task/:target': { put: putTask(options), get: status, delete: deleteTask(options) },
     '/status/:target': { get: status },
-    '/task': { get: status },
+    '/task': { get: status, delete: deleteTask(options) },
     '/status': { get: status },
     '/tasks': { post: putTasks(options) },
     '/reschedule/:target': { post: reschedule(options) },
     '/reschedule': { post: reschedule(options) },
     '/run/:target': { post: runTask(options) },
+    '/handler/:target': { put: putHandler(options), get: getHandler(options), delete: deleteHandler(options) },
+    '/handler': { get: listHandlers(options) },
+    '/ack/:target': { post: acknowledge(options) },
+    '/claim/:target': { post: claim(options) },
+    '/events': { get: getEvents(options) },
+    '/preview': { get: getPreview(options) },
     '/health': { get: getHealth(options) },
     '/ready': { get: getReady(options) },
     '/': { get: getHealth(options) },

@@ -4,10 +4,11 @@ import type { Parsed, Problem } from '../domain/errors.ts'
 import { newTask } from '../domain/task.ts'
 import type { NewTask, TaskDefinition } from '../domain/task.ts'
 import { parseTaskName } from '../domain/task-key.ts'
+import { nextOccurrence, parseRecurrence } from '../domain/recurrence.ts'
 import { parseTriggerTime } from '../domain/trigger-time.ts'
 import type { TaskBody } from '../schema-types.ts'
 import { refuse } from './bad-request.ts'
-import { checkCallback, checkHeaders } from './call-rules.ts'
+import { checkCall } from './call-rules.ts'
 import { compileCheck, escapePointer, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -28,13 +29,27 @@ export function parseTask(name: string | undefined, body: unknown, now: number):
   const { task_name, trigger_at, ...fields } = checked.value
   const parsedName = nameOf(name, task_name)
   if (!parsedName.ok) return parsedName
-  const triggerAt = parseTriggerTime(trigger_at, now)
+  const triggerAt = timeOf(trigger_at, fields, now)
   if (!triggerAt.ok) return triggerAt
-  const problem = checkCallback(fields.callback) ?? checkHeaders(fields.headers ?? {}) ?? checkDelivery(fields)
+  const problem = checkCall(fields)
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The schema and the line above have made it one: only the method's case and JSON's own value types are wider in TaskBody.
   return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition) }
+}
+
+/** When the first entry is due: `trigger_at`, or without one the first time of the series. */
+function timeOf(sent: TaskBody['trigger_at'], { repeat, timezone }: Pick<TaskBody, 'repeat' | 'timezone'>, now: number): Parsed<number> {
+  if (repeat === undefined) {
+    if (timezone !== undefined) return refuse('/timezone', `timezone is that of repeat, and there is no repeat; got ${show(timezone)}`)
+    if (sent === undefined) return refuse('/trigger_at', `trigger_at is required: it must be ${taskSchema.properties.trigger_at.expects}`)
+    return parseTriggerTime(sent, now)
+  }
+  const recurrence = parseRecurrence(repeat, timezone)
+  if (!recurrence.ok) return recurrence
+  if (sent !== undefined) return parseTriggerTime(sent, now)
+  const first = nextOccurrence(recurrence.value, Math.floor(now / 1000))
+  return first === undefined ? refuse('/repeat', `repeat must come true within ten years; got ${show(repeat)}`) : { ok: true, value: first }
 }
 
 function nameOf(fromPath: string | undefined, fromBody: string | undefined): Parsed<string> {
@@ -45,11 +60,6 @@ function nameOf(fromPath: string | undefined, fromBody: string | undefined): Par
   }
   if (fromBody === undefined || fromBody === fromPath) return { ok: true, value: fromPath }
   return refuse('/task_name', `task_name must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(fromBody)}`)
-}
-
-function checkDelivery({ delivery, retry }: Pick<TaskBody, 'delivery' | 'retry'>): Problem | undefined {
-  if (delivery !== 'at_most_once' || retry === undefined || retry === 0) return undefined
-  return { pointer: '/retry', detail: `retry must be absent or 0 where delivery is "at_most_once"; got ${retry}` }
 }
 
 function checkDepth(body: unknown): Problem | undefined {

@@ -4,9 +4,9 @@ import { CallmeError } from '../domain/errors.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 import type { AppOptions } from './app-options.ts'
-import { valueOrThrow } from './bad-request.ts'
+import { badRequest, valueOrThrow } from './bad-request.ts'
 import { parseTask, TASK_EXAMPLE } from './parse-task.ts'
-import { presentTask } from './present.ts'
+import { presentTask } from '../domain/present.ts'
 import { bodyJson, readBody } from './read-body.ts'
 import { refuseQuery } from './read-query.ts'
 import { readName } from './read-target.ts'
@@ -51,8 +51,12 @@ function unknownCondition(sent: string): CallmeError {
 }
 
 /** Why the store has left an entry alone. */
-export function refusalOf(outcome: 'running' | 'exists', key: TaskKey): CallmeError {
+export function refusalOf(outcome: 'running' | 'exists' | 'no_callback', key: TaskKey): CallmeError {
   const text = JSON.stringify(formatTaskKey(key))
+  if (outcome === 'no_callback') {
+    const detail = `callback is required: the name ${JSON.stringify(key.name)} has no handler with a callback, nor one whose tasks are pulled`
+    return badRequest({ pointer: '/callback', detail })
+  }
   return outcome === 'running'
     ? new CallmeError('conflict', `the entry ${text} is running; wait until it has ended, or use another trigger_at`)
     : new CallmeError('precondition_failed', `the entry ${text} exists; leave out "If-None-Match: *" to replace it`)

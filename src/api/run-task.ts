@@ -1,26 +1,41 @@
 /** `POST /run/<key>`: makes one entry due now, whatever its minute is. */
 import type { RequestHandler } from 'express'
 import { CallmeError } from '../domain/errors.ts'
+import { presentTask } from '../domain/present.ts'
+import type { Task } from '../domain/task.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
+import type { TaskKey } from '../domain/task-key.ts'
 import type { AppOptions } from './app-options.ts'
 import { notFound } from './not-found.ts'
-import { presentTask } from './present.ts'
 import { refuseBody } from './read-body.ts'
 import { refuseQuery } from './read-query.ts'
 import { describeTarget, readKey } from './read-target.ts'
 import { sendJson } from './respond.ts'
 
-export function runTask({ store, clock, log, wake, defaults }: AppOptions): RequestHandler {
+export function runTask(options: AppOptions): RequestHandler {
   return async (req, res) => {
     refuseQuery(req)
     refuseBody(req)
-    const key = readKey(req)
-    const result = await store.run(key, { now: clock.now() })
-    if (result === 'unknown') throw notFound(key)
-    if (result === 'running')
-      throw new CallmeError('conflict', `the ${describeTarget(key)} is running; wait until it has ended to run it again`)
-    wake(result.dueAt)
-    log.debug('task.stored', { task: formatTaskKey(key) })
-    sendJson(req, res, 202, { message: 'task runs now', task: presentTask(result, defaults) })
+    const task = await runNow(options, readKey(req), { removeAfter: false })
+    sendJson(req, res, 202, { message: 'task runs now', task: presentTask(task, options.defaults) })
   }
+}
+
+/**
+ * Makes an entry due now and has the scheduler look; with `removeAfter` it is removed once it has succeeded.
+ * @throws CallmeError `not_found`; `conflict` while it is running, and, with `removeAfter`, where it has ended
+ */
+export async function runNow(
+  { store, clock, log, wake }: AppOptions,
+  key: TaskKey,
+  { removeAfter }: { removeAfter: boolean },
+): Promise<Task> {
+  const result = await store.run(key, { now: clock.now(), removeAfter })
+  if (result === 'unknown') throw notFound(key)
+  if (result === 'running')
+    throw new CallmeError('conflict', `the ${describeTarget(key)} is running; wait until it has ended to run it again`)
+  if (result === 'final') throw new CallmeError('conflict', `the ${describeTarget(key)} has ended already; delete it without run`)
+  wake(result.dueAt)
+  log.debug('task.stored', { task: formatTaskKey(key) })
+  return result
 }

@@ -1,5 +1,5 @@
 /** Builds `{"tasks":[…], …}` piece by piece, so that a long list needs no more memory than the pieces that are held. */
-import type { WireTask } from './present.ts'
+import type { WireTask } from '../domain/present.ts'
 import { INDENT } from './respond.ts'
 
 const ITEM_BREAK = `\n${' '.repeat(2 * INDENT)}`

@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject } from 'ajv/dist/2020.js'
 import { closestMatch } from 'leven'
 import parameters from '../../schema/api/parameters.json' with { type: 'json' }
+import task from '../../schema/api/task.json' with { type: 'json' }
 import type { Parsed, Problem } from '../domain/errors.ts'
 
 /** Where the checked value stands in the request; it decides how its fields are called. */
@@ -11,7 +12,7 @@ type Place = 'body' | 'query'
 const SHOWN_LENGTH = 60
 
 // Every schema node says in `expects` how a right value looks. No `allErrors`: a hostile body must not cost more than a good one.
-const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, verbose: true, keywords: ['expects'], schemas: [parameters] })
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, verbose: true, keywords: ['expects'], schemas: [parameters, task] })
 
 /** @returns a function that checks a value and answers it as a `T`, or the first thing that is wrong with it */
 export function compileCheck<T>(schema: object, place: Place): (value: unknown) => Parsed<T> {

@@ -6,12 +6,12 @@ import type { Socket } from 'node:net'
 import { urlToHttpOptions } from 'node:url'
 import got from 'got'
 import type { Response } from 'got'
+import { KEPT_BYTES, keptText } from '../domain/kept-text.ts'
 import type { CallResult } from '../domain/verdict.ts'
 import { describeCallError, statusOfCallError } from './call-error.ts'
 import type { CallRequest } from './caller.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
-const KEPT_BODY_BYTES = 1024
 /** Receivers close idle connections; one that idles for longer than this is not used again. */
 const IDLE_SOCKET_MS = 500
 
@@ -69,11 +69,11 @@ function exchange(call: CallRequest): Promise<Answer> {
     const chunks: Buffer[] = []
     let size = 0
     const keep = (chunk: Buffer): void => {
-      if (size < KEPT_BODY_BYTES) chunks.push(chunk.subarray(0, KEPT_BODY_BYTES - size))
+      if (size < KEPT_BYTES) chunks.push(chunk.subarray(0, KEPT_BYTES - size))
       size += chunk.length
     }
     const finish = ({ statusCode, headers }: Response): void => {
-      resolve({ status: statusCode, body: textOf(chunks), retryAfter: headers['retry-after'] })
+      resolve({ status: statusCode, body: keptText(Buffer.concat(chunks)), retryAfter: headers['retry-after'] })
     }
     stream.once('response', (head: Response) => {
       response = head
@@ -122,11 +122,4 @@ function send(url: URL, { method, headers }: RequestOptions, call: CallRequest, 
     })
   })
   return request
-}
-
-/** Text that any store takes: a character cut in two is left out, NUL and bytes that are not UTF-8 become U+FFFD. */
-function textOf(chunks: readonly Buffer[]): string {
-  const bytes = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
-  if (bytes.length === 0) return ''
-  return new TextDecoder().decode(bytes, { stream: bytes.length === KEPT_BODY_BYTES }).replaceAll('\0', '\uFFFD')
 }

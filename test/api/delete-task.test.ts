@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { TaskDefinition } from '../../src/domain/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { openApi } from '../support/open-api.ts'
 import type { Api } from '../support/open-api.ts'
@@ -15,9 +16,9 @@ async function keys(): Promise<string[]> {
   return tasks.map((task) => `${task.name}@${(task.triggerAt - MINUTE) / 60}`)
 }
 
-const storePending = (name: string, minutes: number[]) =>
+const storePending = (name: string, minutes: number[], definition: Partial<TaskDefinition> = {}) =>
   api.store.put(
-    minutes.map((minute) => aTask({ name, triggerAt: MINUTE + minute * 60 })),
+    minutes.map((minute) => aTask({ name, triggerAt: MINUTE + minute * 60, definition })),
     { now: api.clock.now() },
   )
 
@@ -43,6 +44,12 @@ describe('DELETE /task/<key>', () => {
     await api.claimed('busy')
     expect(expectProblem(await api.http.delete(`/task/busy@${MINUTE}?all=true`), 409)).toContain('is running')
     expect(await keys()).toEqual(['busy@0'])
+  })
+
+  it('skips one time of a series, which goes on with the next', async () => {
+    await storePending('hourly', [60], { repeat: '0 * * * *' })
+    expect((await api.http.delete(`/task/hourly@${MINUTE + 3600}`)).body).toEqual({ deleted: 1 })
+    expect(await keys()).toEqual(['hourly@120'])
   })
 })
 
@@ -72,8 +79,11 @@ describe('DELETE /task/<name>', () => {
   it('removes nothing while one of them is running', async () => {
     await storePending('a', [1, 2])
     await api.claimed('a')
-    expect(expectProblem(await api.http.delete('/task/a?all=true'), 409)).toContain('nothing was deleted')
+    const sentence =
+      'the task "a" is running and nothing was deleted; wait until it has ended, or delete with state=pending,retrying what waits'
+    expect(expectProblem(await api.http.delete('/task/a?all=true'), 409)).toBe(sentence)
     expect(await keys()).toEqual(['a@0', 'a@1', 'a@2'])
+    expect((await api.http.delete('/task/a?state=pending,retrying')).body).toEqual({ deleted: 2 })
   })
 
   it('removes more entries than one batch holds', async () => {
@@ -88,19 +98,45 @@ describe('DELETE /task/<name>', () => {
   it('answers 404 for a name that nothing has', async () => {
     await storePending('a', [1])
     expect(expectProblem(await api.http.delete('/task/b'), 404)).toContain('no task "b"')
+    expectProblem(await api.http.delete('/task/b?state=failed'), 404)
+  })
+
+  it('ends a series: nothing follows the entry that waited', async () => {
+    await storePending('hourly', [60], { repeat: '0 * * * *' })
+    expect((await api.http.delete('/task/hourly')).body).toEqual({ deleted: 1 })
+    expect(await keys()).toEqual([])
   })
 
   it.each([
-    ['run=true', '?run'],
+    ['run=maybe', '?run'],
     ['all=maybe', '?all'],
     ['all&all', '?all'],
-    ['state=failed', '?state'],
-  ])('refuses ?%s and removes nothing, because ignoring it would do something else', async (query, pointer) => {
+    ['state=done', '?state'],
+    ['state=', '?state'],
+    ['state=failed,running', '?state'],
+    ['from=yesterday', '?from'],
+    ['future_only=no', '?future_only'],
+    ['limit=5', '?limit'],
+    ['dry_run=true', '?dry_run'],
+    ['states=failed', '?states'],
+    ['run=true&all=true', '?run', '?all'],
+  ])('refuses ?%s and removes nothing, because ignoring it would do something else', async (query, pointer, pointerOfKey = pointer) => {
     await storePending('a', [1])
     expectProblem(await api.http.delete(`/task/a?${query}`), 400, pointer)
-    expectProblem(await api.http.delete(`/task/a@${MINUTE + 60}?${query}`), 400, pointer)
+    expectProblem(await api.http.delete(`/task/a@${MINUTE + 60}?${query}`), 400, pointerOfKey)
     expect(await keys()).toEqual(['a@1'])
   })
+
+  it.each(['state=failed', `from=${MINUTE}`, `to=${MINUTE}`, 'future_only', 'future_only=false'])(
+    'refuses ?%s beside a key, which says already which entry is meant',
+    async (query) => {
+      await storePending('a', [1])
+      const name = query.split('=')[0] ?? ''
+      const sentence = expectProblem(await api.http.delete(`/task/a@${MINUTE + 60}?${query}`), 400, `?${name}`)
+      expect(sentence).toContain(`${name} must be absent where a key says which entry is meant`)
+      expect(await keys()).toEqual(['a@1'])
+    },
+  )
 })
 
 describe('DELETE with a body', () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { firstDueAt } from '../../src/domain/task.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { DEFAULT_TIMEOUT, openApi } from '../support/open-api.ts'
 import type { Api } from '../support/open-api.ts'
@@ -39,9 +40,15 @@ describe('PUT /task/<name>', () => {
       retry: 1,
       max_delay: 10,
       timeout: DEFAULT_TIMEOUT,
+      error_callback: null,
       delivery: 'at_least_once',
+      ack_timeout: null,
+      repeat: null,
+      timezone: 'UTC',
+      spread: 0,
       run_id: expect.any(String),
       attempts: 0,
+      lost: 0,
       next_attempt: due,
       executed_at: null,
       response_status: null,
@@ -51,6 +58,8 @@ describe('PUT /task/<name>', () => {
       updated: now,
       rescheduled_to: null,
       rescheduled_from: null,
+      repeated_to: null,
+      error_callback_result: null,
     })
   })
 
@@ -64,7 +73,12 @@ describe('PUT /task/<name>', () => {
       retry: 0,
       max_delay: 525_600,
       timeout: 1800,
+      error_callback: 'https://alarm.test:8443/?from=callme',
       delivery: 'at_most_once',
+      ack_timeout: 10_080,
+      repeat: '*/5 9-17 * * 1-5',
+      timezone: 'Europe/Berlin',
+      spread: 59,
     }
     const { headers } = await put('all-fields', { trigger_at: '+1d', ...given })
     const answer = await api.http.get(headers['location'] ?? '')
@@ -130,6 +144,29 @@ describe('PUT /task/<name>', () => {
     const triggerAt = MINUTE - 60 + 6 * 3600
     expect(api.wakes).toEqual([triggerAt * 1000])
     expect(api.logged).toEqual([{ level: 'debug', event: 'task.stored', fields: { task: `quiet@${triggerAt}` } }])
+  })
+
+  it('wakes the scheduler for the second that its spread gives it', async () => {
+    const answer = await put('spread-out', { ...GOOD, spread: 59 })
+    const dueAt = firstDueAt({ name: 'spread-out', triggerAt: MINUTE - 60 + 6 * 3600 }, { spread: 59 })
+    expect(api.wakes).toEqual([dueAt])
+    expect(answer.body.task.next_attempt).toBe(new Date(dueAt).toISOString())
+    expect(answer.body.task.trigger_at).toBe(String(MINUTE - 60 + 6 * 3600))
+  })
+
+  it('shows the values of its handler where it has none of its own, and stores only its own', async () => {
+    const handler = { callback: CALLBACK, retry: 7, headers: { 'X-A': 'handler', 'X-B': 'handler', 'X-Api-Key': 'secret' } }
+    await api.store.putHandler('handled', handler, { now: api.clock.now(), force: false })
+    const { task } = (await put('handled', { trigger_at: '+6h', max_delay: 5, headers: { 'x-a': 'own' } })).body
+    expect(task).toMatchObject({
+      callback: CALLBACK,
+      retry: 7,
+      max_delay: 5,
+      headers: { 'x-a': 'own', 'X-B': 'handler', 'X-Api-Key': 'redacted' },
+    })
+    await api.store.putHandler('handled', { callback: `${CALLBACK}/new` }, { now: api.clock.now(), force: false })
+    const [read] = (await api.http.get('/task/handled')).body.tasks
+    expect(read).toMatchObject({ callback: `${CALLBACK}/new`, retry: 1, max_delay: 5, headers: { 'x-a': 'own' } })
   })
 
   it('runs at once with +0m', async () => {

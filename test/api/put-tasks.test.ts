@@ -93,6 +93,18 @@ describe('POST /tasks', () => {
     expect(api.wakes).toEqual([])
   })
 
+  it('takes a task without a callback where its handler does without one, and refuses it where not', async () => {
+    await api.store.putHandler('handled', { callback: CALLBACK }, { now: api.clock.now(), force: false })
+    const answer = await post(lines({ task_name: 'handled', trigger_at: '+1h' }, { task_name: 'orphan', trigger_at: '+1h' }, entry('last')))
+    expect(answer.status).toBe(207)
+    expect(answer.body.results).toMatchObject([
+      { status: 201, key: `handled@${HOUR}` },
+      { status: 400, errors: [{ pointer: '/callback', detail: expect.stringContaining('the name "orphan" has no handler') }] },
+      { status: 201, key: `last@${HOUR}` },
+    ])
+    expect(await names()).toEqual(['handled', 'last'])
+  })
+
   it('replaces nothing with If-None-Match: *', async () => {
     await post(lines(entry('there')))
     const answer = await post(lines(entry('there'), entry('new'))).set('If-None-Match', '*')

@@ -68,6 +68,13 @@ describe('a task definition', () => {
     ['timeout', [0, 1801, 1.5, '15', null]],
     ['delivery', ['', 'exactly_once', 1, null]],
     ['task_name', [5, null, 'other', '']],
+    [
+      'error_callback',
+      [null, '', 5, 'alarm.test/run', 'ftp://alarm.test/', 'http://alarm.test/a b', `http://alarm.test/${'a'.repeat(2083)}`],
+    ],
+    ['ack_timeout', [0, -1, 10_081, 1.5, '30', null]],
+    ['spread', [-1, 60, 0.5, '5', null]],
+    ['repeat', [null, '', 5, 'daily', '* * * *', '* * * * * *', '60 * * * *', '0 0 30 2 *', '@reboot', '@every 5m', '*'.repeat(201)]],
   ])('is refused with a sentence about %s when that is %j', async (field, values) => {
     for (const value of values) {
       const sentence = expectProblem(await put({ ...GOOD, [field]: value }), 400, `/${field}`)
@@ -125,6 +132,30 @@ describe('a task definition', () => {
     expect(answer.text).not.toMatch(/hunt|got/)
   })
 
+  it.each(['http://user:hunter2@alarm.test/', 'ftp://user:hunter2@alarm.test/'])(
+    'is refused for the error_callback %s without repeating its password',
+    async (error_callback) => {
+      const answer = await put({ ...GOOD, error_callback })
+      expect(expectProblem(answer, 400, '/error_callback')).toMatch(/^error_callback must/)
+      expect(answer.text).not.toMatch(/hunt|got/)
+    },
+  )
+
+  it('is refused without a callback where its name has no handler that does without one', async () => {
+    const { callback: _, ...rest } = GOOD
+    const sentence = 'callback is required: the name "a" has no handler with a callback, nor one whose tasks are pulled'
+    expect(expectProblem(await put(rest), 400, '/callback')).toBe(sentence)
+    await api.store.putHandler('a', { concurrency: 1 }, { now: api.clock.now(), force: false })
+    expect(expectProblem(await put(rest), 400, '/callback')).toBe(sentence)
+    await api.store.removeHandler('a', { force: false })
+  })
+
+  it.each([{ callback: CALLBACK }, { pull: true }])('needs no callback where its handler says %j', async (handler) => {
+    await api.store.putHandler('handled', handler, { now: api.clock.now(), force: false })
+    const answer = await api.http.put('/task/handled').send({ trigger_at: '+6h' })
+    expect(answer.body.task.callback).toBe(handler.callback ?? null)
+  })
+
   it.each([true, null, 1.5])('is refused for trigger_at %j with all that is right, the whole minute too', async (trigger_at) => {
     expect(expectProblem(await put({ ...GOOD, trigger_at }), 400, '/trigger_at')).toContain('an RFC 3339 time on a whole minute such as')
   })
@@ -156,7 +187,10 @@ describe('a task definition', () => {
     ['header', 'headers'],
     ['retries', 'retry'],
     ['expected_status', 'expected_http_status'],
-    ['error_callback', 'callback'],
+    ['error_calback', 'error_callback'],
+    ['ack_timout', 'ack_timeout'],
+    ['time_zone', 'timezone'],
+    ['repeats', 'repeat'],
   ])('is refused for the unknown field %s with the nearest name %s, also when that one is missing', async (unknown, nearest) => {
     for (const rest of [GOOD, {}]) {
       const sentence = expectProblem(await put({ ...rest, [unknown]: 'x' }), 400, `/${unknown}`)
@@ -164,7 +198,7 @@ describe('a task definition', () => {
     }
   })
 
-  it.each(['ack_timeout', 'repeat', 'timezone', 'spread', '', 'a/b~c', 'x'.repeat(100_000)])(
+  it.each(['concurrency', 'rate', 'paused', 'pull', '', 'a/b~c', 'x'.repeat(100_000)])(
     'is refused for the field %.20s',
     async (unknown) => {
       const pointer = `/${unknown.replaceAll('~', '~0').replaceAll('/', '~1')}`

@@ -8,6 +8,7 @@ const STARTED = MINUTE * 1000 + 1005
 const ENDED = STARTED + 120
 const NOW = ENDED + 7
 const TIMES = { startedAt: STARTED, endedAt: ENDED }
+const ENDED_LEASE = { awaiting: null, leaseUntil: null }
 const attempt = { number: 1, startedAt: STARTED, durationMs: 120, node: 'node-2' }
 
 describe('the outcome of a call', () => {
@@ -15,7 +16,7 @@ describe('the outcome of a call', () => {
     const task = aRunningTask({ error: 'answered 500, expected 200' })
     expect(outcomeOf(task, { kind: 'answered', ...TIMES, status: 200, body: 'done' }, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'successful', dueAt: task.dueAt, attempts: 1, lost: 0, error: null },
+      settlement: { state: 'successful', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, ...ENDED_LEASE },
       now: NOW,
       responseStatus: 200,
       responseBody: 'done',
@@ -28,7 +29,7 @@ describe('the outcome of a call', () => {
     const result: CallResult = { kind: 'answered', ...TIMES, status: 503, body: 'busy', retryAfter: '9' }
     expect(outcomeOf(task, result, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'retrying', dueAt: NOW + 9000, attempts: 1, lost: 0, error: 'answered 503, expected 200' },
+      settlement: { state: 'retrying', dueAt: NOW + 9000, attempts: 1, lost: 0, error: 'answered 503, expected 200', ...ENDED_LEASE },
       now: NOW,
       responseStatus: 503,
       responseBody: 'busy',
@@ -44,7 +45,7 @@ describe('the outcome of a call', () => {
     const result: CallResult = { kind: 'unanswered', ...TIMES, error: 'reset', ...(status !== undefined && { status }) }
     expect(outcomeOf(task, result, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'failed', dueAt: task.dueAt, attempts: 2, lost: 0, error: 'reset' },
+      settlement: { state: 'failed', dueAt: task.dueAt, attempts: 2, lost: 0, error: 'reset', ...ENDED_LEASE },
       now: NOW,
       responseStatus: stored,
       responseBody: null,
@@ -57,7 +58,7 @@ describe('the outcome of a call', () => {
     const task = aRunningTask(before)
     expect(outcomeOf(task, { kind: 'not_called', reason: 'stopping' }, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'retrying', dueAt: task.dueAt, attempts: 1, lost: 0, error: before.error },
+      settlement: { state: 'retrying', dueAt: task.dueAt, attempts: 1, lost: 0, error: before.error, ...ENDED_LEASE },
       now: NOW,
       responseStatus: 500,
       responseBody: 'busy',
@@ -79,6 +80,55 @@ describe('the outcome of a call', () => {
   })
 })
 
+describe('the outcome of an accepted call', () => {
+  test('awaits its acknowledgement for ack_timeout minutes from then on, and keeps the answer as an attempt without an error', () => {
+    const task = aRunningTask({ definition: { ack_timeout: 30, expected_http_status: 202 } })
+    expect(outcomeOf(task, { kind: 'answered', ...TIMES, status: 202, body: 'ticket 7' }, 'node-2', NOW, 0)).toEqual({
+      task,
+      settlement: { state: 'running', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, awaiting: 'ack', leaseUntil: NOW + 1_800_000 },
+      now: NOW,
+      responseStatus: 202,
+      responseBody: 'ticket 7',
+      attempt: { ...attempt, runId: task.runId, status: 202, error: null },
+    })
+  })
+})
+
+describe('the outcome of an acknowledgement', () => {
+  const accepted = { awaiting: 'ack', responseStatus: 202, responseBody: 'ticket 7', definition: { ack_timeout: 30 } } as const
+
+  test.each([
+    [null, 'ticket 7'],
+    ['42 rows', '42 rows'],
+  ])('that says successful keeps the status of the answer, and with the detail %j the body %j', (detail, body) => {
+    const task = aRunningTask(accepted)
+    expect(outcomeOf(task, { kind: 'acknowledged', ...TIMES, success: true, retryable: true, detail }, 'node-2', NOW, 0)).toEqual({
+      task,
+      settlement: { state: 'successful', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, ...ENDED_LEASE },
+      now: NOW,
+      responseStatus: 202,
+      responseBody: body,
+      attempt: { ...attempt, runId: task.runId, status: 202, error: null },
+    })
+  })
+
+  test('that says failed is tried again, with what it says as the reason', () => {
+    const task = aRunningTask(accepted)
+    const error = 'acknowledged as failed: no space'
+    const outcome = outcomeOf(
+      task,
+      { kind: 'acknowledged', ...TIMES, success: false, retryable: true, detail: 'no space' },
+      'node-2',
+      NOW,
+      0,
+    )
+    expect(outcome).toMatchObject({
+      settlement: { state: 'retrying', dueAt: NOW + 500, error, ...ENDED_LEASE },
+      attempt: { status: 202, error },
+    })
+  })
+})
+
 describe('the outcome of a task whose node is gone', () => {
   test('is an attempt of that node, from the claim until now, and uses up no retry', () => {
     const task = aRunningTask({ definition: { retry: 0 } })
@@ -86,7 +136,7 @@ describe('the outcome of a task whose node is gone', () => {
     const error = 'the node was lost while the call was under way; it is not known whether it was made'
     expect(lossOf(task, now)).toEqual({
       task,
-      settlement: { state: 'retrying', dueAt: now, attempts: 1, lost: 1, error },
+      settlement: { state: 'retrying', dueAt: now, attempts: 1, lost: 1, error, ...ENDED_LEASE },
       now,
       responseStatus: null,
       responseBody: null,
@@ -100,6 +150,28 @@ describe('the outcome of a task whose node is gone', () => {
       state: 'failed',
       dueAt: task.dueAt,
       error: expect.stringContaining('at_most_once') as string,
+    })
+  })
+
+  test('counts as a failed attempt, not as a lost one, where an accepted call was not acknowledged in time', () => {
+    const task = aRunningTask({ awaiting: 'ack', responseStatus: 202, responseBody: 'ticket 7', definition: { ack_timeout: 30 } })
+    const error = 'accepted, but not acknowledged within 30 min'
+    expect(lossOf(task, NOW)).toMatchObject({
+      settlement: { state: 'retrying', dueAt: NOW + 500, attempts: 1, lost: 0, error, ...ENDED_LEASE },
+      responseStatus: 202,
+      responseBody: 'ticket 7',
+      attempt: { number: 1, status: 202, error, node: 'node-1' },
+    })
+    const last = aRunningTask({ awaiting: 'ack', definition: { ack_timeout: 30, retry: 0 } })
+    expect(lossOf(last, NOW).settlement).toMatchObject({ state: 'failed', lost: 0, error })
+  })
+
+  test('is a lost attempt where a worker that pulled it let its lease run out', () => {
+    const task = aRunningTask({ awaiting: 'worker', claimedBy: 'worker of node-1', definition: { retry: 0 } })
+    const error = 'the worker that pulled it did not acknowledge it before its lease was over'
+    expect(lossOf(task, NOW)).toMatchObject({
+      settlement: { state: 'retrying', dueAt: NOW, attempts: 1, lost: 1, error, ...ENDED_LEASE },
+      attempt: { status: null, error, node: 'worker of node-1' },
     })
   })
 })

@@ -1,4 +1,5 @@
 /** Builds claimed tasks of which a test states only what matters. */
+import { pendingTask } from '../../src/domain/task.ts'
 import type { Task, TaskDefinition } from '../../src/domain/task.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 
@@ -7,23 +8,14 @@ type RunningFields = Partial<Omit<Task, 'definition'>> & { readonly definition?:
 /** The first attempt of a task that is due at `MINUTE`, claimed by `node-1` one second later. */
 export function aRunningTask(fields: RunningFields = {}): Task {
   const claimedAt = MINUTE * 1000 + 1000
+  const stored = aTask({ definition: fields.definition ?? {} })
   return {
-    ...aTask({ definition: fields.definition ?? {} }),
+    ...pendingTask(stored, { created: MINUTE * 1000 - 3_600_000, now: claimedAt }),
     state: 'running',
     attempts: 1,
-    lost: 0,
-    inAdvance: false,
     claimedBy: 'node-1',
     leaseUntil: claimedAt + 60_000,
-    executedAt: null,
-    responseStatus: null,
-    responseBody: null,
-    error: null,
-    created: MINUTE * 1000 - 3_600_000,
-    updated: claimedAt,
-    rescheduledTo: null,
-    rescheduledFrom: null,
     ...fields,
-    ...{ definition: { callback: 'http://receiver.test/run', ...fields.definition } },
+    definition: stored.definition,
   }
 }

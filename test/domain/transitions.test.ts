@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { outcomeOf } from '../../src/domain/outcome.ts'
-import { FINAL_STATES, TASK_STATES, WAITING_STATES, isFinal, windowOf, withDefaults } from '../../src/domain/task.ts'
+import { FINAL_STATES, TASK_STATES, WAITING_STATES, deadlineOf, isFinal, withDefaults } from '../../src/domain/task.ts'
 import type { Delivery, Task, TaskState } from '../../src/domain/task.ts'
 import { TRANSITIONS, nextState, settle } from '../../src/domain/transitions.ts'
 import type { TaskEvent } from '../../src/domain/transitions.ts'
@@ -11,7 +11,7 @@ import { aRunningTask } from './running-task.ts'
 
 const EVENTS_OF_A_PERSON: readonly TaskEvent[] = ['run', 'replaced', 'moved']
 const MINUTE_MS = 60_000
-type ResultKind = CallResult['kind'] | 'expected' | 'refused'
+type CallEnd = 'expected' | 'refused' | 'answered' | 'unanswered' | 'lost' | 'not_called'
 const VERDICTS: Readonly<Record<Verdict['event'], Verdict>> = {
   succeeded: { event: 'succeeded' },
   retry: { event: 'retry', at: 42, reason: 'again' },
@@ -19,6 +19,8 @@ const VERDICTS: Readonly<Record<Verdict['event'], Verdict>> = {
   lost: { event: 'lost', reason: 'gone' },
   expired: { event: 'expired', reason: 'late' },
   released: { event: 'released' },
+  accepted: { event: 'accepted', until: 99 },
+  uncallable: { event: 'uncallable', reason: 'nothing to call' },
 }
 
 describe('the state machine', () => {
@@ -48,6 +50,9 @@ describe('the state machine', () => {
     ['running', 'released', 2, 'retrying'],
     ['running', 'expired', 1, 'skipped'],
     ['running', 'expired', 2, 'failed'],
+    ['running', 'accepted', 1, 'running'],
+    ['running', 'uncallable', 1, 'failed'],
+    ['running', 'uncallable', 3, 'failed'],
     ['pending', 'expired', 0, 'skipped'],
     ['retrying', 'expired', 1, 'failed'],
   ])('%s, %s at attempt %d, is %s', (state, event, attempts, next) => {
@@ -65,7 +70,7 @@ describe('the state machine', () => {
 })
 
 describe('a settlement', () => {
-  const task = aRunningTask({ attempts: 3, lost: 1, error: 'before' })
+  const task = aRunningTask({ attempts: 3, lost: 1, error: 'before', awaiting: 'worker' })
 
   test.each<[Verdict['event'], Partial<ReturnType<typeof settle>>]>([
     ['succeeded', { dueAt: task.dueAt, attempts: 3, lost: 1, error: null }],
@@ -74,8 +79,16 @@ describe('a settlement', () => {
     ['lost', { dueAt: 7, attempts: 3, lost: 2, error: 'gone' }],
     ['expired', { dueAt: task.dueAt, attempts: 2, lost: 1, error: 'late' }],
     ['released', { dueAt: task.dueAt, attempts: 2, lost: 1, error: 'before' }],
+    ['accepted', { dueAt: task.dueAt, attempts: 3, lost: 1, error: null }],
+    ['uncallable', { dueAt: task.dueAt, attempts: 2, lost: 1, error: 'nothing to call' }],
   ])('of %s says when the next attempt is due, what it counts as, and why', (event, fields) => {
     expect(settle(task, VERDICTS[event], 7)).toMatchObject(fields)
+  })
+
+  test('keeps a lease for an accepted call alone, until its acknowledgement is due', () => {
+    const { accepted, ...others } = VERDICTS
+    expect(settle(task, accepted, 7)).toMatchObject({ awaiting: 'ack', leaseUntil: 99 })
+    for (const verdict of Object.values(others)) expect(settle(task, verdict, 7)).toMatchObject({ awaiting: null, leaseUntil: null })
   })
 
   test('of a waiting task that is out of time gives no attempt back: none was taken', () => {
@@ -84,51 +97,64 @@ describe('a settlement', () => {
 })
 
 test('over any sequence of events known results stay within 1 + retry and losses within five, and a run that uses up either has ended', () => {
-  const results = fc.constantFrom<ResultKind>('expected', 'refused', 'answered', 'answered', 'unanswered', 'lost', 'lost', 'not_called')
-  const steps = fc.array(fc.record({ waitMs: fc.nat(3 * MINUTE_MS), result: results }), { minLength: 1, maxLength: 40 })
-  const deliveries = fc.constantFrom<Delivery>('at_least_once', 'at_most_once')
+  const ends = fc.constantFrom<CallEnd>('expected', 'refused', 'answered', 'answered', 'unanswered', 'lost', 'lost', 'not_called')
+  const steps = fc.array(fc.record({ waitMs: fc.nat(3 * MINUTE_MS), end: ends }), { minLength: 1, maxLength: 40 })
+  const definitions = fc.record({
+    callback: fc.constant('http://receiver.test/'),
+    retry: fc.nat(3),
+    delivery: fc.constantFrom<Delivery>('at_least_once', 'at_most_once'),
+    max_delay: fc.integer({ min: 1, max: 400 }),
+    ack_timeout: fc.constantFrom(1, 60),
+  })
   fc.assert(
-    fc.property(steps, fc.nat(3), deliveries, fc.integer({ min: 1, max: 400 }), (sequence, retry, delivery, maxDelay) => {
-      const definition = {
-        callback: 'http://receiver.test/',
-        retry: delivery === 'at_most_once' ? 0 : retry,
-        delivery,
-        max_delay: maxDelay,
-      }
+    fc.property(steps, definitions, fc.boolean(), (sequence, { ack_timeout, ...called }, isAcknowledged) => {
+      const definition = isAcknowledged ? { ...called, ack_timeout } : called
       let now = 0
-      let task: Task = { ...aRunningTask({ definition, state: 'pending', attempts: 0 }), ...windowOf(now, definition) }
+      const waiting = { state: 'pending', attempts: 0, leaseUntil: null, windowFrom: now, deadline: deadlineOf(now, definition) } as const
+      let task: Task = aRunningTask({ definition, ...waiting })
       const seen: CallResult['kind'][] = []
-      for (const { waitMs, result } of sequence) {
+      for (const { waitMs, end } of sequence) {
         if (isFinal(task.state)) break
         now += waitMs
-        const call = callResult(result, now)
-        task = now >= task.deadline ? { ...task, ...settle(task, expiry(task), now) } : afterCall(task, call, now)
-        if (task.attempts > seen.length) seen.push(call.kind)
+        const result = task.state === 'running' ? acknowledgement(end, now) : callResult(end, now)
+        task = afterStep(task, result, now)
+        if (task.state !== 'running' && task.attempts > seen.length) seen.push(result.kind)
       }
-      const known = seen.filter((kind) => kind === 'answered' || kind === 'unanswered').length
+      const lost = seen.filter((kind) => kind === 'lost').length
       const more = isFinal(task.state) ? 0 : 1
-      expect(known + more).toBeLessThanOrEqual(1 + withDefaults(definition).retry)
-      expect(seen.length - known + more).toBeLessThanOrEqual(5)
-      if (delivery === 'at_most_once') expect(seen.length).toBeLessThanOrEqual(1)
-      expect(task.error === null).toBe(task.state === 'successful' || (task.state === 'pending' && seen.length === 0))
+      expect(seen.length - lost + more).toBeLessThanOrEqual(1 + withDefaults(definition).retry)
+      expect(lost + more).toBeLessThanOrEqual(5)
+      if (definition.delivery === 'at_most_once') expect(seen.length).toBeLessThanOrEqual(1)
+      const isWell = task.state === 'successful' || task.state === 'running' || (task.state === 'pending' && seen.length === 0)
+      expect(task.error === null).toBe(isWell)
+      expect(task.leaseUntil === null).toBe(task.state !== 'running')
     }),
-    { numRuns: 500 },
+    { numRuns: 1000 },
   )
 })
 
-/** One claim and what its call led to. */
-function afterCall(task: Task, result: CallResult, now: number): Task {
-  const claimed: Task = { ...task, state: nextState(task.state, 'claimed', task.attempts) ?? 'failed', attempts: task.attempts + 1 }
-  return { ...claimed, ...outcomeOf(claimed, result, 'node-1', now, 0.5).settlement }
+/** What a tick and a call, or an acknowledgement, make of a task. */
+function afterStep(task: Task, result: CallResult, now: number): Task {
+  if (task.state !== 'running' && now >= task.deadline) return { ...task, ...settle(task, expiry(task), now) }
+  const running = task.state === 'running' ? task : claimed(task)
+  return { ...running, ...outcomeOf(running, result, 'node-1', now, 0.5).settlement }
 }
 
-function callResult(kind: ResultKind, now: number): CallResult {
+function claimed(task: Task): Task {
+  return { ...task, state: nextState(task.state, 'claimed', task.attempts) ?? 'failed', attempts: task.attempts + 1 }
+}
+
+function callResult(end: CallEnd, now: number): CallResult {
   const times = { startedAt: now, endedAt: now + 10 }
-  if (kind === 'not_called') return { kind, reason: 'stopping' }
-  if (kind === 'expected' || kind === 'refused' || kind === 'answered') {
-    return { kind: 'answered', ...times, status: { expected: 200, refused: 404, answered: 503 }[kind], body: '' }
-  }
-  return { kind, ...times, error: 'no answer' }
+  if (end === 'not_called') return { kind: end, reason: 'stopping' }
+  if (end === 'unanswered' || end === 'lost') return { kind: end, ...times, error: 'no answer' }
+  return { kind: 'answered', ...times, status: { expected: 200, refused: 404, answered: 503 }[end], body: '' }
+}
+
+function acknowledgement(end: CallEnd, now: number): CallResult {
+  const times = { startedAt: now - 10, endedAt: now }
+  if (end === 'lost' || end === 'not_called') return { kind: 'silent', ...times, error: 'not acknowledged' }
+  return { kind: 'acknowledged', ...times, success: end === 'expected', retryable: end !== 'refused', detail: null }
 }
 
 function reachableFrom(state: TaskState): TaskState[] {

@@ -212,3 +212,10 @@ describe('a lost call', () => {
 test('a claim that is handed back while the node stops is released', () => {
   expect(judge(aRunningTask(), { kind: 'not_called', reason: 'stopping' }, NOW, NO_JITTER)).toEqual({ event: 'released' })
 })
+
+test('a task that has nothing to call is uncallable, with the reason and no retry', () => {
+  expect(judge(aRunningTask({ name: 'orphan' }), { kind: 'not_called', reason: 'no_callback' }, NOW, NO_JITTER)).toEqual({
+    event: 'uncallable',
+    reason: 'the task has no callback of its own, and the name "orphan" has no handler with one any more',
+  })
+})

@@ -230,7 +230,7 @@ describe('hosts whose tasks were deleted', () => {
   it.each([1, 2, 128])('do not keep another host out of its minute where there are %i slots', async (maxInflight) => {
     const harness = node({ maxInflight })
     for (const host of hosts('gone', maxInflight)) await harness.store.put(tasksOf(host, 1), { now: MINUTE_MS - MINUTES })
-    await harness.store.remove({}, { limit: 1000 })
+    await harness.store.remove({}, { now: MINUTE_MS - MINUTES, limit: 1000 })
     await harness.store.put(tasksOf('good.test', 1), { now: MINUTE_MS - MINUTES })
     await harness.start()
     expect(harness.caller.calls.map(({ host }) => host)).toEqual(['good.test'])

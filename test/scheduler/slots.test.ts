@@ -26,9 +26,9 @@ describe('slots', () => {
     maxInflight: fc.integer({ min: 1, max: 40 }),
     maxInflightPerHost: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }),
   })
-  const results: CallResult['kind'][] = ['answered', 'unanswered', 'lost', 'not_called']
+  const results = ['answered', 'unanswered', 'lost', 'not_called'] as const
 
-  function resultOf(kind: CallResult['kind']): CallResult {
+  function resultOf(kind: (typeof results)[number]): CallResult {
     const times = { startedAt: 0, endedAt: 1 }
     if (kind === 'answered') return { kind, ...times, status: 200, body: '' }
     return kind === 'not_called' ? { kind, reason: 'stopping' } : { kind, ...times, error: 'gone' }
@@ -41,7 +41,7 @@ describe('slots', () => {
         const lanes = new Lanes(options)
         const fresh = lanes.limits()
         const held = new Map(HOSTS.map((host) => [host, 0]))
-        const end = (host: string, kind: CallResult['kind']): void => {
+        const end = (host: string, kind: (typeof results)[number]): void => {
           lanes.learn(host, resultOf(kind))
           lanes.leave(host, 0)
           held.set(host, (held.get(host) ?? 0) - 1)

@@ -3,19 +3,38 @@
  * must leave out is named together with the reason.
  */
 import { describe, expect, test } from 'vitest'
+import { describeAcknowledgement } from './contract/acknowledge.ts'
+import { describeRefusedAcknowledgements } from './contract/acknowledge-refusals.ts'
+import { describeChangeListeners } from './contract/change-listeners.ts'
+import { describeChangeLog } from './contract/change-log.ts'
+import { describeChanges } from './contract/changes.ts'
 import { describeClaims } from './contract/claim.ts'
 import { describeLanes } from './contract/claim-lanes.ts'
 import { describeClosing } from './contract/close.ts'
+import { describeCrowdedNames, describePause } from './contract/crowded.ts'
 import { expectCountsToAddUp } from './contract/entries.ts'
+import { describeErrorCallbackOutcomes } from './contract/error-callback-outcomes.ts'
+import { describeErrorCallbacks } from './contract/error-callbacks.ts'
+import { describeHandlerDefaults } from './contract/handler-defaults.ts'
+import { describeHandlers } from './contract/handlers.ts'
 import { describeLeases } from './contract/leases.ts'
+import { describeConcurrency } from './contract/limits.ts'
+import { describeLimitsProperty } from './contract/limits-property.ts'
 import { describeModel } from './contract/model.ts'
 import { describePages } from './contract/pages.ts'
+import { describePull } from './contract/pull.ts'
 import { describePut } from './contract/put.ts'
+import { describeRate } from './contract/rate.ts'
 import { describeRecords } from './contract/record.ts'
 import { describeRemoval } from './contract/remove.ts'
 import { describeReschedule } from './contract/reschedule.ts'
 import { describeRescheduleBatches } from './contract/reschedule-batches.ts'
 import { describeRun } from './contract/run.ts'
+import { describeRunAndRemove } from './contract/run-and-remove.ts'
+import { describeSeries } from './contract/series.ts'
+import { describeSeriesChanges } from './contract/series-changes.ts'
+import { describeSeriesModel } from './contract/series-model.ts'
+import { describeSpread } from './contract/spread.ts'
 import type { DefineTest, OpenStore } from './contract/define-test.ts'
 
 export interface StoreContract {
@@ -37,6 +56,26 @@ const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['reschedule in batches', describeRescheduleBatches],
   ['run', describeRun],
   ['remove and prune', describeRemoval],
+  ['a handler', describeHandlers],
+  ['the defaults of a handler', describeHandlerDefaults],
+  ['concurrency', describeConcurrency],
+  ['rate', describeRate],
+  ['limits', describeLimitsProperty],
+  ['a pause', describePause],
+  ['a name', describeCrowdedNames],
+  ['pull', describePull],
+  ['an acknowledgement', describeAcknowledgement],
+  ['a refused acknowledgement', describeRefusedAcknowledgements],
+  ['an error callback', describeErrorCallbacks],
+  ['what came of an error callback', describeErrorCallbackOutcomes],
+  ['run and remove', describeRunAndRemove],
+  ['a series', describeSeries],
+  ['a series whose entries are changed', describeSeriesChanges],
+  ['a series of two days', describeSeriesModel],
+  ['spread', describeSpread],
+  ['a change', describeChanges],
+  ['changes', describeChangeLog],
+  ['listeners', describeChangeListeners],
   ['close', describeClosing],
 ]
 

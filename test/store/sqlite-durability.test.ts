@@ -62,7 +62,7 @@ describe.each([
       store.record([outcome]),
       store.run({ name: 'run', triggerAt: MINUTE }, { now: DUE }),
       store.reschedule({ selection: { name: 'moved' }, all: false, triggerAt: MINUTE + 600, now: DUE, dryRun: false, limit: 10 }),
-      store.remove({ name: 'removed' }, { limit: 1 }),
+      store.remove({ name: 'removed' }, { now: DUE, limit: 1 }),
     ]
     for (let turn = 0; turn < 3; turn += 1) {
       for (const result of await Promise.allSettled(writes())) {

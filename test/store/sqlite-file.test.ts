@@ -141,7 +141,8 @@ describe('the schema', () => {
     await store.put([aTask()], { now: NOW })
     await store.close()
     const db = new SqliteDatabase(path)
-    for (const change of ['trigger_at = trigger_at + 1', "state = 'done'", 'in_advance = 2', 'due_at = NULL', 'run_id = NULL']) {
+    const broken = ['trigger_at = trigger_at + 1', "state = 'done'", 'in_advance = 2', 'due_at = NULL', 'run_id = NULL']
+    for (const change of [...broken, "awaiting = 'tea'", 'remove_after = 2', 'remove_after = NULL']) {
       expect(() => db.exec(`UPDATE tasks SET ${change}`), change).toThrow(/constraint failed/)
     }
     db.close()

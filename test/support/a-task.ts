@@ -13,3 +13,8 @@ export function aTask(fields: TaskFields = {}): NewTask {
   const key = { name: fields.name ?? 'a-task', triggerAt: fields.triggerAt ?? MINUTE }
   return { ...newTask(key, definition), ...fields, definition }
 }
+
+/** The same without a callback of its own: its handler has one, or workers pull it. */
+export function aTaskWithoutCallback({ name = 'a-task', triggerAt = MINUTE, definition = {}, ...fields }: TaskFields = {}): NewTask {
+  return { ...newTask({ name, triggerAt }, definition), ...fields }
+}

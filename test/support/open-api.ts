@@ -34,6 +34,8 @@ export interface Api {
   readonly wakes: readonly number[]
   readonly logged: readonly LogLine[]
   readiness: Readiness
+  /** Has answers end that take long by intention, as a stop of the server does. */
+  readonly stopping: AbortController
   /** Stores an entry due at `MINUTE` and has a node claim it. */
   claimed(name: string): Promise<Task>
   /** The same, and its call answered with `status`: 200 ends it `successful`, 404 `failed`, 503 makes it `retrying`. */
@@ -51,12 +53,16 @@ export async function openApi(faults: (store: Store) => Partial<Store> = () => (
   const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') }
   const wake = (dueAt: number) => void wakes.push(dueAt)
   const readiness = () => api.readiness
+  const stopping = new AbortController()
   const app = createApp({
     store: withFaults(store, faults(store)),
+    node: NODE,
     clock,
     log,
     wake,
     readiness,
+    stopping: stopping.signal,
+    random: () => 0,
     defaults: { timeout: DEFAULT_TIMEOUT },
     version: VERSION,
   })
@@ -70,9 +76,11 @@ export async function openApi(faults: (store: Store) => Partial<Store> = () => (
     wakes,
     logged,
     readiness: { ready: true, lastTick: clock.now() },
+    stopping,
     claimed: (name) => claim(store, name),
     called: async (name, status) => answer(store, await claim(store, name), status),
     close: async () => {
+      stopping.abort()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       await store.close()

@@ -3,12 +3,14 @@ import type { LogEvent, LogLevel } from '../../src/log.ts'
 import { createLog } from '../../src/log.ts'
 import type { Attempt, NewTask, Task, TaskDefinition } from '../../src/domain/task.ts'
 import { CallmeError } from '../../src/domain/errors.ts'
+import type { HandlerDefinition } from '../../src/domain/handler.ts'
+import type { TaskKey } from '../../src/domain/task-key.ts'
 import { Dispatcher } from '../../src/scheduler/dispatch.ts'
 import { Lanes } from '../../src/scheduler/lanes.ts'
 import { Ticker } from '../../src/scheduler/ticker.ts'
 import { Upkeep } from '../../src/scheduler/upkeep.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Acknowledgement, AckResult, Store } from '../../src/store/store.ts'
 import { MINUTE, aTask } from './a-task.ts'
 import { FakeClock, settle } from './fake-clock.ts'
 import { ScriptedCaller } from './scripted-caller.ts'
@@ -105,6 +107,40 @@ export class SchedulerHarness {
     await this.store.put(tasks, { now: this.clock.now() })
     for (const { dueAt } of tasks) this.ticker.wake(dueAt)
     await settle()
+  }
+
+  /** The process is gone: nothing more is claimed, recorded or handed back, and the calls under way never end. */
+  async crash(): Promise<void> {
+    await Promise.all([this.ticker.stop(), this.upkeep.stop()])
+  }
+
+  /** Stores the handler of a name and wakes the ticker, as the API does. */
+  async putHandler(name: string, definition: HandlerDefinition): Promise<void> {
+    await this.store.putHandler(name, definition, { now: this.clock.now(), force: true })
+    this.ticker.wake(this.clock.now())
+    await settle()
+  }
+
+  /** Has an entry called now, as the API does. */
+  async run({
+    name = 'a-task',
+    triggerAt = MINUTE,
+    removeAfter = false,
+  }: Partial<TaskKey> & { removeAfter?: boolean } = {}): Promise<void> {
+    const task = await this.store.run({ name, triggerAt }, { now: this.clock.now(), removeAfter })
+    if (typeof task === 'string') throw new Error(`${name}@${triggerAt} is ${task}`)
+    this.ticker.wake(task.dueAt)
+    await settle()
+  }
+
+  /** Has somebody say how a running task has ended, or that it goes on, as the API does; the first attempt, as successful, where that is not said. */
+  async acknowledge(said: Partial<Acknowledgement> = {}): Promise<AckResult['outcome']> {
+    const now = this.clock.now()
+    const ack = { key: { name: 'a-task', triggerAt: MINUTE }, attempt: 1, status: 'successful', retryable: true, detail: null } as const
+    const { outcome } = await this.store.acknowledge({ ...ack, now, random: 0, ...said })
+    this.ticker.wake(now)
+    await settle()
+    return outcome
   }
 
   /** @throws Error where there is no such entry */

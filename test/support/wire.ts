@@ -1,6 +1,6 @@
 /** What answers look like, checked member by member. */
 import { expect } from 'vitest'
-import type { WireTask } from '../../src/api/present.ts'
+import type { WireErrorCallbackResult, WireTask } from '../../src/domain/present.ts'
 import { TASK_STATES } from '../../src/domain/task.ts'
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
@@ -12,13 +12,27 @@ const orNull = (matches: (value: unknown) => boolean) => (value: unknown) => val
 const text = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value)
 const integer = (value: unknown) => Number.isInteger(value)
 
+const RESULT_MEMBERS: Readonly<Record<keyof WireErrorCallbackResult, (value: unknown) => boolean>> = {
+  state: (value) => (TASK_STATES as readonly unknown[]).includes(value),
+  attempts: integer,
+  executed_at: orNull(text(UNIX_SECONDS)),
+  response_status: orNull(integer),
+  error: orNull(text(/./)),
+}
+
+function isErrorCallbackResult(value: unknown): boolean {
+  const members = Object.entries(RESULT_MEMBERS)
+  if (Object.keys(value as object).join() !== members.map(([name]) => name).join()) return false
+  return members.every(([name, isRight]) => isRight((value as WireErrorCallbackResult)[name as keyof WireErrorCallbackResult]))
+}
+
 /** Every member of a task on the wire, and how a right value of it is known. */
 const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: unknown) => boolean>> = {
   task_name: text(/./),
   trigger_at: text(UNIX_SECONDS),
   trigger_time: text(RFC3339),
   task_state: (value) => (TASK_STATES as readonly unknown[]).includes(value),
-  callback: text(/^https?:/),
+  callback: orNull(text(/^https?:/)),
   callback_method: text(/^[A-Z]+$/),
   payload: (value) => value !== undefined,
   headers: (value) => typeof value === 'object' && value !== null,
@@ -26,9 +40,15 @@ const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: 
   retry: integer,
   max_delay: integer,
   timeout: integer,
+  error_callback: orNull(text(/^https?:/)),
   delivery: text(/^at_(least|most)_once$/),
+  ack_timeout: orNull(integer),
+  repeat: orNull(text(/./)),
+  timezone: text(/./),
+  spread: integer,
   run_id: text(UUID),
   attempts: integer,
+  lost: integer,
   next_attempt: orNull(text(RFC3339)),
   executed_at: orNull(text(UNIX_SECONDS)),
   response_status: orNull(integer),
@@ -38,6 +58,8 @@ const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: 
   updated: text(RFC3339),
   rescheduled_to: orNull(text(KEY)),
   rescheduled_from: orNull(text(KEY)),
+  repeated_to: orNull(text(KEY)),
+  error_callback_result: orNull(isErrorCallbackResult),
 }
 
 /** Fails on a member that is missing, wrong or too many, and answers the value as a task. */

@@ -8,8 +8,6 @@ const KEPT = 50_000
 const TRIM_EVERY = 1000
 /** characters: what is longer is kept without its payload */
 const MAX_LENGTH = 16 * 1024
-/** How many commits are read at once; each holds as many changes as were written together. */
-const BATCHES_AT_ONCE = 64
 
 interface BatchRow {
   readonly id: number
@@ -66,14 +64,10 @@ export class ChangeLog {
 
   read({ after, limit }: { after: number; limit: number }): { changes: TaskChange[]; first: number; last: number } {
     const changes: TaskChange[] = []
-    let from = after
-    while (changes.length < limit) {
-      const rows = this.#statements.changesAfter.all(from, BATCHES_AT_ONCE) as BatchRow[]
-      for (const row of rows) {
-        if (changes.length < limit) changes.push(...parse(row).filter(({ id }) => id > after))
-      }
-      from = rows.at(-1)?.id ?? from
-      if (rows.length < BATCHES_AT_ONCE) break
+    // One by one: a commit may hold a thousand changes.
+    for (const row of this.#statements.changesAfter.iterate(after) as IterableIterator<BatchRow>) {
+      changes.push(...parse(row).filter(({ id }) => id > after))
+      if (changes.length >= limit) break
     }
     return { changes, first: (this.#statements.oldestChange.get() as number | null) ?? 0, last: this.#newest() }
   }

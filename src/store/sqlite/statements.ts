@@ -169,7 +169,7 @@ function changeStatements(db: Database) {
   return {
     insertChanges: db.prepare('INSERT INTO changes (id, first_id, batch) VALUES (@id, @firstId, @batch)'),
     trimChanges: db.prepare('DELETE FROM changes WHERE id <= ?'),
-    changesAfter: db.prepare('SELECT * FROM changes WHERE id > ? ORDER BY id LIMIT ?'),
+    changesAfter: db.prepare('SELECT * FROM changes WHERE id > ? ORDER BY id'),
     oldestChange: db.prepare('SELECT first_id FROM changes ORDER BY id LIMIT 1').pluck(),
     newestChange: db.prepare('SELECT max(id) FROM changes').pluck(),
   }

@@ -71,7 +71,7 @@ export function describeLanes(test: DefineTest): void {
       aTask({ name: 'gone', triggerAt: MINUTE + n * 60, lane: `gone-${n}`, dueAt: DUE - 50 + n }),
     )
     await store.put([...gone, aTask({ name: 'stays', lane: 'stays' })], { now: DUE - 99 })
-    expect(await store.remove({ name: 'gone' }, { limit: 100 })).toBe(50)
+    expect(await store.remove({ name: 'gone' }, { now: DUE, limit: 100 })).toBe(50)
     expect((await store.claimDue(aClaim({ limit: 1 }))).tasks).toMatchObject([{ name: 'stays' }])
   })
 
@@ -87,7 +87,7 @@ export function describeLanes(test: DefineTest): void {
     )
     await store.put(gone, { now: DUE - 99 })
     await putLanes(store, { small: 9, large: 9 })
-    await store.remove({ name: 'gone' }, { limit: 100 })
+    await store.remove({ name: 'gone' }, { now: DUE, limit: 100 })
     const lanes = rooms({ small: 2, large: 3 })
     expect(perLane((await store.claimDue(aClaim({ limit: 8, lanes }))).tasks)).toEqual({ small: 2, large: 3 })
   })

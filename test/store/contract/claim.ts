@@ -113,12 +113,12 @@ export function describeClaims(test: DefineTest): void {
         fc.array(fc.integer({ min: -60, max: 60 }), { minLength: 1, maxLength: 4 }),
         async (tasks, gone, nows) => {
           await store.rescue({ now: DUE, onlyNode: 'nobody', limit: 100 })
-          await store.remove({}, { limit: 100 })
+          await store.remove({}, { now: DUE, limit: 100 })
           await store.put(
             tasks.map(({ lane, later }, n) => aTask({ name: `n${n}`, lane, dueAt: DUE + later })),
             { now: DUE - 99 },
           )
-          for (const n of gone) await store.remove({ name: `n${n}` }, { limit: 1 })
+          for (const n of gone) await store.remove({ name: `n${n}` }, { now: DUE, limit: 1 })
           for (const now of nows.map((later) => DUE + later)) {
             const { nextDue } = await store.claimDue(aClaim({ now }))
             const earliest = Math.min(...(await listAll(store, { states: ['pending'] })).map(({ dueAt }) => dueAt))

@@ -1,5 +1,6 @@
 /** Brings entries into any state through the verbs of the store, and reads back all that a store holds. */
 import { expect } from 'vitest'
+import type { Handler, HandlerDefinition } from '../../../src/domain/handler.ts'
 import { outcomeOf } from '../../../src/domain/outcome.ts'
 import { TASK_STATES } from '../../../src/domain/task.ts'
 import type { NewTask, Task, TaskState } from '../../../src/domain/task.ts'
@@ -36,6 +37,31 @@ export function answered(status: number, now: number, body = ''): CallResult {
 export async function finish(store: Store, task: Task, result: CallResult, now: number): Promise<boolean> {
   const [isWritten] = await store.record([outcomeOf(task, result, NODE, now, 0)])
   return isWritten === true
+}
+
+/** Records the same answer for each of the tasks. */
+export async function finishAll(store: Store, tasks: readonly Task[], now: number, status = 200): Promise<void> {
+  const written = await store.record(tasks.map((task) => outcomeOf(task, answered(status, now), NODE, now, 0)))
+  expect(written).toEqual(tasks.map(() => true))
+}
+
+/** Ends everything that is out of time, in batches of `limit`. */
+export async function expireAll(store: Store, now: number, limit = 100): Promise<Task[]> {
+  const expired: Task[] = []
+  for (let turn = 0; turn < 1000; turn += 1) {
+    const { tasks, more } = await store.expire({ now, limit })
+    expect(tasks.length).toBeLessThanOrEqual(limit)
+    expired.push(...tasks)
+    if (!more) return expired
+  }
+  throw new Error('expire says without end that there is more')
+}
+
+/** Stores a handler, which takes nothing away that tasks need. */
+export async function putHandler(store: Store, name: string, definition: HandlerDefinition, now = DUE - 9): Promise<Handler> {
+  const result = await store.putHandler(name, definition, { now, force: false })
+  if (result === 'needed') throw new Error(`what the handler of ${name} said before is needed`)
+  return result.handler
 }
 
 /** Claims everything that is due. */

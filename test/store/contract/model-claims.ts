@@ -59,7 +59,7 @@ const records = fc
         const row = model.rows.get(keyOf(task))
         if (row?.state !== 'running' || row.runId !== task.runId || row.attempts !== task.attempts) return false
         const executedAt = attempt ? attempt.startedAt + attempt.durationMs : row.executedAt
-        settleRow(model, { ...row, ...settlement, responseStatus, responseBody, executedAt, leaseUntil: null, updated: model.now })
+        settleRow(model, { ...row, ...settlement, responseStatus, responseBody, executedAt, updated: model.now })
         if (attempt) addAttempt(model, row)
         return true
       })
@@ -109,8 +109,9 @@ const rescues = fc
 const expiries = fc.integer({ min: 1, max: 6 }).map((limit): NamedStep => {
   const step: NamedStep['step'] = async (model, store) => {
     const late = [...model.rows.values()].filter((task) => isWaiting(task) && task.deadline <= model.now)
-    const expired = await store.expire({ now: model.now, limit })
+    const { tasks: expired, more } = await store.expire({ now: model.now, limit })
     expect(expired).toHaveLength(Math.min(limit, late.length))
+    if (late.length !== limit) expect(more).toBe(late.length > limit)
     for (const task of expired) {
       const before = model.rows.get(keyOf(task)) as Task
       const state = before.state === 'pending' ? 'skipped' : 'failed'

@@ -1,7 +1,7 @@
 /** The steps of the model-based run that a person takes: put, list, reschedule, run, remove, and the prune. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { isFinal, TASK_STATES } from '../../../src/domain/task.ts'
+import { isFinal, pendingTask, TASK_STATES } from '../../../src/domain/task.ts'
 import type { Delivery, Task } from '../../../src/domain/task.ts'
 import type { TaskKey } from '../../../src/domain/task-key.ts'
 import type { Selection } from '../../../src/store/store.ts'
@@ -45,7 +45,7 @@ const puts = fc
       const expected = created.map((task) => {
         const before = model.rows.get(keyOf(task))
         if (before && (ifAbsent || before.state === 'running')) return { outcome: ifAbsent ? 'exists' : 'running' }
-        const fresh: Task = { ...task, ...NEVER_RUN, created: before?.created ?? model.now, updated: model.now, rescheduledFrom: null }
+        const fresh = pendingTask(task, { created: before?.created ?? model.now, now: model.now })
         model.rows.set(keyOf(task), fresh)
         return { outcome: before ? 'replaced' : 'created', task: fresh }
       })
@@ -65,6 +65,7 @@ const runs = keys.map((key): NamedStep => {
     const { runId } = result as Task
     const window = {
       dueAt: model.now,
+      windowFrom: model.now,
       deadline: model.now + (before.definition.max_delay ?? 10) * 60_000,
       inAdvance: key.triggerAt * 1000 > model.now,
       updated: model.now,
@@ -106,7 +107,7 @@ const removals = fc.record({ selection: selections, limit: fc.integer({ min: 1, 
     const removed = selected(model, selection)
       .filter(({ state }) => state !== 'running')
       .slice(0, limit)
-    expect(await store.remove(selection, { limit })).toBe(removed.length)
+    expect(await store.remove(selection, { now: model.now, limit })).toBe(removed.length)
     forget(model, removed)
   }
   return { text: `remove ${JSON.stringify(selection)} ${limit}`, step }
@@ -135,6 +136,8 @@ const NEVER_RUN = {
   attempts: 0,
   lost: 0,
   inAdvance: false,
+  removeAfter: false,
+  awaiting: null,
   claimedBy: null,
   leaseUntil: null,
   executedAt: null,
@@ -142,6 +145,8 @@ const NEVER_RUN = {
   responseBody: null,
   error: null,
   rescheduledTo: null,
+  repeatedTo: null,
+  errorCallback: null,
 } as const satisfies Partial<Task>
 
 function selected(model: Model, { name, states, from = -Infinity, to = Infinity }: Selection): Task[] {
@@ -168,7 +173,7 @@ function applyReschedule(model: Model, made: Task, triggerAt: number): void {
   const isFree = () =>
     !model.rows.has(keyOf({ name: made.name, triggerAt: minute })) || (isWaiting(original) && minute === original.triggerAt)
   while (!isFree()) minute += 60
-  const window = { dueAt: minute * 1000, deadline: (minute + (original.definition.max_delay ?? 10) * 60) * 1000 }
+  const window = { dueAt: minute * 1000, windowFrom: minute * 1000, deadline: (minute + (original.definition.max_delay ?? 10) * 60) * 1000 }
   const created = isFinal(original.state) ? model.now : original.created
   const fresh = {
     ...original,

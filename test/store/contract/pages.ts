@@ -135,7 +135,7 @@ export function describePages(test: DefineTest): void {
   test('gives each entry once, in order, for any selection and any size of page', async ({ store }) => {
     await fc.assert(
       fc.asyncProperty(entriesOf(40), selections, fc.integer({ min: 1, max: 12 }), async (entries, selection, limit) => {
-        await store.remove({}, { limit: 1000 })
+        await store.remove({}, { now: DUE, limit: 1000 })
         await clearRunning(store)
         await seed(store, entries)
         expect(keysOf(await listAll(store, selection, limit))).toEqual(keysOf(entries.filter(matches(selection)).sort(inOrder)))
@@ -153,7 +153,7 @@ export function describePages(test: DefineTest): void {
     })
     await fc.assert(
       fc.asyncProperty(scenario, async ({ stays, comesAndGoes, selection, limit }) => {
-        await store.remove({}, { limit: 1000 })
+        await store.remove({}, { now: DUE, limit: 1000 })
         await clearRunning(store)
         const names = new Set(keysOf(stays.map(withKey)))
         const others = comesAndGoes.filter((entry) => !names.has(keyOf(withKey(entry))))
@@ -177,7 +177,7 @@ async function pagesWhileRowsMove(store: Store, selection: Selection, limit: num
     seen.push(...tasks.map(({ name, triggerAt }) => ({ name, triggerAt })))
     if (!more) return seen
     const [goes, comes] = [others[turn * 2], others[turn * 2 + 1]]
-    if (goes) await store.remove({ name: goes.name, from: goes.triggerAt, to: goes.triggerAt + 60 }, { limit: 1 })
+    if (goes) await store.remove({ name: goes.name, from: goes.triggerAt, to: goes.triggerAt + 60 }, { now: DUE, limit: 1 })
     if (comes) await seed(store, [comes])
   }
 }
@@ -221,5 +221,5 @@ function withKey({ name, triggerAt }: Listed): TaskKey {
 /** Running entries are not removed; they are settled first. */
 async function clearRunning(store: Store): Promise<void> {
   await store.rescue({ now: DUE, onlyNode: 'nobody', limit: 1000 })
-  await store.remove({}, { limit: 1000 })
+  await store.remove({}, { now: DUE, limit: 1000 })
 }

@@ -15,6 +15,11 @@ const DEFINITION: TaskDefinition = {
   max_delay: 11,
   timeout: 13,
   delivery: 'at_least_once',
+  error_callback: 'https://receiver.test:8443/failed',
+  ack_timeout: 17,
+  repeat: '5 4 * * *',
+  timezone: 'Europe/Berlin',
+  spread: 19,
 }
 
 /** Every field has a value of its own. */
@@ -33,6 +38,8 @@ const UNTOUCHED = {
   attempts: 0,
   lost: 0,
   inAdvance: false,
+  removeAfter: false,
+  awaiting: null,
   claimedBy: null,
   leaseUntil: null,
   executedAt: null,
@@ -41,11 +48,19 @@ const UNTOUCHED = {
   error: null,
   rescheduledTo: null,
   rescheduledFrom: null,
+  repeatedTo: null,
+  errorCallback: null,
 } as const satisfies Partial<Task>
 
 export function describePut(test: DefineTest): void {
   test('stores a pending entry with every field as it was given', async ({ store, reopen }) => {
-    const expected: Task = { ...FULL, ...UNTOUCHED, created: 1_799_999_999_123, updated: 1_799_999_999_123 }
+    const expected: Task = {
+      ...FULL,
+      ...UNTOUCHED,
+      windowFrom: FULL.triggerAt * 1000,
+      created: 1_799_999_999_123,
+      updated: 1_799_999_999_123,
+    }
     expect(await store.put([FULL], { now: 1_799_999_999_123 })).toEqual([{ outcome: 'created', task: expected }])
     expect(await store.get(FULL)).toEqual(expected)
     expect((await store.list({}, { limit: 1 })).tasks).toEqual([expected])
@@ -91,7 +106,7 @@ export function describePut(test: DefineTest): void {
     test(`replaces a ${state} entry and starts it afresh`, async ({ store }) => {
       const before = await anEntry(store, state)
       const task = aTask({ definition: { callback: 'http://other.test/', payload: 'new' } })
-      const expected: Task = { ...task, ...UNTOUCHED, created: before.created, updated: DUE + 500 }
+      const expected: Task = { ...task, ...UNTOUCHED, windowFrom: DUE, created: before.created, updated: DUE + 500 }
       expect(await store.put([task], { now: DUE + 500 })).toEqual([{ outcome: 'replaced', task: expected }])
       expect(await listAll(store)).toEqual([expected])
     })

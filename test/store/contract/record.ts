@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
 import { outcomeOf } from '../../../src/domain/outcome.ts'
 import type { Outcome } from '../../../src/domain/outcome.ts'
-import type { Task } from '../../../src/domain/task.ts'
+import type { Attempt, Task } from '../../../src/domain/task.ts'
+import type { Settlement } from '../../../src/domain/transitions.ts'
 import type { CallResult } from '../../../src/domain/verdict.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
@@ -16,7 +17,7 @@ export function describeRecords(test: DefineTest): void {
     const task = await claimOne(store, aTask({ definition: { retry: 5 } }))
     const outcome: Outcome = {
       task,
-      settlement: { state: 'retrying', dueAt: DUE + 1001, attempts: 1, lost: 3, error: 'why “so”' },
+      settlement: { state: 'retrying', dueAt: DUE + 1001, attempts: 1, lost: 3, error: 'why “so”', awaiting: null, leaseUntil: null },
       now: DUE + 1002,
       responseStatus: 503,
       responseBody: 'body \u0000 ä😀\r\n',
@@ -26,7 +27,6 @@ export function describeRecords(test: DefineTest): void {
     const expected: Task = {
       ...task,
       ...outcome.settlement,
-      leaseUntil: null,
       executedAt: DUE + 2007,
       responseStatus: 503,
       responseBody: 'body \u0000 ä😀\r\n',
@@ -37,6 +37,18 @@ export function describeRecords(test: DefineTest): void {
     const reopened = await reopen()
     expect(await reopened.get(task)).toEqual(expected)
     expect(await reopened.history(task)).toEqual([outcome.attempt])
+  })
+
+  test('keeps an accepted task running until its acknowledgement is late', async ({ store, reopen }) => {
+    const task = await claimOne(store)
+    const settlement: Settlement = { ...task, state: 'running', awaiting: 'ack', leaseUntil: DUE + 999_001 }
+    const attempt: Attempt = { runId: task.runId, number: 1, startedAt: DUE + 3, durationMs: 4, status: 202, error: null, node: NODE }
+    expect(await store.record([{ task, settlement, now: DUE + 9, responseStatus: 202, responseBody: 'later', attempt }])).toEqual([true])
+    const accepted = { leaseUntil: DUE + 999_001, awaiting: 'ack', responseStatus: 202, responseBody: 'later', executedAt: DUE + 7 }
+    const expected = { ...task, ...accepted, updated: DUE + 9 }
+    expect(await mustGet(store, task)).toEqual(expected)
+    expect(await claimAll(store, DUE + 9)).toEqual([])
+    expect(await mustGet(await reopen(), task)).toEqual(expected)
   })
 
   for (const [state, status] of [
@@ -144,7 +156,7 @@ export function describeRecords(test: DefineTest): void {
   test('changes nothing for a late result of an entry that is gone, or there again', async ({ store }) => {
     const task = await claimOne(store)
     await store.rescue({ now: DUE + LEASE_MS, limit: 10 })
-    await store.remove({}, { limit: 10 })
+    await store.remove({}, { now: DUE, limit: 10 })
     expect(await finish(store, task, answered(200, DUE), DUE + LEASE_MS)).toBe(false)
     await claimOne(store)
     await expectFenced(store, task)

@@ -14,9 +14,9 @@ export function describeRemoval(test: DefineTest): void {
       store,
       TASK_STATES.map((state) => ({ name: state, state })),
     )
-    expect(await store.remove({}, { limit: 100 })).toBe(5)
+    expect(await store.remove({}, { now: DUE, limit: 100 })).toBe(5)
     expect(await listAll(store)).toMatchObject([{ name: 'running', state: 'running' }])
-    expect(await store.remove({}, { limit: 100 })).toBe(0)
+    expect(await store.remove({}, { now: DUE, limit: 100 })).toBe(0)
   })
 
   test('remove takes what the filters let through', async ({ store }) => {
@@ -24,9 +24,9 @@ export function describeRemoval(test: DefineTest): void {
       ['a', 'b'].map((name) => ({ name, triggerAt: MINUTE + later, state: name === 'a' ? 'failed' : 'pending' }) as const),
     )
     const left = async (selection: Selection) => {
-      await store.remove({}, { limit: 100 })
+      await store.remove({}, { now: DUE, limit: 100 })
       await seed(store, entries)
-      const removed = await store.remove(selection, { limit: 100 })
+      const removed = await store.remove(selection, { now: DUE, limit: 100 })
       const tasks = await listAll(store)
       expect(removed).toBe(6 - tasks.length)
       return tasks.map(({ name, triggerAt }) => `${name}${(triggerAt - MINUTE) / 60}`).join(' ')
@@ -48,7 +48,7 @@ export function describeRemoval(test: DefineTest): void {
       [3, 1, 2, 0].map((n) => aTask({ triggerAt: MINUTE + n * 60 })),
       { now: DUE },
     )
-    expect(await store.remove({}, { limit: 3 })).toBe(3)
+    expect(await store.remove({}, { now: DUE, limit: 3 })).toBe(3)
     expect(await listAll(store)).toMatchObject([{ triggerAt: MINUTE + 180 }])
   })
 
@@ -59,14 +59,14 @@ export function describeRemoval(test: DefineTest): void {
     )
     const [first, last] = [MINUTE + 10 * 60, MINUTE + 4099 * 60]
     for (const triggerAt of [first, last]) await anEntry(store, 'successful', { triggerAt })
-    expect(await store.remove({ states: ['successful'] }, { limit: 5 })).toBe(2)
+    expect(await store.remove({ states: ['successful'] }, { now: DUE, limit: 5 })).toBe(2)
     expect(await store.counts()).toMatchObject({ pending: 4098, successful: 0 })
   })
 
   test('what was removed is not handed out, and its name is free with no history', async ({ store }) => {
     await anEntry(store, 'failed')
     await store.put([aTask({ name: 'waits' })], { now: DUE })
-    await store.remove({}, { limit: 100 })
+    await store.remove({}, { now: DUE, limit: 100 })
     expect(await claimAll(store)).toEqual([])
     expect(await store.history(aTask())).toEqual([])
     expect(await store.put([aTask()], { now: DUE + 5 })).toMatchObject([{ outcome: 'created', task: { created: DUE + 5 } }])

@@ -50,7 +50,7 @@ export function describeRescheduleBatches(test: DefineTest): void {
     await fc.assert(
       fc.asyncProperty(scenario, async ({ entries: some, ...request }) => {
         await store.rescue({ now: DUE, onlyNode: 'nobody', limit: 100 })
-        await store.remove({}, { limit: 100 })
+        await store.remove({}, { now: DUE, limit: 100 })
         await seed(store, some)
         await expectEachTakenOnce(store, some, request)
       }),

@@ -39,7 +39,7 @@ export function describeReschedule(test: DefineTest): void {
   test('makes a due time and a window of the new minute, and the claim finds it', async ({ store }) => {
     await anEntry(store, 'failed')
     const copy = await onlyOne(store)
-    expect(copy).toMatchObject({ dueAt: TARGET * 1000, deadline: TARGET * 1000 + 600_000 })
+    expect(copy).toMatchObject({ dueAt: TARGET * 1000, windowFrom: TARGET * 1000, deadline: TARGET * 1000 + 600_000 })
     expect((await store.claimDue(aClaim({ now: NOW }))).nextDue).toBe(TARGET * 1000)
     expect(await claimAll(store, TARGET * 1000 - 1)).toEqual([])
     expect(await claimAll(store, TARGET * 1000)).toMatchObject([{ runId: copy.runId, attempts: 1 }])
@@ -218,6 +218,8 @@ function freshly(original: Task): Omit<Task, 'created' | 'runId'> {
     attempts: 0,
     lost: 0,
     inAdvance: false,
+    removeAfter: false,
+    awaiting: null,
     claimedBy: null,
     leaseUntil: null,
     executedAt: null,
@@ -225,8 +227,8 @@ function freshly(original: Task): Omit<Task, 'created' | 'runId'> {
     responseBody: null,
     error: null,
   }
-  const window = { triggerAt: TARGET, dueAt: TARGET * 1000, deadline: TARGET * 1000 + 25 * 60_000 }
-  return { ...kept, ...fresh, ...window, state: 'pending', updated: NOW, rescheduledTo: null, rescheduledFrom: MINUTE }
+  const window = { triggerAt: TARGET, dueAt: TARGET * 1000, windowFrom: TARGET * 1000, deadline: TARGET * 1000 + 25 * 60_000 }
+  return { ...kept, ...fresh, ...window, state: 'pending', updated: NOW, rescheduledTo: null, rescheduledFrom: MINUTE, repeatedTo: null }
 }
 
 function namesOf(tasks: readonly Task[]): string[] {

@@ -12,7 +12,7 @@ export function describeRun(test: DefineTest): void {
   test('makes a pending entry due now, in advance, with a window of its own', async ({ store }) => {
     const before = await anEntry(store, 'pending', { triggerAt: MINUTE + 86_400, definition: DEFINITION })
     const now = DUE + 777
-    const expected = { ...before, dueAt: now, deadline: now + WINDOW_MS, inAdvance: true, updated: now }
+    const expected = { ...before, dueAt: now, windowFrom: now, deadline: now + WINDOW_MS, inAdvance: true, updated: now }
     expect(await store.run(before, { now })).toEqual(expected)
     expect(await listAll(store)).toEqual([expected])
     expect((await store.claimDue(aClaim({ now: now - 1 }))).nextDue).toBe(now)
@@ -28,7 +28,7 @@ export function describeRun(test: DefineTest): void {
   test('makes a retrying entry due now and leaves the run and its attempts as they are', async ({ store }) => {
     const before = await anEntry(store, 'retrying', { definition: DEFINITION })
     const now = DUE + 100
-    const expected = { ...before, dueAt: now, deadline: now + WINDOW_MS, inAdvance: false, updated: now }
+    const expected = { ...before, dueAt: now, windowFrom: now, deadline: now + WINDOW_MS, inAdvance: false, updated: now }
     expect(await store.run(before, { now })).toEqual(expected)
     expect(await mustGet(store, before)).toEqual(expected)
     expect(await claimAll(store, now)).toMatchObject([{ runId: before.runId, attempts: 2 }])
@@ -44,6 +44,7 @@ export function describeRun(test: DefineTest): void {
       const fresh = {
         state: 'pending',
         dueAt: now,
+        windowFrom: now,
         deadline: now + WINDOW_MS,
         attempts: 0,
         lost: 0,
@@ -65,7 +66,7 @@ export function describeRun(test: DefineTest): void {
     const now = before.deadline + 5000
     expect(await claimAll(store, now)).toEqual([])
     await store.run(before, { now })
-    expect(await store.expire({ now, limit: 10 })).toEqual([])
+    expect(await store.expire({ now, limit: 10 })).toEqual({ tasks: [], more: false })
     expect(await claimAll(store, now)).toHaveLength(1)
   })
 

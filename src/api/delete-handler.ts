@@ -1,0 +1,29 @@
+/** `DELETE /handler/<name>`: removes the defaults and limits of a name; its tasks stay and go by what they say themselves. */
+import type { RequestHandler } from 'express'
+import { CallmeError } from '../domain/errors.ts'
+import type { AppOptions } from './app-options.ts'
+import { unknownHandler } from './get-handlers.ts'
+import { checkHandlerQuery } from './put-handler.ts'
+import { refuseBody } from './read-body.ts'
+import { isOn, readQuery } from './read-query.ts'
+import { readName } from './read-target.ts'
+import { sendJson } from './respond.ts'
+
+export function deleteHandler({ store, clock, log, wake }: AppOptions): RequestHandler {
+  return async (req, res) => {
+    refuseBody(req)
+    const { force } = readQuery(req, checkHandlerQuery)
+    const name = readName(req)
+    const outcome = await store.removeHandler(name, { force: isOn(force) })
+    if (outcome === 'unknown') throw unknownHandler(name)
+    if (outcome === 'needed') throw isNeeded(name)
+    wake(clock.now())
+    log.info('handler.removed', { handler: name })
+    sendJson(req, res, 200, { deleted: 1 })
+  }
+}
+
+function isNeeded(name: string): CallmeError {
+  const need = `tasks of ${JSON.stringify(name)} that have not ended have no callback but this handler's, and it was not deleted`
+  return new CallmeError('conflict', `${need}; add force=true to delete it, and they fail when they are due`)
+}

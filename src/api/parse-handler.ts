@@ -1,0 +1,41 @@
+/** From what a client sent to the handler that is stored: every rule that a handler must keep. */
+import handlerSchema from '../../schema/api/handler.json' with { type: 'json' }
+import taskSchema from '../../schema/api/task.json' with { type: 'json' }
+import type { Parsed, Problem } from '../domain/errors.ts'
+import type { HandlerDefinition } from '../domain/handler.ts'
+import type { HandlerBody } from '../schema-types.ts'
+import { checkCall } from './call-rules.ts'
+import { compileCheck, show } from './validate.ts'
+
+export const HANDLER_EXAMPLE = '{"callback":"http://example.com/run","concurrency":5}'
+
+const TASK_ONLY_FIELDS = Object.keys(taskSchema.properties).filter((field) => !Object.hasOwn(handlerSchema.properties, field))
+
+const checkHandlerBody = compileCheck<HandlerBody>(handlerSchema, 'body')
+
+/** @param fromPath the name that the path holds */
+export function parseHandler(fromPath: string, body: unknown): Parsed<HandlerDefinition> {
+  const problem = findTaskField(body)
+  if (problem) return { ok: false, problem }
+  const checked = checkHandlerBody(body)
+  if (!checked.ok) return checked
+  const { name, task_name, ...fields } = checked.value
+  const broken = checkName('name', name, fromPath) ?? checkName('task_name', task_name, fromPath) ?? checkCall(fields)
+  if (broken) return { ok: false, problem: broken }
+  if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
+  // The schema and the line above have made it one: only the method's case is wider in HandlerBody.
+  return { ok: true, value: fields as HandlerDefinition }
+}
+
+/** What a task has and a handler has not is told as such: the nearest name among a handler's fields would mislead. */
+function findTaskField(body: unknown): Problem | undefined {
+  if (typeof body !== 'object' || body === null) return undefined
+  const field = TASK_ONLY_FIELDS.find((name) => Object.hasOwn(body, name))
+  if (field === undefined) return undefined
+  return { pointer: `/${field}`, detail: `${field} belongs to a task, not to the handler of a name; send it with PUT /task/<name>` }
+}
+
+function checkName(field: 'name' | 'task_name', sent: string | undefined, fromPath: string): Problem | undefined {
+  if (sent === undefined || sent === fromPath) return undefined
+  return { pointer: `/${field}`, detail: `${field} must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(sent)}` }
+}

@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MINUTE } from '../support/a-task.ts'
+import { openApi } from '../support/open-api.ts'
+import type { Api } from '../support/open-api.ts'
+import { expectProblem } from '../support/wire.ts'
+
+const CALLBACK = 'http://receiver.test/run'
+const GOOD = { trigger_at: '+6h', callback: CALLBACK }
+
+let api: Api
+beforeAll(async () => {
+  api = await openApi()
+})
+afterAll(() => api.close())
+
+const put = (body: object) => api.http.put('/task/series').send(body)
+
+describe('a task that repeats', () => {
+  it('is refused for a timezone without a repeat, and for one that is none', async () => {
+    expect(expectProblem(await put({ ...GOOD, timezone: 'Europe/Berlin' }), 400, '/timezone')).toBe(
+      'timezone is that of repeat, and there is no repeat; got "Europe/Berlin"',
+    )
+    for (const timezone of ['', 'Berlin', 'Europe/Atlantis', '+02:00', 5, null, 'x'.repeat(65)]) {
+      const sentence = expectProblem(await put({ ...GOOD, repeat: '@daily', timezone }), 400, '/timezone')
+      expect(sentence, JSON.stringify(timezone)).toMatch(/^timezone must be .*IANA time zone such as "Europe\/Berlin"/)
+    }
+  })
+
+  it.each([
+    ['0 * * * *', undefined, '2027-01-15T08:00:00.000Z'],
+    ['@hourly', undefined, '2027-01-15T08:00:00.000Z'],
+    ['0 9 * * 1-5', undefined, '2027-01-15T09:00:00.000Z'],
+    ['0 9 * * 1-5', 'Europe/Berlin', '2027-01-15T08:00:00.000Z'],
+    ['0 9 * * 1-5', 'America/New_York', '2027-01-15T14:00:00.000Z'],
+    ['30 8 29 2 *', undefined, '2028-02-29T08:30:00.000Z'],
+  ])('without trigger_at is due at the first time of %s in %s', async (repeat, timezone, first) => {
+    const answer = await put({ callback: CALLBACK, repeat, ...(timezone !== undefined && { timezone }) })
+    expect(answer.body.task).toMatchObject({ trigger_time: first, repeat, timezone: timezone ?? 'UTC', repeated_to: null })
+  })
+
+  it('keeps its trigger_at where there is one, also where the repeat does not name it', async () => {
+    const answer = await put({ ...GOOD, trigger_at: MINUTE + 60, repeat: '0 * * * *' })
+    expect(answer.body.task.trigger_at).toBe(String(MINUTE + 60))
+  })
+})

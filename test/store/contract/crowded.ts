@@ -1,0 +1,174 @@
+import { expect } from 'vitest'
+import { errorCallbackKey } from '../../../src/domain/error-callback.ts'
+import type { HandlerDefinition } from '../../../src/domain/handler.ts'
+import type { NewTask, Task } from '../../../src/domain/task.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
+import type { DefineTest } from './define-test.ts'
+import { aClaim, claimAll, DUE, expireAll, finishAll, listAll, mustGet, putHandler } from './entries.ts'
+
+const CALLBACK = { callback: 'http://receiver.test/run' }
+const MINUTE_MS = 60_000
+const MANY = 20_000
+/** Each keeps tasks waiting that are due. */
+const HELD: Readonly<Record<string, HandlerDefinition>> = {
+  paused: { ...CALLBACK, paused: true },
+  'at its concurrency': { ...CALLBACK, concurrency: 1 },
+  'at its rate': { ...CALLBACK, rate: 1 },
+  pulled: { pull: true },
+}
+
+export function describePause(test: DefineTest): void {
+  test('starts nothing, of whatever host and state, and asks for no look at the clock', async ({ store, reopen }) => {
+    await putHandler(store, 'a-task', CALLBACK)
+    await store.put([aTaskWithoutCallback()], { now: DUE - 9 })
+    await finishAll(store, await claimAll(store), DUE, 503)
+    await store.put([aTask({ triggerAt: MINUTE - 60 }), aTaskWithoutCallback({ triggerAt: MINUTE + 60 })], { now: DUE - 9 })
+    await putHandler(store, 'a-task', { ...CALLBACK, paused: true })
+    expect(await store.claimDue(aClaim({ now: DUE + MINUTE_MS }))).toEqual({ tasks: [], nextDue: undefined })
+    const opened = await reopen()
+    expect(await opened.claimDue(aClaim({ now: DUE + MINUTE_MS }))).toEqual({ tasks: [], nextDue: undefined })
+    await opened.put([aTask({ triggerAt: MINUTE - 120 })], { now: DUE })
+    await opened.run(aTask(), { now: DUE })
+    expect(await claimAll(opened, DUE + MINUTE_MS)).toEqual([])
+    expect(await opened.counts()).toMatchObject({ pending: 3, retrying: 1, running: 0 })
+  })
+
+  test('over, what is still in its window starts at once, and the rest at its time', async ({ store, reopen }) => {
+    await putHandler(store, 'a-task', { ...CALLBACK, paused: true })
+    const tasks = [-9, -1, 0, 1].map((minute) => aTaskWithoutCallback({ triggerAt: MINUTE + minute * 60 }))
+    await store.put(tasks, { now: DUE - 999_999 })
+    expect(await claimAll(store, DUE + 30_000)).toEqual([])
+    const opened = await reopen()
+    await putHandler(opened, 'a-task', { ...CALLBACK, paused: false })
+    expect(await opened.claimDue(aClaim({ now: DUE + MINUTE_MS - 1 }))).toMatchObject({
+      tasks: [{ triggerAt: MINUTE - 9 * 60 }, { triggerAt: MINUTE - 60 }, { triggerAt: MINUTE }],
+      nextDue: DUE + MINUTE_MS,
+    })
+    expect(await claimAll(opened, DUE + MINUTE_MS)).toMatchObject([{ triggerAt: MINUTE + 60 }])
+  })
+
+  test('over because its handler is gone, what has a callback of its own starts at once', async ({ store }) => {
+    await putHandler(store, 'a-task', { paused: true })
+    await store.put([aTask()], { now: DUE - 9 })
+    expect(await claimAll(store)).toEqual([])
+    await store.removeHandler('a-task', { force: false })
+    expect(await claimAll(store)).toHaveLength(1)
+  })
+
+  test('leaves alone what is running, which ends as ever', async ({ store }) => {
+    await putHandler(store, 'a-task', CALLBACK)
+    await store.put([aTaskWithoutCallback(), aTaskWithoutCallback({ triggerAt: MINUTE - 60 })], { now: DUE - 9 })
+    const claimed = await claimAll(store)
+    await putHandler(store, 'a-task', { ...CALLBACK, paused: true })
+    await finishAll(store, claimed, DUE)
+    expect(await store.counts()).toMatchObject({ successful: 2 })
+  })
+
+  for (const [what, handler] of Object.entries(HELD)) {
+    test(`or not, max_delay ends what waits for a name that is ${what}`, async ({ store }) => {
+      await putHandler(store, 'a-task', handler)
+      await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 }), aTask({ triggerAt: MINUTE + 120 })], { now: DUE - 9 })
+      await claimAll(store, DUE + 2 * MINUTE_MS)
+      const waiting = await listAll(store, { states: ['pending'] })
+      expect(waiting.length).toBeGreaterThanOrEqual(2)
+      const now = waiting[1]?.deadline ?? 0
+      expect(await expireAll(store, now)).toMatchObject(waiting.slice(0, 2).map(({ triggerAt }) => ({ triggerAt, state: 'skipped' })))
+    })
+
+    test(`or not, a shorter max_delay reaches what waits for a name that is ${what}`, async ({ store }) => {
+      await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 })], { now: DUE - 9 })
+      await putHandler(store, 'a-task', handler)
+      await claimAll(store)
+      await putHandler(store, 'a-task', { ...handler, max_delay: 3 })
+      const now = DUE + 4 * MINUTE_MS
+      await expireAll(store, now)
+      expect(await mustGet(store, { name: 'a-task', triggerAt: MINUTE + 60 })).toMatchObject({ state: 'skipped' })
+    })
+
+    test(`or not, error callbacks of a name that is ${what} are called`, async ({ store }) => {
+      await putHandler(store, 'a-task', { ...handler, error_callback: 'http://told.test/' })
+      await store.put([aTask(), aTask({ triggerAt: MINUTE - 60 })], { now: DUE - 9 })
+      await claimAll(store)
+      const expired = await expireAll(store, DUE + 600_000)
+      const told = (await claimAll(store, DUE + 600_000)).filter(({ lane }) => lane === 'told.test')
+      expect(told.length).toBeGreaterThanOrEqual(1)
+      expect(told.map(({ name }) => name).sort()).toEqual(expired.map((task) => errorCallbackKey(task).name).sort())
+    })
+  }
+}
+
+export function describeCrowdedNames(test: DefineTest): void {
+  for (const [what, handler] of Object.entries(HELD)) {
+    for (const [when, isStoredBefore] of [
+      ['before its handler', true],
+      ['after it', false],
+    ] as const) {
+      test(`that is ${what}, with ${MANY} due tasks stored ${when}, holds up no other task, of its host or of others`, async ({
+        store,
+        reopen,
+      }) => {
+        if (!isStoredBefore) await putHandler(store, 'crowded', handler)
+        await putMany(store, 'crowded')
+        if (isStoredBefore) await putHandler(store, 'crowded', handler)
+        await store.put([...some('same', 'http://receiver.test/'), ...some('other', 'http://other.test/')], { now: DUE - 9 })
+        const first = await claimSome(store)
+        expect(first).toMatchObject({ other: 10 })
+        // Rows that were stored before are sorted out by claims that follow each other at once, so that none takes long.
+        const turns = isStoredBefore ? 30 : 0
+        for (let turn = 0; turn < turns && first['same'] !== 10; turn += 1)
+          for (const [name, count] of Object.entries(await claimSome(store))) first[name] = (first[name] ?? 0) + count
+        expect(first).toMatchObject({ same: 10, other: 10 })
+        await store.put([...some('same-again', 'http://receiver.test/'), ...some('other-again', 'http://other.test/')], { now: DUE - 9 })
+        expect(await claimSome(await reopen())).toEqual({ 'same-again': 10, 'other-again': 10 })
+      })
+    }
+  }
+
+  test('that are at a limit leave the room of their host to others', async ({ store }) => {
+    for (const [name, handler] of Object.entries(HELD)) {
+      await putHandler(store, name.replaceAll(' ', '-'), handler)
+      await store.put(some(name.replaceAll(' ', '-'), CALLBACK.callback, 30), { now: DUE - 9 })
+    }
+    await claimAll(store)
+    await store.put(some('free', CALLBACK.callback, 30), { now: DUE - 9 })
+    const { tasks } = await store.claimDue(aClaim({ roomOfNewLane: 8, limit: 20, unprovenLimit: 9 }))
+    expect(tasks.map(({ name }) => name)).toEqual(Array<string>(8).fill('free'))
+  })
+
+  test('that are paused by the thousand are passed over by a claim that is asked again at once', async ({ store }) => {
+    const names = Array.from({ length: 1200 }, (_, n) => `paused-${n}`)
+    await Promise.all(names.map((name) => putHandler(store, name, { paused: true })))
+    await store.put([...names.map((name) => aTask({ name, dueAt: DUE - 5 })), aTask({ name: 'free' })], { now: DUE - 9 })
+    const claimed: Task[] = []
+    let turns = 0
+    for (let next: number | undefined = DUE; next !== undefined && next <= DUE; turns += 1) {
+      const { tasks, nextDue } = await store.claimDue(aClaim({ limit: 3 }))
+      claimed.push(...tasks)
+      next = nextDue
+      expect(turns).toBeLessThan(5)
+    }
+    expect(claimed).toMatchObject([{ name: 'free' }])
+    await store.put([aTask({ name: 'free', triggerAt: MINUTE - 60 })], { now: DUE })
+    expect(await store.claimDue(aClaim({ limit: 1 }))).toMatchObject({ tasks: [{ name: 'free' }], nextDue: undefined })
+  })
+}
+
+function some(name: string, callback: string, count = 10): NewTask[] {
+  return Array.from({ length: count }, (_, n) => aTask({ name, triggerAt: MINUTE - n * 60, dueAt: DUE - 1, definition: { callback } }))
+}
+
+/** All are due before every other task. */
+async function putMany(store: Store, name: string): Promise<void> {
+  const tasks = Array.from({ length: MANY }, (_, n) =>
+    aTask({ name, triggerAt: MINUTE - 60_000 - n * 60, dueAt: DUE - MANY + n - 10, definition: { max_delay: 525_600 } }),
+  )
+  for (let n = 0; n < MANY; n += 2000) await store.put(tasks.slice(n, n + 2000), { now: DUE - 99_999 })
+}
+
+/** How many tasks of each name one claim hands out that has more places than the others need. */
+async function claimSome(store: Store): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const { name } of (await store.claimDue(aClaim({ limit: 64 }))).tasks) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
