@@ -97,6 +97,10 @@ export interface RescheduleBody {
  */
 export interface ListQuery {
   /**
+   * Only entries of this name, or of the names that begin with what stands before an asterisk.
+   */
+  name?: string
+  /**
    * Only entries in one of these states.
    */
   state?: string
@@ -143,6 +147,10 @@ export interface RescheduleQuery {
    */
   dry_run?: '' | 'true' | '1' | 'false' | '0'
   /**
+   * Only entries of this name, or of the names that begin with what stands before an asterisk.
+   */
+  name?: string
+  /**
    * Only entries in one of these states.
    */
   state?: string
@@ -180,6 +188,10 @@ export interface DeleteQuery {
    * Call the entry now, marked as in advance, and remove it once it has succeeded; for one entry that has not ended.
    */
   run?: '' | 'true' | '1' | 'false' | '0'
+  /**
+   * Only entries of this name, or of the names that begin with what stands before an asterisk.
+   */
+  name?: string
   /**
    * Only entries in one of these states, final ones included; running ones cannot be deleted.
    */
@@ -404,7 +416,7 @@ export interface EventsQuery {
    */
   events?: string
   /**
-   * Only events of tasks of this name.
+   * Only events of tasks of this name, or of the names that begin with what stands before an asterisk.
    */
   name?: string
   /**

@@ -95,7 +95,7 @@ async function refusalOf(store: Store, name: string): Promise<CallmeError> {
   return handler === undefined
     ? new CallmeError(
         'not_found',
-        `the name ${show(name)} has no handler; PUT /handler/${name} {"pull": true} lets workers claim its tasks`,
+        `there is no handler ${show(name)}; PUT /handler/${name} {"pull": true} lets workers claim its tasks, and those of a handler such as "mail.*" are claimed by its own name`,
       )
     : new CallmeError('conflict', `the tasks of ${show(name)} are called, and not for workers; its handler must say "pull": true for that`)
 }

@@ -22,7 +22,7 @@ import { runNow } from './run-task.ts'
 import { compileCheck, show } from './validate.ts'
 
 const BATCH = 1000
-const FILTERS = ['state', 'from', 'to', 'future_only'] as const
+const FILTERS = ['name', 'state', 'from', 'to', 'future_only'] as const
 
 const checkDeleteQuery = compileCheck<DeleteQuery>(deleteQuery, 'query')
 
@@ -101,8 +101,8 @@ function selectionToRemove(target: Target, query: DeleteQuery, now: number): Sel
   return isOn(query.all) ? selection : { states: WAITING_STATES, ...selection }
 }
 
-function isFiltered({ state, from, to, future_only }: DeleteQuery): boolean {
-  return state !== undefined || from !== undefined || to !== undefined || isOn(future_only)
+function isFiltered({ name, state, from, to, future_only }: DeleteQuery): boolean {
+  return name !== undefined || state !== undefined || from !== undefined || to !== undefined || isOn(future_only)
 }
 
 function isRunning(target: Target): CallmeError {

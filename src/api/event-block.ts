@@ -1,4 +1,5 @@
 /** How changes of tasks look in an event stream (WHATWG HTML §9.2): in blocks of bytes, each made once and written to every listener. */
+import { matchesName } from '../domain/name-pattern.ts'
 import { presentTask } from '../domain/present.ts'
 import type { ServerDefaults } from '../domain/present.ts'
 import type { ChangeKind, TaskChange } from '../domain/task-change.ts'
@@ -6,7 +7,8 @@ import type { ChangeKind, TaskChange } from '../domain/task-change.ts'
 /** Which changes a listener wants; every filter that is given must hold. */
 export interface EventFilter {
   readonly kinds?: ReadonlySet<ChangeKind>
-  readonly name?: string
+  /** a name, or what names begin with and an asterisk */
+  readonly names?: string
 }
 
 /** Changes that follow each other. */
@@ -72,7 +74,7 @@ export function formatNotice(event: 'missed' | 'dropped', error: string, id?: nu
 }
 
 function isWanted({ kind, name }: BlockEvent, filter: EventFilter): boolean {
-  return (filter.kinds === undefined || filter.kinds.has(kind)) && (filter.name === undefined || filter.name === name)
+  return (filter.kinds === undefined || filter.kinds.has(kind)) && (filter.names === undefined || matchesName(filter.names, name))
 }
 
 /** No string in JSON holds a raw line break, so the task is one line of data. */

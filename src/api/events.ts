@@ -3,16 +3,14 @@ import type { Request, RequestHandler } from 'express'
 import eventsQuery from '../../schema/api/events-query.json' with { type: 'json' }
 import { CallmeError } from '../domain/errors.ts'
 import type { ChangeKind } from '../domain/task-change.ts'
-import { parseTaskName } from '../domain/task-key.ts'
 import type { EventsQuery } from '../schema-types.ts'
 import type { Store } from '../store/store.ts'
 import type { AppOptions } from './app-options.ts'
-import { badRequest } from './bad-request.ts'
 import type { EventFilter } from './event-block.ts'
 import { EventHub } from './event-hub.ts'
 import { EVENT_STREAM_HEADERS } from './event-stream.ts'
 import type { StreamStart } from './event-stream.ts'
-import { readQuery } from './read-query.ts'
+import { readNames, readQuery } from './read-query.ts'
 import { compileCheck, show } from './validate.ts'
 
 const checkEventsQuery = compileCheck<EventsQuery>(eventsQuery, 'query')
@@ -33,11 +31,9 @@ export function getEvents(options: AppOptions): RequestHandler {
 }
 
 function readFilter({ events = '*', name }: EventsQuery): EventFilter {
-  const parsed = name === undefined ? undefined : parseTaskName(name)
-  if (parsed?.ok === false) throw badRequest({ pointer: '?name', detail: `name must be that of tasks: ${parsed.problem.detail}` })
   return {
     ...(events !== '*' && { kinds: new Set(events.split(',') as ChangeKind[]) }),
-    ...(name !== undefined && { name }),
+    ...(name !== undefined && { names: readNames(name) }),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Request } from 'express'
 import type { Parsed } from '../domain/errors.ts'
 import type { Selection } from '../store/store.ts'
 import { TASK_STATES } from '../domain/task.ts'
+import { parseTaskName } from '../domain/task-key.ts'
 import type { TaskState } from '../domain/task.ts'
 import { SECONDS_PER_MINUTE, parseInstant } from '../domain/trigger-time.ts'
 import plainQuery from '../../schema/api/plain-query.json' with { type: 'json' }
@@ -16,7 +17,7 @@ import { compileCheck, show } from './validate.ts'
 export type Flag = PlainQuery['pretty']
 
 /** The parameters that choose entries, as lists and reschedules have them. */
-export type FilterQuery = Pick<ListQuery, 'state' | 'from' | 'to' | 'future_only'>
+export type FilterQuery = Pick<ListQuery, 'name' | 'state' | 'from' | 'to' | 'future_only'>
 
 export const checkPlainQuery = compileCheck<PlainQuery>(plainQuery, 'query')
 
@@ -48,10 +49,18 @@ export function selectionOf(target: Target, query: FilterQuery, now: number): Se
   if (query.to !== undefined) to.push(readInstant('to', query.to))
   return {
     ...(target.name !== undefined && { name: target.name }),
+    ...(query.name !== undefined && { names: readNames(query.name) }),
     ...(states && { states: TASK_STATES.filter((state) => states.includes(state)) }),
     ...(from.length > 0 && { from: Math.max(...from) }),
     ...(to.length > 0 && { to: Math.min(...to) }),
   }
+}
+
+/** A name, or a pattern of names, as a filter has it. @throws CallmeError `bad_request` on what is neither */
+export function readNames(text: string): string {
+  const names = parseTaskName(text)
+  if (names.ok) return names.value
+  throw badRequest({ pointer: '?name', detail: `name must be that of tasks, or a beginning and an asterisk: ${names.problem.detail}` })
 }
 
 function readInstant(name: string, text: string): number {

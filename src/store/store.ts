@@ -166,6 +166,8 @@ export type AckResult =
 /** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
 export interface Selection {
   readonly name?: string
+  /** a name, or what names begin with and an asterisk */
+  readonly names?: string
   readonly states?: readonly TaskState[]
   /** Unix seconds, inclusive */
   readonly from?: number

@@ -203,7 +203,7 @@ describe('GET /events', () => {
     ['?events=done', '?events', 'got "done"'],
     ['?events=*,failed', '?events', 'got "*,failed"'],
     ['?events=failed&events=created', '?events', 'must be given once'],
-    ['?name=a@b', '?name', 'name must be that of tasks: task_name must be 1 to 200 characters'],
+    ['?name=a@b', '?name', 'name must be that of tasks, or a beginning and an asterisk: task_name must be 1 to 200 characters'],
     ['?name=', '?name', 'name must be that of tasks'],
     ['?last_event_id=-1', '?last_event_id', 'last_event_id must be the id of an event'],
     ['?last_event_id=1e3', '?last_event_id', 'got "1e3"'],

@@ -16,6 +16,7 @@ import { expectCountsToAddUp } from './contract/entries.ts'
 import { describeErrorCallbackOutcomes } from './contract/error-callback-outcomes.ts'
 import { describeErrorCallbacks } from './contract/error-callbacks.ts'
 import { describeHandlerDefaults } from './contract/handler-defaults.ts'
+import { describeHandlerWindows } from './contract/handler-windows.ts'
 import { describeHandlers } from './contract/handlers.ts'
 import { describeLeases } from './contract/leases.ts'
 import { describeConcurrency } from './contract/limits.ts'
@@ -58,6 +59,7 @@ const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['remove and prune', describeRemoval],
   ['a handler', describeHandlers],
   ['the defaults of a handler', describeHandlerDefaults],
+  ['max_delay of a handler', describeHandlerWindows],
   ['concurrency', describeConcurrency],
   ['rate', describeRate],
   ['limits', describeLimitsProperty],

@@ -11,8 +11,9 @@ import { tempFolder } from './support/temp-folder.ts'
 test('no statement walks through a whole table, and pages need no sorting of what they pass', async () => {
   const plans = await plansOfAllStatements()
   const table = /SCAN (tasks|attempts|lanes|handlers|starts|changes)(?! USING (COVERING )?INDEX tasks_running)/
-  const firstRow = /^SELECT \w+ FROM \w+( ORDER BY id)? LIMIT 1$/
-  expect(plans.filter(({ sql, plan }) => table.test(plan) && !firstRow.test(sql))).toEqual([])
+  // The first row of all; and the handlers of several names, which are read once.
+  const allowed = /^SELECT \w+ FROM \w+( ORDER BY id)? LIMIT 1$|^SELECT \* FROM handlers WHERE substr/
+  expect(plans.filter(({ sql, plan }) => table.test(plan) && !allowed.test(sql))).toEqual([])
   const pages = plans.filter(({ sql }) => /^SELECT \* FROM tasks .*ORDER BY trigger_at, name/.test(sql))
   expect(pages.length).toBeGreaterThan(3)
   for (const { plan } of pages) expect(plan).not.toContain('TEMP B-TREE')
@@ -24,10 +25,14 @@ test.each([
     /^UPDATE tasks SET state = 'running'.* INDEXED BY /,
     'tasks USING COVERING INDEX tasks_waiting (lane=? AND due_at<?)|tasks USING INDEX tasks_waiting (lane=? AND due_at<?)',
   ],
-  ['the claim for a worker', /^SELECT id, due_at FROM tasks/, 'tasks_waiting (lane=? AND due_at<?)'],
-  ['the move to the lane of a name', /^UPDATE tasks SET lane = name/, 'tasks_waiting (lane=? AND due_at<?)'],
-  ['the number of a name that runs', /^SELECT count\(\*\) FROM \(SELECT 1 FROM tasks/, 'tasks_running_of_name (name=?)'],
-  ['what needs a handler', /^SELECT 1 FROM tasks/, 'tasks_waiting (lane=?)|tasks_running_of_name (name=?)'],
+  ['the claim for a worker', /^SELECT id, name, due_at FROM tasks/, 'tasks_waiting (lane=? AND due_at<?)'],
+  ['the number of a name that runs', /^SELECT count\(\*\) FROM \( ?SELECT 1 FROM tasks/, 'tasks_running_of_name (name>? AND name<?)'],
+  [
+    'the rows that get a handler',
+    /^SELECT \* FROM tasks WHERE \(name, trigger_at\) >/,
+    '(name>? AND name<?)|((name,trigger_at)>(?,?) AND name<?)',
+  ],
+  ['what needs a handler', /^SELECT 1 FROM tasks/, 'tasks_waiting (lane=?)|tasks_running_of_name (name>? AND name<?)'],
   ['the starts of a name', /FROM starts/, 'starts USING PRIMARY KEY (name=? AND second'],
   ['the lanes of a name', /lane >= @first AND lane < @end/, '(lane>? AND lane<?)|lanes_next_due (next_due=? AND lane>? AND lane<?)'],
   ['a page of handlers', /^SELECT \* FROM handlers WHERE name >/, 'handlers USING PRIMARY KEY (name>?)'],

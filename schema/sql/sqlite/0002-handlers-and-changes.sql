@@ -6,23 +6,23 @@ ALTER TABLE tasks ADD COLUMN remove_after INTEGER NOT NULL DEFAULT 0 CHECK (remo
 -- Unix seconds: the entry that follows this one in its series.
 ALTER TABLE tasks ADD COLUMN repeated_to INTEGER;
 
--- How many tasks of a name are running.
-CREATE INDEX tasks_running_of_name ON tasks (name) WHERE state = 'running';
+-- How many tasks of a handler are running.
+CREATE INDEX tasks_running_of_name ON tasks (name, lane) WHERE state = 'running';
 
--- Rows of a name that has a handler, and rows without a callback of their own, have the lane <name>@<host>, where the host is empty
--- without a callback of their own: a limit of the name closes their lanes and no other, and a new URL touches no row. lanes.next_due
--- then also tells from when on the name has room again; what is far away waits for a row of the name to end, or for its handler.
+-- Rows whose name has a handler have the lane <name of the handler>@<host>, where the host is empty without a callback of their own: a
+-- limit closes the lanes of its handler and no other, and a new URL touches no row. lanes.next_due then also tells from when on the
+-- handler has room again; what is far away waits for a row of the handler to end, or for the handler to change.
 
 CREATE TABLE handlers (
-  name       TEXT    PRIMARY KEY,
+  name       TEXT    PRIMARY KEY, -- or what names begin with, and an asterisk
   created    INTEGER NOT NULL,
   updated    INTEGER NOT NULL,
   definition TEXT    NOT NULL -- JSON
 ) WITHOUT ROWID;
 
--- How many attempts of a name with a rate have started in each of the last seconds.
+-- How many attempts of a handler with a rate have started in each of the last seconds.
 CREATE TABLE starts (
-  name   TEXT    NOT NULL,
+  name   TEXT    NOT NULL, -- of the handler
   second INTEGER NOT NULL, -- Unix time
   n      INTEGER NOT NULL,
   PRIMARY KEY (name, second)

@@ -4,8 +4,8 @@ import type { Claim, ClaimResult } from '../store.ts'
 import type { Changes } from './changes.ts'
 import { finishClaim } from './finish-claim.ts'
 import { parseLane } from './lane-name.ts'
-import { NEVER, NameRooms } from './name-rooms.ts'
-import type { NameRoom } from './name-rooms.ts'
+import { GroupRooms, NEVER } from './group-rooms.ts'
+import type { GroupRoom } from './group-rooms.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 
@@ -20,8 +20,8 @@ interface LaneShare {
   readonly lane: string
   readonly host: HostShare
   /** absent for a lane of a host alone */
-  readonly name?: string
-  readonly limits?: NameRoom
+  readonly group?: string
+  readonly limits?: GroupRoom
 }
 
 /** How many tasks may still be claimed, and when the next one is due of those that its lane's bound does not show. */
@@ -35,7 +35,7 @@ interface Left {
 const LANES_AT_ONCE = 100
 /** How many lanes one claim looks at: with more, the caller is told to claim again, so that the process is never held up. */
 const MOST_LANES = 500
-/** How many rows one claim moves to the lanes of their names, for the same reason. */
+/** How many rows one claim moves to the lanes where they belong, for the same reason. */
 const MOST_MOVED = 1000
 
 /** Must run inside a write transaction. */
@@ -52,7 +52,7 @@ class ClaimRun {
   readonly #session: Session
   readonly #claim: Claim
   readonly #left: Left
-  readonly #names: NameRooms
+  readonly #groups: GroupRooms
   readonly #hosts = new Map<string, HostShare>()
   readonly #seen = new Set<string>()
   #moved = 0
@@ -61,7 +61,7 @@ class ClaimRun {
     this.#session = session
     this.#claim = claim
     this.#left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: NEVER }
-    this.#names = new NameRooms(session, claim.now)
+    this.#groups = new GroupRooms(session, claim.now)
   }
 
   claim(): TaskRow[] {
@@ -83,7 +83,7 @@ class ClaimRun {
 
   /**
    * Lanes not seen before with something due, idle hosts first, then by how long they are due. Those of full hosts are passed over:
-   * there are at most as many as calls under way. Those of names without room are closed until they have some.
+   * there are at most as many as calls under way. Those of handlers without room are closed until they have some.
    */
   #lanesWithRoom(): LaneShare[] {
     const { statements, bounds } = this.#session
@@ -103,13 +103,13 @@ class ClaimRun {
     return found.sort((a, b) => a.host.inflight - b.host.inflight)
   }
 
-  /** undefined where the lane's host has no room: that is known without a look at the limits of its name. */
+  /** undefined where the lane's host has no room: that is known without a look at the limits of its handler. */
   #shareOf(lane: string): LaneShare | undefined {
-    const { name, host } = parseLane(lane)
-    const called = host === '' && name !== undefined ? hostOf(this.#session.handlers.definitionOf(name) ?? {}) : host
+    const { group, host } = parseLane(lane)
+    const called = host === '' && group !== undefined ? hostOf(this.#session.handlers.of(group)?.definition ?? {}) : host
     const share = this.#hostShare(called)
     if (share.room <= 0 || (!share.isProven && this.#left.unproven <= 0)) return undefined
-    return name === undefined ? { lane, host: share } : { lane, host: share, name, limits: this.#names.forCalls(name) }
+    return group === undefined ? { lane, host: share } : { lane, host: share, group, limits: this.#groups.forCalls(group) }
   }
 
   #hostShare(host: string): HostShare {
@@ -142,30 +142,35 @@ class ClaimRun {
     return Math.min(host.room, limits?.left ?? Infinity, this.#left.total, unproven)
   }
 
-  #claimOfLane({ lane, host, name, limits }: LaneShare, limit: number): TaskRow[] {
+  #claimOfLane({ lane, host, group, limits }: LaneShare, limit: number): TaskRow[] {
     const { statements, handlers } = this.#session
-    if (name === undefined && handlers.areThere && !this.#moveToOwnLanes(lane, limit)) return []
+    if ((group !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return []
     const { now, node, leaseUntil } = this.#claim
     const rows = statements.claim.all({ lane, limit, now, node, leaseUntil }) as TaskRow[]
     host.room -= rows.length
     this.#left.total -= rows.length
     if (!host.isProven) this.#left.unproven -= rows.length
-    if (name !== undefined && limits !== undefined) this.#names.take(name, limits, rows.length)
+    if (group !== undefined && limits !== undefined) this.#groups.take(group, limits, rows.length)
     if (rows.length < limit) this.#left.hiddenDue = Math.min(this.#left.hiddenDue, this.#nextOfEmptied(lane))
     return rows
   }
 
   /**
-   * Rows of names that got their handler after they were stored leave the lane of their host before they are claimed.
+   * Rows whose handler came, went or changed place since they were stored leave the lane before they are claimed.
    * @returns whether the first `limit` rows that are due may be claimed: false where too many had to move for one claim
    */
-  #moveToOwnLanes(lane: string, limit: number): boolean {
-    const { statements, bounds } = this.#session
+  #moveMisplaced(lane: string, limit: number): boolean {
+    const { statements, bounds, handlers } = this.#session
+    const { host } = parseLane(lane)
     for (;;) {
-      const moved = statements.moveToOwnLane.all({ lane, now: this.#claim.now, limit }) as { lane: string; due_at: number }[]
-      for (const row of moved) bounds.lower(row.lane, row.due_at)
-      if (moved.length === 0) return true
-      this.#moved += moved.length
+      const due = statements.dueOfLane.all({ lane, now: this.#claim.now, limit }) as Pick<TaskRow, 'id' | 'name' | 'due_at'>[]
+      const misplaced = due.filter(({ name }) => handlers.laneOf(name, host) !== lane)
+      for (const { id, name, due_at: dueAt } of misplaced) {
+        statements.moveToLane.run(handlers.laneOf(name, host), id)
+        bounds.lower(handlers.laneOf(name, host), dueAt)
+      }
+      if (misplaced.length === 0) return true
+      this.#moved += misplaced.length
       if (this.#moved >= MOST_MOVED) {
         this.#left.hiddenDue = this.#claim.now
         return false
@@ -181,11 +186,11 @@ class ClaimRun {
     return (statements.firstDueOfLaneAfter.get(lane, this.#claim.now) as number | null) ?? NEVER
   }
 
-  /** Names that have just used up their room: their lanes are passed over until they have some again. */
+  /** Handlers that have just used up their room: their lanes are passed over until they have some again. */
   #closeExhausted(lanes: readonly LaneShare[]): void {
     const exhausted = lanes.filter(({ limits }) => limits !== undefined && limits.left <= 0)
     if (exhausted.length === 0) return
-    const rooms = new NameRooms(this.#session, this.#claim.now)
-    for (const { lane, name } of exhausted) if (name !== undefined) this.#session.bounds.close(lane, rooms.forCalls(name).again)
+    const rooms = new GroupRooms(this.#session, this.#claim.now)
+    for (const { lane, group } of exhausted) if (group !== undefined) this.#session.bounds.close(lane, rooms.forCalls(group).again)
   }
 }

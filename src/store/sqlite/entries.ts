@@ -9,7 +9,6 @@ import type { TaskKey } from '../../domain/task-key.ts'
 import { nextState } from '../../domain/transitions.ts'
 import type { PutResult } from '../store.ts'
 import type { Changes } from './changes.ts'
-import { ownLane } from './lane-name.ts'
 import { toTask } from './row.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
@@ -27,7 +26,7 @@ export function readBack(session: Session, key: TaskKey): Task {
 
 /** The task of a row as it reads back: with the defaults of its handler, and what came of its error callback. */
 export function readTask(session: Session, row: TaskRow): Task {
-  const task = toTask(row, session.handlers.definitionOf(row.name))
+  const task = toTask(row, session.handlers.of(row.name)?.definition)
   if (row.state !== 'failed' && row.state !== 'skipped') return task
   const callback = findRow(session, errorCallbackKey(task))
   if (callback === undefined) return task
@@ -37,17 +36,17 @@ export function readTask(session: Session, row: TaskRow): Task {
 
 /** Where a fresh entry waits, and until when: with what the handler of its name says where it says nothing itself. */
 export function placeTask({ handlers }: Session, task: NewTask): NewTask & { readonly rowLane: string } {
-  const handler = handlers.definitionOf(task.name)
+  const handler = handlers.of(task.name)?.definition
   if (handler === undefined && task.definition.callback !== undefined) return { ...task, rowLane: task.lane }
   const definition = withHandler(task.definition, handler)
   const deadline = task.definition.max_delay === undefined ? deadlineOf(task.triggerAt * 1000, definition) : task.deadline
-  return { ...task, definition, deadline, lane: task.lane || hostOf(definition), rowLane: ownLane(task.name, task.lane) }
+  return { ...task, definition, deadline, lane: task.lane || hostOf(definition), rowLane: handlers.laneOf(task.name, task.lane) }
 }
 
 export function putEntry(session: Session, task: NewTask, options: { now: number; ifAbsent?: boolean }, changes: Changes): PutResult {
   const { statements, handlers, bounds, rowIds } = session
   const { now, ifAbsent } = options
-  if (task.definition.callback === undefined && !servesTasksWithoutCallback(handlers.definitionOf(task.name))) {
+  if (task.definition.callback === undefined && !servesTasksWithoutCallback(handlers.of(task.name)?.definition)) {
     return { outcome: 'no_callback' }
   }
   const placed = placeTask(session, task)

@@ -18,7 +18,7 @@ export function finishClaim(session: Session, rows: TaskRow[], claim: { now: num
     // A task that has never been tried was pending, any other was retrying.
     changes.moved(row, row.attempts === 1 ? 'pending' : 'retrying', 'running')
     const repeatedTo = continueSeries(session, row, claim.now, changes)
-    const task = { ...toTask(row, session.handlers.definitionOf(row.name)), repeatedTo }
+    const task = { ...toTask(row, session.handlers.of(row.name)?.definition), repeatedTo }
     if (claim.now >= task.deadline) {
       // The handler allows less time than it did when the row was written.
       recordOutcome(session, outcomeOf(task, { kind: 'not_called', reason: 'late' }, claim.node, claim.now, 0), changes)

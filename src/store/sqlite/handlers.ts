@@ -1,9 +1,11 @@
-/** The handlers of names: what is stored of them, and what of it the rows of a name are read with. */
+/** The handlers of names: what is stored of them, which one is that of a name, and what of it the name's rows are read with. */
+import { isErrorCallback } from '../../domain/error-callback.ts'
 import { servesTasksWithoutCallback } from '../../domain/handler.ts'
 import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
-import type { ChangeLog } from './change-log.ts'
+import { matchesName, rangeOfNames } from '../../domain/name-pattern.ts'
 import type { HandlerStore } from '../store.ts'
-import { lanesOf, ownLane } from './lane-name.ts'
+import type { ChangeLog } from './change-log.ts'
+import { ORPHANS, groupLane, parseLane } from './lane-name.ts'
 import type { Statements } from './statements.ts'
 
 interface HandlerRow {
@@ -13,32 +15,38 @@ interface HandlerRow {
   readonly definition: string
 }
 
+type ResultOf<Verb extends keyof HandlerStore> = Awaited<ReturnType<HandlerStore[Verb]>>
+
 const MOST_REMEMBERED = 10_000
 
 export class Handlers {
   readonly #statements: Statements
   readonly #changeLog: ChangeLog
-  readonly #known = new Map<string, HandlerDefinition | undefined>()
+  /** by the name of a task */
+  readonly #known = new Map<string, Handler | undefined>()
   #areThere: boolean | undefined
+  /** those of more than one name, the longest first */
+  #patterns: readonly Handler[] | undefined
 
   constructor(statements: Statements, changeLog: ChangeLog) {
     this.#statements = statements
     this.#changeLog = changeLog
   }
 
-  /** Whether any name has one. */
+  /** Whether there is any. */
   get areThere(): boolean {
     this.#areThere ??= this.#statements.anyHandler.get() !== undefined
     return this.#areThere
   }
 
-  definitionOf(name: string): HandlerDefinition | undefined {
-    if (!this.areThere) return undefined
+  /** The one that the tasks of a name have: that of the name itself, else the one of the longest pattern. */
+  of(name: string): Handler | undefined {
+    if (!this.areThere || isErrorCallback({ name })) return undefined
     if (this.#known.has(name)) return this.#known.get(name)
     if (this.#known.size >= MOST_REMEMBERED) this.#known.clear()
-    const definition = this.get(name)?.definition
-    this.#known.set(name, definition)
-    return definition
+    const handler = this.get(name) ?? this.#patternOf(name)
+    this.#known.set(name, handler)
+    return handler
   }
 
   get(name: string): Handler | undefined {
@@ -50,10 +58,17 @@ export class Handlers {
     return (this.#statements.handlersAfter.all(after, limit) as HandlerRow[]).map(toHandler)
   }
 
+  /** The lane in which the rows of a name to one host belong; the empty host is that of rows without a callback of their own. */
+  laneOf(name: string, host: string): string {
+    const handler = this.of(name)
+    if (handler !== undefined) return groupLane(handler.name, host)
+    return host === '' ? ORPHANS : host
+  }
+
   /** Must run inside a write transaction. */
-  put(name: string, definition: HandlerDefinition, { now, force }: { now: number; force: boolean }): ReturnTypeOf<'putHandler'> {
+  put(name: string, definition: HandlerDefinition, { now, force }: { now: number; force: boolean }): ResultOf<'putHandler'> {
     const before = this.get(name)
-    if (!force && !servesTasksWithoutCallback(definition) && this.#isNeeded(name, before)) return 'needed'
+    if (!force && !servesTasksWithoutCallback(definition) && this.#isNeeded(before ?? this.#patternOf(name), name)) return 'needed'
     const created = before?.created ?? now
     this.#statements.upsertHandler.run({ name, definition: JSON.stringify(definition), created, now })
     this.#changed(name)
@@ -61,10 +76,11 @@ export class Handlers {
   }
 
   /** Must run inside a write transaction. */
-  remove(name: string, { force }: { force: boolean }): ReturnTypeOf<'removeHandler'> {
+  remove(name: string, { force }: { force: boolean }): ResultOf<'removeHandler'> {
     const before = this.get(name)
     if (before === undefined) return 'unknown'
-    if (!force && this.#isNeeded(name, before)) return 'needed'
+    const next = this.#patternOf(name, name)
+    if (!force && !servesTasksWithoutCallback(next?.definition) && this.#isNeeded(before, name)) return 'needed'
     this.#statements.deleteHandler.run(name)
     this.#statements.forgetStarts.run(name, Number.MAX_SAFE_INTEGER)
     this.#changed(name)
@@ -75,23 +91,33 @@ export class Handlers {
   forget(): void {
     this.#known.clear()
     this.#areThere = undefined
+    this.#patterns = undefined
   }
 
-  /** Whether tasks that have not ended would lose what they are done by. */
-  #isNeeded(name: string, before: Handler | undefined): boolean {
-    if (!servesTasksWithoutCallback(before?.definition)) return false
-    const lane = ownLane(name, '')
-    return this.#statements.waitingInLane.get(lane) !== undefined || this.#statements.runningInLane.get(name, lane) !== undefined
+  /** @param but a pattern that is passed over */
+  #patternOf(name: string, but?: string): Handler | undefined {
+    this.#patterns ??= (this.#statements.patterns.all() as HandlerRow[]).map(toHandler).sort((a, b) => b.name.length - a.name.length)
+    return this.#patterns.find((handler) => handler.name !== but && matchesName(handler.name, name))
   }
 
+  /** Whether tasks that have not ended have no callback but that of `handler`, of those whose names `pattern` stands for. */
+  #isNeeded(handler: Handler | undefined, pattern: string): boolean {
+    if (handler === undefined || !servesTasksWithoutCallback(handler.definition)) return false
+    const rows = { lane: groupLane(handler.name, ''), ...rangeOfNames(pattern) }
+    return this.#statements.waitingInLane.get(rows) !== undefined || this.#statements.runningInLane.get(rows) !== undefined
+  }
+
+  /** What runs is counted by its lane, so it changes lanes at once. */
   #changed(name: string): void {
     this.forget()
-    this.#statements.openLanes.run(lanesOf(name))
+    const { moveToLane, runningOfNames, openGroupLanes } = this.#statements
+    for (const row of runningOfNames.all(rangeOfNames(name)) as { id: number; name: string; lane: string }[]) {
+      moveToLane.run(this.laneOf(row.name, parseLane(row.lane).host), row.id)
+    }
+    openGroupLanes.run(0)
     this.#changeLog.touch()
   }
 }
-
-type ReturnTypeOf<Verb extends keyof HandlerStore> = Awaited<ReturnType<HandlerStore[Verb]>>
 
 function toHandler({ name, created, updated, definition }: HandlerRow): Handler {
   return { name, definition: JSON.parse(definition) as HandlerDefinition, created, updated }

@@ -1,9 +1,9 @@
 /**
- * Keeps `lanes.next_due` at or below the time at which a row of its lane may be claimed: the earliest `due_at`, or, where its name has
+ * Keeps `lanes.next_due` at or below the time at which a row of its lane may be claimed: the earliest `due_at`, or, where its group has
  * no room, when it has again. Remembers what it wrote, so that most writes need not touch it.
  */
 import { lanesOf } from './lane-name.ts'
-import { NEVER } from './name-rooms.ts'
+import { NEVER } from './group-rooms.ts'
 import type { Statements } from './statements.ts'
 
 const MOST_REMEMBERED = 10_000
@@ -46,9 +46,9 @@ export class LaneBounds {
     this.#statements.raiseNextDue.run(until, lane)
   }
 
-  /** A task of the name has ended: lanes that were closed for want of room are looked at again. */
-  open(name: string): void {
-    this.#statements.openClosedLanes.run({ ...lanesOf(name), closed: NEVER })
+  /** A task of the group has ended: lanes that were closed for want of room are looked at again. */
+  open(group: string): void {
+    this.#statements.openClosedLanes.run({ ...lanesOf(group), closed: NEVER })
   }
 
   /**
@@ -56,7 +56,7 @@ export class LaneBounds {
    * any more. Must run inside a write transaction.
    */
   passTime(now: number): void {
-    if (now < (this.#lastNow ?? Infinity)) this.#statements.openOwnLanes.run(now)
+    if (now < (this.#lastNow ?? Infinity)) this.#statements.openGroupLanes.run(now)
     this.#lastNow = now
   }
 

@@ -10,6 +10,7 @@ import { expiry } from '../../domain/verdict.ts'
 import type { AckResult, Acknowledgement } from '../store.ts'
 import type { Changes } from './changes.ts'
 import { findRow, readBack, readTask, removeRows } from './entries.ts'
+import { parseLane } from './lane-name.ts'
 import { toAttempt } from './row.ts'
 import type { AttemptRow, TaskRow } from './row.ts'
 import { continueSeries } from './series.ts'
@@ -19,7 +20,7 @@ type RecordedRow = Pick<TaskRow, 'id' | 'lane' | 'executed_at' | 'remove_after'>
 
 /** @returns the task as it is after that; undefined where nothing was written, because the lease was lost */
 export function recordOutcome(session: Session, outcome: Outcome, changes: Changes): Task | undefined {
-  const { statements, bounds, handlers } = session
+  const { statements, bounds } = session
   const { task, settlement, now, responseStatus, responseBody, attempt } = outcome
   const guard = { name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimedAttempts: task.attempts }
   const executedAt = attempt ? attempt.startedAt + attempt.durationMs : null
@@ -31,7 +32,8 @@ export function recordOutcome(session: Session, outcome: Outcome, changes: Chang
   changes.moved(task, 'running', after.state)
   changes.tell(attempt === undefined && after.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[after.state], after, now)
   if (after.state === 'retrying' || after.state === 'pending') bounds.lower(row.lane, after.dueAt)
-  if (row.lane.includes('@') || handlers.definitionOf(task.name) !== undefined) bounds.open(task.name)
+  const { group } = parseLane(row.lane)
+  if (group !== undefined) bounds.open(group)
   if (after.state === 'successful' && row.remove_after === 1) {
     removeRows(session, [{ id: row.id, name: task.name, state: after.state }], changes)
     changes.tell('deleted', after, now)

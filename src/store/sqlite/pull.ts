@@ -1,9 +1,9 @@
-/** The claim of a worker: due rows of one name, within the limits of its handler. */
+/** The claim of a worker: due rows of one handler, within its limits. */
 import type { PullResult } from '../store.ts'
 import type { Changes } from './changes.ts'
 import { finishClaim } from './finish-claim.ts'
 import { lanesOf } from './lane-name.ts'
-import { NEVER, NameRooms } from './name-rooms.ts'
+import { GroupRooms, NEVER } from './group-rooms.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 
@@ -17,10 +17,10 @@ export interface Worker {
 /** Must run inside a write transaction. */
 export function pullDue(session: Session, name: string, worker: Worker, changes: Changes): PullResult | 'not_pulled' {
   const { statements, handlers } = session
-  const handler = handlers.definitionOf(name)
+  const handler = handlers.get(name)?.definition
   if (handler?.pull !== true) return 'not_pulled'
   const { now, node, leaseUntil } = worker
-  const rooms = new NameRooms(session, now)
+  const rooms = new GroupRooms(session, now)
   const room = rooms.forWorkers(name, handler)
   const limit = Math.min(worker.limit, room.left)
   const lanes = statements.lanesBetween.all(lanesOf(name)) as string[]

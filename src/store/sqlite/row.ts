@@ -48,9 +48,9 @@ export interface AttemptRow {
 export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Task {
   const own = JSON.parse(row.definition) as TaskDefinition
   const definition = withHandler(own, handler)
-  const { name, host } = parseLane(row.lane)
+  const { group, host } = parseLane(row.lane)
   const windowFrom = row.window_from ?? row.trigger_at * 1000
-  const mayFollowHandler = own.max_delay === undefined && (name !== undefined || handler !== undefined)
+  const mayFollowHandler = own.max_delay === undefined && (group !== undefined || handler !== undefined)
   return {
     name: row.name,
     triggerAt: row.trigger_at,

@@ -3,6 +3,7 @@
  * for the others an index over all rows is walked, a bounded stretch at a time, so that no filter can hold up the process.
  */
 import type { Database, Statement } from 'better-sqlite3'
+import { rangeOfNames } from '../../domain/name-pattern.ts'
 import { TASK_STATES, WAITING_STATES } from '../../domain/task.ts'
 import type { TaskState } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
@@ -17,6 +18,8 @@ export interface Stretch {
 
 interface Bounds {
   readonly name: string | undefined
+  readonly first: string | undefined
+  readonly end: string | undefined
   readonly afterTime: number
   readonly afterName: string
   readonly to: number
@@ -29,6 +32,7 @@ const RARE_STATES: readonly TaskState[] = ['running', 'retrying', 'failed', 'ski
 const AFTER = '(trigger_at, name) > (@afterTime, @afterName) AND trigger_at < @to'
 /** Error callbacks have an "@" in their name. */
 const IS_TASK = `instr(name, '@') = 0`
+const OF_NAMES = 'AND name >= @first AND name < @end'
 
 export class Selections {
   readonly #db: Database
@@ -43,10 +47,12 @@ export class Selections {
     const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
     if (states.length === 0) return { rows: [] }
     const bounds = this.#bounds(selection, states, after)
+    const ofNames = selection.names === undefined ? '' : OF_NAMES
     if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
-      return nextAfter(this.#prepare(rareRows(states)).all({ ...bounds, limit }) as TaskRow[], limit)
+      return nextAfter(this.#prepare(rareRows(states, ofNames)).all({ ...bounds, limit }) as TaskRow[], limit)
     }
-    const filter = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
+    const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
+    const filter = `${ofNames} ${inStates}`.trim()
     const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
     const end = filter && (this.#prepare(stretchEnd(scope)).get(bounds) as { trigger_at: number; name: string } | undefined)
     const rows = this.#prepare(walkedRows(scope, filter, Boolean(end))).all({
@@ -63,7 +69,11 @@ export class Selections {
     const waitingOnly = states.every((state) => (WAITING_STATES as readonly TaskState[]).includes(state))
     const from = Math.max(selection.from ?? 0, waitingOnly ? this.#firstWaiting() : 0)
     const start = after !== undefined && after.triggerAt >= from ? after : { name: '', triggerAt: from }
-    return { name: selection.name, afterTime: start.triggerAt, afterName: start.name, to: selection.to ?? Number.MAX_SAFE_INTEGER }
+    return {
+      name: selection.name,
+      ...(selection.names === undefined ? { first: undefined, end: undefined } : rangeOfNames(selection.names)),
+      ...{ afterTime: start.triggerAt, afterName: start.name, to: selection.to ?? Number.MAX_SAFE_INTEGER },
+    }
   }
 
   #firstWaiting(): number {
@@ -85,10 +95,10 @@ function nextAfter(rows: TaskRow[], limit: number): Stretch {
   return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
 }
 
-function rareRows(states: readonly TaskState[]): string {
+function rareRows(states: readonly TaskState[], ofNames: string): string {
   const parts = states.map((state) => {
     const source = state === 'running' ? `tasks_running WHERE` : `tasks_troubled WHERE state IN ('retrying', 'failed', 'skipped') AND`
-    return `SELECT * FROM (SELECT id, trigger_at, name FROM tasks INDEXED BY ${source} state = '${state}' AND ${AFTER} AND ${IS_TASK} ORDER BY trigger_at, name LIMIT @limit)`
+    return `SELECT * FROM (SELECT id, trigger_at, name FROM tasks INDEXED BY ${source} state = '${state}' AND ${AFTER} AND ${IS_TASK} ${ofNames} ORDER BY trigger_at, name LIMIT @limit)`
   })
   return `SELECT tasks.* FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) ORDER BY trigger_at, name LIMIT @limit) AS page
     JOIN tasks ON tasks.id = page.id ORDER BY page.trigger_at, page.name`

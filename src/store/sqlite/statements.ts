@@ -74,21 +74,20 @@ function laneStatements(db: Database) {
     raiseNextDue: db.prepare('UPDATE lanes SET next_due = ? WHERE lane = ?'),
     forgetLane: db.prepare('DELETE FROM lanes WHERE lane = ?'),
     lanesBetween: db.prepare('SELECT lane FROM lanes WHERE lane >= @first AND lane < @end').pluck(),
-    openLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end'),
     openClosedLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end AND next_due = @closed'),
-    openOwnLanes: db.prepare(`UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`),
-    waitingInLane: db.prepare(`SELECT 1 FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ? LIMIT 1`),
-    runningInLane: db.prepare(
-      `SELECT 1 FROM tasks INDEXED BY tasks_running_of_name WHERE state = 'running' AND name = ? AND lane = ? LIMIT 1`,
-    ),
-    /** Gives due rows of a host, whose names have got a handler since they were stored, the lane of their name. */
-    moveToOwnLane: db.prepare(`
-      UPDATE tasks SET lane = name || '@' || lane
-      WHERE id IN (
-        SELECT id FROM tasks INDEXED BY tasks_waiting
-        WHERE state IN ('pending', 'retrying') AND lane = @lane AND due_at <= @now AND deadline > @now ORDER BY due_at LIMIT @limit)
-        AND name IN (SELECT name FROM handlers)
-      RETURNING lane, due_at`),
+    openGroupLanes: db.prepare(`UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`),
+    waitingInLane: db.prepare(`
+      SELECT 1 FROM tasks INDEXED BY tasks_waiting
+      WHERE state IN ('pending', 'retrying') AND lane = @lane AND name >= @first AND name < @end LIMIT 1`),
+    runningInLane: db.prepare(`
+      SELECT 1 FROM tasks INDEXED BY tasks_running_of_name
+      WHERE state = 'running' AND name >= @first AND name < @end AND lane = @lane LIMIT 1`),
+    runningOfNames: db.prepare(`
+      SELECT id, name, lane FROM tasks INDEXED BY tasks_running_of_name
+      WHERE state = 'running' AND name >= @first AND name < @end AND instr(name, '@') = 0`),
+    moveToLane: db.prepare('UPDATE tasks SET lane = ? WHERE id = ?'),
+    rowsOfNames: db.prepare(`
+      SELECT * FROM tasks WHERE (name, trigger_at) > (@name, @triggerAt) AND name < @end ORDER BY name, trigger_at LIMIT @limit`),
   }
 }
 
@@ -101,7 +100,7 @@ function claimStatements(db: Database) {
         WHERE state IN ('pending', 'retrying') AND lane = @lane AND due_at <= @now AND deadline > @now ORDER BY due_at LIMIT @limit)
       RETURNING *`),
     dueOfLane: db.prepare(`
-      SELECT id, due_at FROM tasks INDEXED BY tasks_waiting
+      SELECT id, name, due_at FROM tasks INDEXED BY tasks_waiting
       WHERE state IN ('pending', 'retrying') AND lane = @lane AND due_at <= @now AND deadline > @now ORDER BY due_at LIMIT @limit`),
     claimForWorker: db.prepare(`
       UPDATE tasks SET state = 'running', attempts = attempts + 1, lease_until = @leaseUntil, claimed_by = @node, awaiting = 'worker',
@@ -153,9 +152,15 @@ function handlerStatements(db: Database) {
       INSERT INTO handlers (name, created, updated, definition) VALUES (@name, @created, @now, @definition)
       ON CONFLICT (name) DO UPDATE SET updated = excluded.updated, definition = excluded.definition`),
     deleteHandler: db.prepare('DELETE FROM handlers WHERE name = ?'),
-    runningOfName: db
-      .prepare(`SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_running_of_name WHERE state = 'running' AND name = ? LIMIT ?)`)
+    runningOfGroup: db
+      .prepare(
+        `
+      SELECT count(*) FROM (
+        SELECT 1 FROM tasks INDEXED BY tasks_running_of_name
+        WHERE state = 'running' AND name >= @first AND name < @end AND lane >= @firstLane AND lane < @endLane LIMIT @limit)`,
+      )
       .pluck(),
+    patterns: db.prepare(`SELECT * FROM handlers WHERE substr(name, -1) = '*'`),
     startsBetween: db.prepare(
       'SELECT coalesce(sum(n), 0) AS started, min(second) AS oldest FROM starts WHERE name = ? AND second BETWEEN ? AND ?',
     ),

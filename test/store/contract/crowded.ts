@@ -64,38 +64,6 @@ export function describePause(test: DefineTest): void {
     await finishAll(store, claimed, DUE)
     expect(await store.counts()).toMatchObject({ successful: 2 })
   })
-
-  for (const [what, handler] of Object.entries(HELD)) {
-    test(`or not, max_delay ends what waits for a name that is ${what}`, async ({ store }) => {
-      await putHandler(store, 'a-task', handler)
-      await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 }), aTask({ triggerAt: MINUTE + 120 })], { now: DUE - 9 })
-      await claimAll(store, DUE + 2 * MINUTE_MS)
-      const waiting = await listAll(store, { states: ['pending'] })
-      expect(waiting.length).toBeGreaterThanOrEqual(2)
-      const now = waiting[1]?.deadline ?? 0
-      expect(await expireAll(store, now)).toMatchObject(waiting.slice(0, 2).map(({ triggerAt }) => ({ triggerAt, state: 'skipped' })))
-    })
-
-    test(`or not, a shorter max_delay reaches what waits for a name that is ${what}`, async ({ store }) => {
-      await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 })], { now: DUE - 9 })
-      await putHandler(store, 'a-task', handler)
-      await claimAll(store)
-      await putHandler(store, 'a-task', { ...handler, max_delay: 3 })
-      const now = DUE + 4 * MINUTE_MS
-      await expireAll(store, now)
-      expect(await mustGet(store, { name: 'a-task', triggerAt: MINUTE + 60 })).toMatchObject({ state: 'skipped' })
-    })
-
-    test(`or not, error callbacks of a name that is ${what} are called`, async ({ store }) => {
-      await putHandler(store, 'a-task', { ...handler, error_callback: 'http://told.test/' })
-      await store.put([aTask(), aTask({ triggerAt: MINUTE - 60 })], { now: DUE - 9 })
-      await claimAll(store)
-      const expired = await expireAll(store, DUE + 600_000)
-      const told = (await claimAll(store, DUE + 600_000)).filter(({ lane }) => lane === 'told.test')
-      expect(told.length).toBeGreaterThanOrEqual(1)
-      expect(told.map(({ name }) => name).sort()).toEqual(expired.map((task) => errorCallbackKey(task).name).sort())
-    })
-  }
 }
 
 export function describeCrowdedNames(test: DefineTest): void {
@@ -123,6 +91,38 @@ export function describeCrowdedNames(test: DefineTest): void {
         expect(await claimSome(await reopen())).toEqual({ 'same-again': 10, 'other-again': 10 })
       })
     }
+  }
+
+  for (const [what, handler] of Object.entries(HELD)) {
+    test(`that is ${what} keeps nothing beyond its window`, async ({ store }) => {
+      await putHandler(store, 'a-task', handler)
+      await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 }), aTask({ triggerAt: MINUTE + 120 })], { now: DUE - 9 })
+      await claimAll(store, DUE + 2 * MINUTE_MS)
+      const waiting = await listAll(store, { states: ['pending'] })
+      expect(waiting.length).toBeGreaterThanOrEqual(2)
+      const now = waiting[1]?.deadline ?? 0
+      expect(await expireAll(store, now)).toMatchObject(waiting.slice(0, 2).map(({ triggerAt }) => ({ triggerAt, state: 'skipped' })))
+    })
+
+    test(`that is ${what} heeds a shorter max_delay for what waits`, async ({ store }) => {
+      await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 })], { now: DUE - 9 })
+      await putHandler(store, 'a-task', handler)
+      await claimAll(store)
+      await putHandler(store, 'a-task', { ...handler, max_delay: 3 })
+      const now = DUE + 4 * MINUTE_MS
+      await expireAll(store, now)
+      expect(await mustGet(store, { name: 'a-task', triggerAt: MINUTE + 60 })).toMatchObject({ state: 'skipped' })
+    })
+
+    test(`that is ${what} has its error callbacks called`, async ({ store }) => {
+      await putHandler(store, 'a-task', { ...handler, error_callback: 'http://told.test/' })
+      await store.put([aTask(), aTask({ triggerAt: MINUTE - 60 })], { now: DUE - 9 })
+      await claimAll(store)
+      const expired = await expireAll(store, DUE + 600_000)
+      const told = (await claimAll(store, DUE + 600_000)).filter(({ lane }) => lane === 'told.test')
+      expect(told.length).toBeGreaterThanOrEqual(1)
+      expect(told.map(({ name }) => name).sort()).toEqual(expired.map((task) => errorCallbackKey(task).name).sort())
+    })
   }
 
   test('that are at a limit leave the room of their host to others', async ({ store }) => {

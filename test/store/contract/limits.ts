@@ -143,7 +143,9 @@ export function describeConcurrency(test: DefineTest): void {
       expect(round).toBeLessThan(300)
       const running = await listAll(opened, { states: ['running'] })
       expect(running.length).toBeLessThanOrEqual(3)
-      await Promise.all([...'abcdef'].map((node, turn) => oneOfTheRace(opened, running, { node, turn: turn + round, now })))
+      await Promise.all(
+        ['a', 'b', 'c', 'd', 'e', 'f'].map((node, turn) => oneOfTheRace(opened, running, { node, turn: turn + round, now })),
+      )
       now += round % 4 === 3 ? LEASE_MS : 1000
       if (round % 25 === 24) opened = await reopen()
     }

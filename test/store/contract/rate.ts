@@ -102,7 +102,9 @@ export function describeRate(test: DefineTest): void {
     for (let round = 0; starts.length < 60; round += 1) {
       expect(round).toBeLessThan(200)
       const now = DUE + round * 9700
-      const claims = [...'abcdef'].map((node, n) => opened.claimDue(aClaim({ node, now: now + n * 100, limit: 1 + ((n + round) % 3) })))
+      const claims = ['a', 'b', 'c', 'd', 'e', 'f'].map((node, n) =>
+        opened.claimDue(aClaim({ node, now: now + n * 100, limit: 1 + ((n + round) % 3) })),
+      )
       const claimed = (await Promise.all(claims)).flatMap(({ tasks }) => tasks)
       starts.push(...claimed.map(({ updated }) => updated))
       const outcomes = claimed.map((task) => outcomeOf(task, { kind: 'not_called', reason: 'stopping' }, NODE, task.updated, 0))

@@ -1,0 +1,20 @@
+/** Which names a name stands for: itself, or, where it ends with an asterisk, all that begin with what stands before that. */
+
+const WILDCARD = '*'
+/** No name that can be stored comes after it among those that begin alike. */
+const LAST = '\u{10ffff}'
+
+export function isPattern(name: string): boolean {
+  return name.endsWith(WILDCARD)
+}
+
+export function matchesName(pattern: string, name: string): boolean {
+  return isPattern(pattern) ? name.startsWith(pattern.slice(0, -WILDCARD.length)) : name === pattern
+}
+
+/** The bounds of the names that a pattern stands for, in the order of their UTF-8 bytes: `first` inclusive, `end` exclusive. */
+export function rangeOfNames(pattern: string): { first: string; end: string } {
+  if (!isPattern(pattern)) return { first: pattern, end: `${pattern}\u0000` }
+  const prefix = pattern.slice(0, -WILDCARD.length)
+  return { first: prefix, end: prefix + LAST }
+}
