@@ -62,6 +62,15 @@ describe('an accepted call', () => {
     expect(harness.caller.only.key).toBe(KEY)
   })
 
+  it('keeps its time though a renewal of the lease of its call was on the way', async () => {
+    const harness = await afterOneCall({ ack_timeout: 2 })
+    const claims = harness.dispatcher.claims()
+    harness.caller.only.answer()
+    await harness.clock.advance(0)
+    await harness.store.renew(claims, { leaseUntil: MINUTE_MS + MINUTES })
+    expect(await harness.task()).toMatchObject({ awaiting: 'ack', leaseUntil: MINUTE_MS + ACK_TIMEOUT })
+  })
+
   it('that is not what was expected is not accepted', async () => {
     const harness = await afterOneCall({ ack_timeout: 2 })
     harness.caller.only.answer(503)

@@ -109,6 +109,23 @@ describe('what waits behind a limit', () => {
   })
 })
 
+describe('a clock that is set back by an hour', () => {
+  it('does not have a name whose rate is used up wait for the old time', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.putHandler('a-task', { callback: 'http://same.test/', rate: 5 })
+    const anHourAgo = many(80, 'a-task').slice(60)
+    await harness.put(...anHourAgo)
+    harness.caller.script = (call) => {
+      call.answer()
+    }
+    await harness.start()
+    expect(harness.caller.calls).toHaveLength(5)
+    harness.clock.jump(-60 * MINUTES)
+    await harness.clock.advance(10 * MINUTES)
+    expect(harness.caller.calls).toHaveLength(20)
+  })
+})
+
 describe('a retry and a spread', () => {
   it('of a name with limits come at their second, not with the next minute', async () => {
     const harness = new SchedulerHarness({ random: () => 0 })

@@ -1,4 +1,5 @@
 /** Keeps the latest changes in the file, and tells listeners after the commit that holds new ones. */
+import type { JsonValue } from '../../domain/task.ts'
 import type { TaskChange } from '../../domain/task-change.ts'
 import type { Changes, Told } from './changes.ts'
 import type { Statements } from './statements.ts'
@@ -6,8 +7,8 @@ import type { Statements } from './statements.ts'
 /** How many changes are kept, give or take those of one commit. */
 const KEPT = 50_000
 const TRIM_EVERY = 1000
-/** characters: what is longer is kept without its payload */
-const MAX_LENGTH = 16 * 1024
+/** characters, about: a task whose payload is longer is kept without it */
+const MAX_PAYLOAD = 16 * 1024
 
 interface BatchRow {
   readonly id: number
@@ -78,10 +79,22 @@ export class ChangeLog {
 }
 
 function serialize(told: Told): string {
-  const text = JSON.stringify(told)
-  if (text.length <= MAX_LENGTH) return text
-  const { payload: _payload, ...definition } = told.task.definition
+  const { payload, ...definition } = told.task.definition
+  if (sizeOf(payload) <= MAX_PAYLOAD) return JSON.stringify(told)
   return JSON.stringify({ ...told, task: { ...told.task, definition }, withoutPayload: true })
+}
+
+/** About how many characters of JSON a value is. Looks no further once that is too many, so a large value costs no more than one that just fits. */
+function sizeOf(value: JsonValue | undefined): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 1
+  let size = 0
+  // eslint-disable-next-line @typescript-eslint/no-for-in-array -- it stops early, and lists nothing before it begins
+  for (const name in value) {
+    size += name.length + sizeOf((value as Readonly<Record<string, JsonValue>>)[name])
+    if (size > MAX_PAYLOAD) break
+  }
+  return size
 }
 
 function parse({ first_id, batch }: BatchRow): TaskChange[] {

@@ -77,12 +77,9 @@ export function describePull(test: DefineTest): void {
   })
 
   test('gives each of 500 tasks to one of 50 workers that race for them', async ({ store }) => {
-    await putHandler(store, 'a-task', PULL)
+    await putHandler(store, 'a-task', { ...PULL, max_delay: 525_600 })
     const tasks = Array.from({ length: 500 }, (_, n) => mixedTask(n))
-    await store.put(
-      tasks.map((task) => ({ ...task, definition: { ...task.definition, max_delay: 525_600 } })),
-      { now: DUE - 9 },
-    )
+    await store.put(tasks, { now: DUE - 9 })
     const race = async (_: unknown, n: number) => {
       const mine: Task[] = []
       for (;;) {
