@@ -82,7 +82,6 @@ export class Handlers {
     const next = this.#patternOf(name, name)
     if (!force && !servesTasksWithoutCallback(next?.definition) && this.#isNeeded(before, name)) return 'needed'
     this.#statements.deleteHandler.run(name)
-    this.#statements.forgetStarts.run(name, Number.MAX_SAFE_INTEGER)
     this.#changed(name)
     return 'removed'
   }
