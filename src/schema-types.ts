@@ -225,7 +225,7 @@ export interface PlainQuery {
 }
 
 /**
- * What a client sends to have the handler of a name stored: defaults for the tasks of the name, and limits for all of them together.
+ * What a client sends to have a handler stored: defaults for the tasks of the names that it is for, and limits for all of them together.
  */
 export interface HandlerBody {
   /**
@@ -266,23 +266,23 @@ export interface HandlerBody {
    */
   ack_timeout?: number
   /**
-   * How many tasks of the name may be running at the same time, over all nodes; no limit by default.
+   * How many tasks of the handler may be running at the same time, over all nodes; no limit by default.
    */
   concurrency?: number
   /**
-   * How many attempts of the name may start in a minute, over all nodes; no limit by default.
+   * How many attempts of its tasks may start in a minute, over all nodes; no limit by default.
    */
   rate?: number
   /**
-   * Whether no attempt of the name starts.
+   * Whether no attempt of its tasks starts.
    */
   paused?: boolean
   /**
-   * Whether the tasks of the name are not called but pulled by workers.
+   * Whether its tasks are not called but pulled by workers.
    */
   pull?: boolean
   /**
-   * The name, which the path holds already; it may be left out.
+   * The name that the handler is for, or the beginning of names and an asterisk. The path holds it already; it may be left out.
    */
   name?: string
   /**

@@ -10,6 +10,7 @@ import { pendingTask, TASK_STATES } from '../src/domain/task.ts'
 import { CHANGE_KINDS } from '../src/domain/task-change.ts'
 import { TRANSITIONS } from '../src/domain/transitions.ts'
 import { aTask } from './support/a-task.ts'
+import { readCurl } from './support/curl.ts'
 
 const readme = read('README.md')
 const architecture = read('ARCHITECTURE.md')
@@ -56,7 +57,7 @@ test('the first task reads back with the members that a task has, in their order
 
 test('a handler is told of with its defaults, which a task has too, and its limits', () => {
   const limits = table('limit', 'type', 'default', 'means').flatMap(([limit]) => quoted(limit))
-  const defaults = quoted(/^The defaults are .*$/m.exec(readme)?.[0])
+  const defaults = quoted(/^The defaults are [^.]+/m.exec(readme)?.[0])
   const fields = Object.keys(handlerSchema.properties).filter((field) => field !== 'name' && field !== 'task_name')
   expect([...defaults, ...limits].sort()).toEqual(fields.sort())
   expect(Object.keys(taskSchema.properties)).toEqual(expect.arrayContaining(defaults))
@@ -70,26 +71,49 @@ test('the table of events holds the kinds of changes', () => {
   expect(table('event', 'when').flatMap(([event]) => quoted(event))).toEqual([...CHANGE_KINDS])
 })
 
+function parametersOf(schema: string): string[] {
+  return Object.keys((JSON.parse(read(`schema/api/${schema}`)) as { properties: object }).properties)
+}
+
+const parameters = new Set(
+  readdirSync(new URL('../schema/api', import.meta.url))
+    .filter((file) => file.endsWith('-query.json'))
+    .flatMap(parametersOf),
+)
+
 test('the table of parameters holds the query parameters of the schemas', () => {
-  const schemas = readdirSync(new URL('../schema/api', import.meta.url)).filter((file) => file.endsWith('-query.json'))
-  const known = schemas.flatMap((file) => Object.keys((JSON.parse(read(`schema/api/${file}`)) as { properties: object }).properties))
   expect(
     table('parameter', 'of', 'means')
       .flatMap(([name]) => quoted(name))
       .sort(),
-  ).toEqual([...new Set(known)].sort())
+  ).toEqual([...parameters].sort())
 })
 
-test('the table of endpoints holds the paths and methods of the API', () => {
-  const source = read('src/api/create-app.ts')
-  const served = [...source.matchAll(/'(\/[^']*)': \{ ([^}]+) \}/g)].flatMap(([, path = '', methods = '']) =>
+/** Method and path, without what stands for a name or a key. */
+const served = new Set(
+  [...read('src/api/create-app.ts').matchAll(/'(\/[^']*)': \{ ([^}]+) \}/g)].flatMap(([, path = '', methods = '']) =>
     [...methods.matchAll(/(get|put|post|delete): /g)].map(([, method = '']) => `${method.toUpperCase()} ${path.replace('/:target', '')}`),
-  )
+  ),
+)
+
+test('the table of endpoints holds the paths and methods of the API', () => {
   const named = table('method and path', 'does').flatMap(([cell]) =>
     quoted(cell).map((text) => text.replace(/\/<.*$/, '').replace(/(.)\/$/, '$1')),
   )
-  expect(served.length).toBeGreaterThan(20)
-  expect([...new Set(named)].map((text) => text.replace(/^GET ?$/, 'GET /')).sort()).toEqual([...new Set(served)].sort())
+  expect(served.size).toBeGreaterThan(15)
+  expect([...new Set(named)].map((text) => text.replace(/^GET ?$/, 'GET /')).sort()).toEqual([...served].sort())
+})
+
+test('every curl line is one that a shell reads as it stands, for an endpoint and parameters that there are', () => {
+  const lines = [...readme.matchAll(/^curl .+$|(?<=`)curl [^`]+/gm)].map(([line]) => line)
+  expect(lines.length).toBeGreaterThan(50)
+  for (const line of lines) {
+    const { method, url } = readCurl(line)
+    const { host, pathname, searchParams } = new URL(url)
+    expect(host, line).toBe('127.0.0.1:6777')
+    expect(served, line).toContain(`${method} /${pathname.split('/')[1] ?? ''}`)
+    for (const name of searchParams.keys()) expect(parameters, line).toContain(name)
+  }
 })
 
 test('the table of statuses holds every error code that an answer can have, with its status', () => {

@@ -19,14 +19,13 @@ import { describeTarget, readKey } from './read-target.ts'
 import { sendJson } from './respond.ts'
 import { compileCheck, show } from './validate.ts'
 
-const MAX_BODY_BYTES = 2 ** 20
 const EXAMPLE = '{"attempt":1,"status":"successful"}'
 
 const checkAckBody = compileCheck<AckBody>(ackBody, 'body')
 
 export function acknowledge({ store, node, clock, log, wake, random, defaults }: AppOptions): RequestHandler[] {
   return [
-    readBody(MAX_BODY_BYTES),
+    readBody(),
     async (req, res) => {
       refuseQuery(req)
       const key = readKey(req)
@@ -44,7 +43,7 @@ export function acknowledge({ store, node, clock, log, wake, random, defaults }:
       })
       if (result.outcome === 'unknown') throw notFound(key)
       if (result.outcome !== 'acknowledged') throw refusalOf(result, ack)
-      // Its end may make room for the next task of the name, and its error callback is due at once.
+      // Its end may make room for the next task of its handler, and its error callback is due at once.
       if (status !== 'running') wake(clock.now())
       report(result.task, { status, node }, log)
       sendJson(req, res, 200, { message: 'acknowledged', task: presentTask(result.task, defaults) })

@@ -1,8 +1,8 @@
 /** What the API is made of: everything that its endpoints need from the outside. */
 import type { Clock } from '../clock.ts'
+import type { ServerDefaults } from '../domain/present.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
-import type { ServerDefaults } from '../domain/present.ts'
 
 /** Whether the scheduler does its work. */
 export interface Readiness {

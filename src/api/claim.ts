@@ -1,4 +1,4 @@
-/** `POST /claim/<name>`: hands due tasks of a name to a worker, and where none is due waits for one as long as the worker wants. */
+/** `POST /claim/<name>`: hands due tasks of a handler to a worker, and where none is due waits for one as long as the worker wants. */
 import type { RequestHandler, Response } from 'express'
 import claimQuery from '../../schema/api/claim-query.json' with { type: 'json' }
 import { CallmeError } from '../domain/errors.ts'
@@ -25,6 +25,7 @@ const MAX_ANSWER_LENGTH = 16 * 2 ** 20
 const checkClaimQuery = compileCheck<ClaimQuery>(claimQuery, 'query')
 
 interface Wanted {
+  /** of the handler */
   readonly name: string
   readonly limit: number
   readonly leaseMs: number
@@ -76,7 +77,7 @@ async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<stri
   }
 }
 
-/** @throws CallmeError where the tasks of the name are not for workers, or the store does not answer */
+/** @throws CallmeError where no handler has this name, its tasks are not for workers, or the store does not answer */
 async function claimBatch(
   { store, node, clock, log }: AppOptions,
   name: string,
@@ -95,7 +96,7 @@ async function refusalOf(store: Store, name: string): Promise<CallmeError> {
   return handler === undefined
     ? new CallmeError(
         'not_found',
-        `there is no handler ${show(name)}; PUT /handler/${name} {"pull": true} lets workers claim its tasks, and those of a handler such as "mail.*" are claimed by its own name`,
+        `there is no handler ${show(name)}; a claim goes by a handler's own name, such as "mail.*", and PUT /handler/<name> {"pull": true} makes one`,
       )
     : new CallmeError('conflict', `the tasks of ${show(name)} are called, and not for workers; its handler must say "pull": true for that`)
 }

@@ -1,4 +1,4 @@
-/** `DELETE /handler/<name>`: removes the defaults and limits of a name; its tasks stay and go by what they say themselves. */
+/** `DELETE /handler/<name>`: removes a handler; its tasks stay, and go by what they say themselves and by the handler that applies then. */
 import type { RequestHandler } from 'express'
 import { CallmeError } from '../domain/errors.ts'
 import type { AppOptions } from './app-options.ts'
@@ -16,14 +16,14 @@ export function deleteHandler({ store, clock, log, wake }: AppOptions): RequestH
     const name = readName(req)
     const outcome = await store.removeHandler(name, { force: isOn(force) })
     if (outcome === 'unknown') throw unknownHandler(name)
-    if (outcome === 'needed') throw isNeeded(name)
+    if (outcome === 'needed') throw stillNeeded(name)
     wake(clock.now())
     log.info('handler.removed', { handler: name })
     sendJson(req, res, 200, { deleted: 1 })
   }
 }
 
-function isNeeded(name: string): CallmeError {
+function stillNeeded(name: string): CallmeError {
   const need = `tasks of ${JSON.stringify(name)} that have not ended have no callback but this handler's, and it was not deleted`
   return new CallmeError('conflict', `${need}; add force=true to delete it, and they fail when they are due`)
 }

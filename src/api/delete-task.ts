@@ -69,7 +69,7 @@ async function removeEntry({ store, clock }: AppOptions, key: TaskKey): Promise<
   const deleted = await store.remove(selectionOf(key, {}, 0), { now: clock.now(), limit: 1, continueSeries: true })
   if (deleted > 0) return deleted
   await refuseUnknown(store, key)
-  throw isRunning(key)
+  throw stillRunning(key)
 }
 
 /** In batches, because one large removal would hold up everything else. A series ends with its entry that waits. */
@@ -78,7 +78,7 @@ async function removeMany({ store, clock }: AppOptions, target: Target, query: D
   await refuseUnknown(store, target)
   if (!isFiltered(query)) {
     const running = await store.list({ ...selection, states: ['running'] }, { limit: 1 })
-    if (running.tasks.length > 0) throw isRunning(target)
+    if (running.tasks.length > 0) throw stillRunning(target)
   }
   let deleted = 0
   for (;;) {
@@ -105,7 +105,7 @@ function isFiltered({ name, state, from, to, future_only }: DeleteQuery): boolea
   return name !== undefined || state !== undefined || from !== undefined || to !== undefined || isOn(future_only)
 }
 
-function isRunning(target: Target): CallmeError {
+function stillRunning(target: Target): CallmeError {
   const instead = target.triggerAt === undefined ? ', or delete with state=pending,retrying what waits' : ''
   return new CallmeError('conflict', `the ${describeTarget(target)} is running and nothing was deleted; wait until it has ended${instead}`)
 }

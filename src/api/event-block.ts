@@ -7,7 +7,7 @@ import type { ChangeKind, TaskChange } from '../domain/task-change.ts'
 /** Which changes a listener wants; every filter that is given must hold. */
 export interface EventFilter {
   readonly kinds?: ReadonlySet<ChangeKind>
-  /** a name, or what names begin with and an asterisk */
+  /** a name or a pattern of names */
   readonly names?: string
 }
 

@@ -1,4 +1,4 @@
-/** `GET /handler/<name>` answers the handler of one name, `GET /handler/` all of them by name, page by page. */
+/** `GET /handler/<name>` answers the handler that has this very name, `GET /handler/` all of them by name, page by page. */
 import { stringify } from 'node:querystring'
 import type { RequestHandler } from 'express'
 import handlerListQuery from '../../schema/api/handler-list-query.json' with { type: 'json' }
@@ -40,7 +40,7 @@ export function listHandlers({ store }: AppOptions): RequestHandler {
 }
 
 export function unknownHandler(name: string): CallmeError {
-  return new CallmeError('not_found', `the name ${JSON.stringify(name)} has no handler; GET /handler/ lists what there is`)
+  return new CallmeError('not_found', `there is no handler ${JSON.stringify(name)}; GET /handler/ lists what there is`)
 }
 
 function readStart({ start_from }: HandlerListQuery): string | undefined {

@@ -1,4 +1,4 @@
-/** `PUT /handler/<name>`: stores or replaces the defaults and limits of a name, which hold for its waiting tasks from then on. */
+/** `PUT /handler/<name>`: stores or replaces a handler, whose defaults and limits hold for waiting tasks from then on. */
 import type { Request, RequestHandler } from 'express'
 import handlerQuery from '../../schema/api/handler-query.json' with { type: 'json' }
 import { CallmeError } from '../domain/errors.ts'
@@ -13,20 +13,18 @@ import { readName } from './read-target.ts'
 import { sendJson } from './respond.ts'
 import { compileCheck } from './validate.ts'
 
-const MAX_BODY_BYTES = 2 ** 20
-
 export const checkHandlerQuery = compileCheck<HandlerQuery>(handlerQuery, 'query')
 
 export function putHandler({ store, clock, log, wake }: AppOptions): RequestHandler[] {
   return [
-    readBody(MAX_BODY_BYTES),
+    readBody(),
     async (req, res) => {
       const { force } = readQuery(req, checkHandlerQuery)
       refuseConditions(req)
       const name = readName(req)
       const definition = valueOrThrow(parseHandler(name, bodyJson(req, HANDLER_EXAMPLE)))
       const result = await store.putHandler(name, definition, { now: clock.now(), force: isOn(force) })
-      if (result === 'needed') throw isNeeded(name)
+      if (result === 'needed') throw stillNeeded(name)
       wake(clock.now())
       log.info('handler.stored', { handler: name })
       const body = { message: 'handler successfully registered', handler: presentHandler(result.handler) }
@@ -41,7 +39,7 @@ function refuseConditions(req: Request): void {
   throw new CallmeError('bad_request', 'a handler is stored or replaced without condition; leave out If-Match and If-None-Match')
 }
 
-function isNeeded(name: string): CallmeError {
+function stillNeeded(name: string): CallmeError {
   const need = `tasks of ${JSON.stringify(name)} that have not ended have no callback of their own, and this handler would leave them without one`
   return new CallmeError('conflict', `${need}; keep "callback" or "pull", or add force=true, and they fail when they are due`)
 }

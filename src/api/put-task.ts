@@ -1,23 +1,21 @@
 /** `PUT /task/<name>`: stores one task, or replaces the entry that has its key. */
 import type { Request, RequestHandler } from 'express'
 import { CallmeError } from '../domain/errors.ts'
+import { presentTask } from '../domain/present.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 import type { AppOptions } from './app-options.ts'
 import { badRequest, valueOrThrow } from './bad-request.ts'
 import { parseTask, TASK_EXAMPLE } from './parse-task.ts'
-import { presentTask } from '../domain/present.ts'
 import { bodyJson, readBody } from './read-body.ts'
 import { refuseQuery } from './read-query.ts'
 import { readName } from './read-target.ts'
 import { sendJson } from './respond.ts'
 import { show } from './validate.ts'
 
-const MAX_BODY_BYTES = 2 ** 20
-
 export function putTask({ store, clock, log, wake, defaults }: AppOptions): RequestHandler[] {
   return [
-    readBody(MAX_BODY_BYTES),
+    readBody(),
     async (req, res) => {
       refuseQuery(req)
       const ifAbsent = replacesNothing(req)

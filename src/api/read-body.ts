@@ -15,8 +15,8 @@ const SHOWN_DIGITS = 60
 const [QUOTE, BACKSLASH] = [0x22, 0x5c]
 const [OPEN_BRACKET, OPEN_BRACE, CLOSE_BRACKET, CLOSE_BRACE] = [0x5b, 0x7b, 0x5d, 0x7d]
 
-/** Collects the body of at most `limit` bytes, counted after decompression, for `bodyText`. */
-export function readBody(limit: number): RequestHandler {
+/** Collects the body of at most `limit` bytes, 1 MiB unless told, counted after decompression, for `bodyText`. */
+export function readBody(limit: number = 2 ** 20): RequestHandler {
   const collect: RequestHandler = express.raw({ type: () => true, limit })
   return (req, res, next) => {
     collect(req, res, (cause?: unknown) => {

@@ -2,14 +2,15 @@
 import { parse } from 'node:querystring'
 import type { ParsedUrlQuery } from 'node:querystring'
 import type { Request } from 'express'
-import type { Parsed } from '../domain/errors.ts'
-import type { Selection } from '../store/store.ts'
-import { TASK_STATES } from '../domain/task.ts'
-import { parseTaskName } from '../domain/task-key.ts'
-import type { TaskState } from '../domain/task.ts'
-import { SECONDS_PER_MINUTE, parseInstant } from '../domain/trigger-time.ts'
 import plainQuery from '../../schema/api/plain-query.json' with { type: 'json' }
+import type { Parsed } from '../domain/errors.ts'
+import { TASK_STATES } from '../domain/task.ts'
+import type { TaskState } from '../domain/task.ts'
+import { parseTaskName } from '../domain/task-key.ts'
+import { SECONDS_PER_MINUTE, parseInstant } from '../domain/trigger-time.ts'
 import type { ListQuery, PlainQuery } from '../schema-types.ts'
+import { isPattern } from '../domain/name-pattern.ts'
+import type { Selection } from '../store/store.ts'
 import { badRequest, valueOrThrow } from './bad-request.ts'
 import type { Target } from './read-target.ts'
 import { compileCheck, show } from './validate.ts'
@@ -49,11 +50,16 @@ export function selectionOf(target: Target, query: FilterQuery, now: number): Se
   if (query.to !== undefined) to.push(readInstant('to', query.to))
   return {
     ...(target.name !== undefined && { name: target.name }),
-    ...(query.name !== undefined && { names: readNames(query.name) }),
+    ...(query.name !== undefined && filterOfNames(readNames(query.name), target)),
     ...(states && { states: TASK_STATES.filter((state) => states.includes(state)) }),
     ...(from.length > 0 && { from: Math.max(...from) }),
     ...(to.length > 0 && { to: Math.min(...to) }),
   }
+}
+
+/** One name is looked up, the names of a pattern are walked to. */
+function filterOfNames(names: string, target: Target): Pick<Selection, 'name' | 'names'> {
+  return isPattern(names) || target.name !== undefined ? { names } : { name: names }
 }
 
 /** A name, or a pattern of names, as a filter has it. @throws CallmeError `bad_request` on what is neither */
@@ -70,7 +76,7 @@ function readInstant(name: string, text: string): number {
   throw badRequest({ pointer: `?${name}`, detail })
 }
 
-/** No value holds a space, so a `+` means itself: `?trigger_at=+6h` works as it is typed. */
+/** A `+` means itself and no space, so that `?trigger_at=+6h` works as it is typed. */
 function parseQuery(url: string): ParsedUrlQuery {
   const start = url.indexOf('?')
   if (start === -1) return {}

@@ -5,6 +5,8 @@ import type { Request, RequestHandler } from 'express'
 import rescheduleBody from '../../schema/api/reschedule.json' with { type: 'json' }
 import rescheduleQuery from '../../schema/api/reschedule-query.json' with { type: 'json' }
 import { CallmeError } from '../domain/errors.ts'
+import { presentTask } from '../domain/present.ts'
+import type { ServerDefaults } from '../domain/present.ts'
 import { FAILURE_STATES } from '../domain/task.ts'
 import type { Task, TaskState } from '../domain/task.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
@@ -14,8 +16,6 @@ import type { RescheduleRequest, Store } from '../store/store.ts'
 import type { AppOptions } from './app-options.ts'
 import { badRequest, valueOrThrow } from './bad-request.ts'
 import { refuseUnknown } from './not-found.ts'
-import { presentTask } from '../domain/present.ts'
-import type { ServerDefaults } from '../domain/present.ts'
 import { bodyJson, readBody } from './read-body.ts'
 import { isOn, readQuery, selectionOf } from './read-query.ts'
 import { describeTarget, readTarget } from './read-target.ts'
@@ -24,7 +24,6 @@ import { CONTENT_TYPE, isPretty } from './respond.ts'
 import { TaskListText } from './task-list-text.ts'
 import { compileCheck, show } from './validate.ts'
 
-const MAX_BODY_BYTES = 2 ** 20
 const BATCH = 500
 /** characters: small enough to hold, large enough to be worth a write */
 const CHUNK_LENGTH = 2 ** 16
@@ -37,7 +36,7 @@ type Wanted = Omit<RescheduleRequest, 'after'>
 
 export function reschedule(options: AppOptions): RequestHandler[] {
   return [
-    readBody(MAX_BODY_BYTES),
+    readBody(),
     async (req, res) => {
       const target = readTarget(req)
       const wanted = readWanted(req, target, options.clock.now())

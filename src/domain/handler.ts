@@ -1,19 +1,23 @@
-/** The handler of a name: defaults for its tasks, which hold wherever a task says nothing, and limits for all of them together. */
+/**
+ * A handler: defaults for the tasks of one name, or of all that begin alike, which hold wherever a task says nothing, and limits for
+ * all of them together.
+ */
 import type { TaskDefinition } from './task.ts'
 
 /** What a client sent, with wire names. */
 export interface HandlerDefinition extends Omit<TaskDefinition, 'payload' | 'repeat' | 'timezone' | 'spread'> {
-  /** how many tasks of the name may be running at the same time, over all nodes */
+  /** how many of its tasks may be running at the same time, over all nodes */
   readonly concurrency?: number
-  /** how many attempts of the name may start in a minute, over all nodes */
+  /** how many attempts of its tasks may start in a minute, over all nodes */
   readonly rate?: number
-  /** no attempt of the name starts */
+  /** no attempt of its tasks starts */
   readonly paused?: boolean
-  /** the tasks are not called: workers pull them */
+  /** its tasks are not called: workers pull them */
   readonly pull?: boolean
 }
 
 export interface Handler {
+  /** that of the tasks it is for, or a pattern of names: see name-pattern.ts */
   readonly name: string
   readonly definition: HandlerDefinition
   /** epoch ms */
@@ -30,7 +34,7 @@ export function withHandler(own: TaskDefinition, handler: HandlerDefinition | un
   return { ...defaults, ...own, ...(headers && { headers }) }
 }
 
-/** Whether tasks of the name that have no callback of their own can be done. */
+/** Whether tasks that have no callback of their own can be done with it. */
 export function servesTasksWithoutCallback(handler: HandlerDefinition | undefined): boolean {
   return handler !== undefined && (handler.callback !== undefined || handler.pull === true)
 }

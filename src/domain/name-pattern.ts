@@ -1,8 +1,8 @@
 /** Which names a name stands for: itself, or, where it ends with an asterisk, all that begin with what stands before that. */
 
 const WILDCARD = '*'
-/** No name that can be stored comes after it among those that begin alike. */
-const LAST = '\u{10ffff}'
+/** Follows every name: no character comes after the one it is made of, and no name has as many. */
+const LAST = '\u{10ffff}'.repeat(201)
 
 export function isPattern(name: string): boolean {
   return name.endsWith(WILDCARD)

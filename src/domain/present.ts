@@ -1,8 +1,8 @@
 /** How a task looks on the wire: the only place where its fields get their JSON names. */
+import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from './task.ts'
 import type { Attempt, EffectiveDefinition, ErrorCallbackOutcome, Task, TaskState } from './task.ts'
 import { formatTaskKey } from './task-key.ts'
-import { REDACTED, isSecretHeader } from './secret-headers.ts'
 
 /** What the server fills in where a task says nothing. */
 export interface ServerDefaults {

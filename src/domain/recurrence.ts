@@ -15,7 +15,7 @@ export interface Recurrence {
 }
 
 const DEFAULT_TIMEZONE = 'UTC'
-const MAX_LENGTH = 500
+const MAX_LENGTH = 200
 /** A parsed expression takes 150 KB. */
 const SCHEDULES_KEPT = 100
 

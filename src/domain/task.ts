@@ -11,7 +11,7 @@ export const TASK_STATES = [
   'running',
   /** an attempt failed, another one is due at `dueAt`; the tick moves it */
   'retrying',
-  /** the endpoint answered as expected; final */
+  /** the endpoint answered as expected, or the work was acknowledged as done; final */
   'successful',
   /** attempts used up, a permanent refusal, or out of time; final until a person reschedules it */
   'failed',
@@ -34,7 +34,7 @@ export type JsonValue = string | number | boolean | null | readonly JsonValue[] 
 
 /** What a client asked for, with wire names. A field that is absent takes its default when it is read, not when it is stored. */
 export interface TaskDefinition {
-  /** absent where the handler of the name has one, or where workers pull */
+  /** absent where the handler has one, or where workers pull */
   readonly callback?: string
   readonly callback_method?: CallMethod
   readonly payload?: JsonValue
@@ -66,7 +66,7 @@ export type EffectiveDefinition = Required<Omit<TaskDefinition, WithoutDefault>>
 
 export interface Task extends TaskKey {
   readonly state: TaskState
-  /** its own values over those of its name's handler, as they are when it is read or claimed */
+  /** its own values over those of its handler, as they are when it is read or claimed */
   readonly definition: TaskDefinition
   /** the host that the call goes to, as `host` or `host:port`: what fairness is measured over; empty where there is nothing to call */
   readonly lane: string
@@ -80,7 +80,7 @@ export interface Task extends TaskKey {
   readonly runId: string
   /** attempts started in this run, lost ones included */
   readonly attempts: number
-  /** those of `attempts` that were lost with their node and use up no retry */
+  /** those of `attempts` that were lost with their node or worker and use up no retry */
   readonly lost: number
   /** whether this run was started by a person before its minute */
   readonly inAdvance: boolean

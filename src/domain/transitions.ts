@@ -2,7 +2,7 @@
 import type { Task, TaskState } from './task.ts'
 import type { Verdict } from './verdict.ts'
 
-/** `claimed` is the store's, `rescheduled` and `run` are a person's; the others are verdicts. */
+/** `claimed` is the store's; `run`, `replaced` and `moved` are a person's; the others are verdicts. */
 export type TaskEvent = Verdict['event'] | 'claimed' | 'run' | 'replaced' | 'moved'
 
 /**

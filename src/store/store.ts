@@ -30,8 +30,8 @@ export interface TaskStore {
 
   /**
    * Moves due tasks from waiting to `running` for one node: attempt + 1, lease set. Oldest first within a lane, shared
-   * evenly over the lanes that have room. Tasks whose deadline has passed are not handed out, nor those of a name that is paused,
-   * pulled by workers, or at its `concurrency` or `rate`. A task that repeats is followed by its next entry.
+   * evenly over the lanes that have room. Tasks whose deadline has passed are not handed out, nor those of a handler that is
+   * paused, pulled by workers, or at its `concurrency` or `rate`. A task that repeats is followed by its next entry.
    */
   claimDue(claim: Claim): Promise<ClaimResult>
 
@@ -49,11 +49,11 @@ export interface TaskStore {
   expire(options: { now: number; limit: number }): Promise<{ tasks: Task[]; more: boolean }>
 
   /**
-   * Hands due tasks of a name to a worker: running, and kept by its lease until it acknowledges them. Each goes to one worker.
-   * `nextDue` is when to ask again, at the latest, where nothing was handed out: undefined where only a change of the name's tasks
-   * or handler can help. `not_pulled` where the name has no handler that says `pull`.
+   * Hands due tasks of a handler to a worker: running, and kept by its lease until it acknowledges them. Each goes to one worker.
+   * `nextDue` is when to ask again, at the latest, where nothing was handed out: undefined where only a change of the handler or of
+   * its tasks can help. `not_pulled` where no handler has this very name, or it does not say `pull`.
    */
-  pull(name: string, worker: { now: number; node: string; leaseUntil: number; limit: number }): Promise<PullResult | 'not_pulled'>
+  pull(handlerName: string, worker: { now: number; node: string; leaseUntil: number; limit: number }): Promise<PullResult | 'not_pulled'>
 
   /** Ends or prolongs a running task in the words of whoever has it. One that does not have the right attempt changes nothing. */
   acknowledge(ack: Acknowledgement): Promise<AckResult>
@@ -96,12 +96,15 @@ export interface TaskStore {
   close(): Promise<void>
 }
 
-/** Handlers of names. What one says holds for waiting tasks from then on; a changed URL touches none of their rows. */
+/**
+ * Handlers, each of one name or of all that match its own as a pattern. To a task applies the one of its very name, else that of the
+ * longest pattern. What a handler says holds for waiting tasks from then on; a changed URL touches none of their rows.
+ */
 export interface HandlerStore {
   /**
-   * Stores or replaces the handler of a name. `needed`, with nothing changed, where waiting tasks would lose what they need; `force` does
-   * it all the same. Where the name had none, or its `max_delay` has changed, waiting tasks are gone through in several commits before this
-   * resolves; what the handler says holds from the first of them.
+   * Stores a handler, or replaces the one of this very name. `needed`, with nothing changed, where tasks that have not ended would lose
+   * the callback, or the `pull`, that they need; `force` does it all the same. Where it is new, or its `max_delay` has changed, waiting
+   * tasks are gone through in several commits before this resolves; what the handler says holds from the first of them.
    */
   putHandler(
     name: string,
@@ -109,12 +112,13 @@ export interface HandlerStore {
     options: { now: number; force: boolean },
   ): Promise<{ readonly outcome: 'created' | 'replaced'; readonly handler: Handler } | 'needed'>
 
+  /** The one of this very name, be it a pattern; not the one that applies to tasks of the name. */
   getHandler(name: string): Promise<Handler | undefined>
 
   /** One page in the order of names (bytes of UTF-8). `more` says that handlers follow the last one. */
   listHandlers(page: { after?: string; limit: number }): Promise<{ handlers: Handler[]; more: boolean }>
 
-  /** `needed`, with nothing changed, where waiting or running tasks have no callback but this handler's; `force` does it all the same. */
+  /** `needed`, with nothing changed, where tasks that have not ended have no callback but this handler's; `force` does it all the same. */
   removeHandler(name: string, options: { force: boolean }): Promise<'removed' | 'needed' | 'unknown'>
 }
 
@@ -166,7 +170,7 @@ export type AckResult =
 /** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
 export interface Selection {
   readonly name?: string
-  /** a name, or what names begin with and an asterisk */
+  /** a name or a pattern of names; both `name` and this must hold */
   readonly names?: string
   readonly states?: readonly TaskState[]
   /** Unix seconds, inclusive */

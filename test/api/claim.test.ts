@@ -165,7 +165,7 @@ describe('POST /claim/<name>', () => {
 
   it('answers 404 for a name without a handler, and says how to make one', async () => {
     expect(expectProblem(await api.http.post('/claim/none?wait=60'), 404)).toBe(
-      'there is no handler "none"; PUT /handler/none {"pull": true} lets workers claim its tasks, and those of a handler such as "mail.*" are claimed by its own name',
+      'there is no handler "none"; a claim goes by a handler\'s own name, such as "mail.*", and PUT /handler/<name> {"pull": true} makes one',
     )
   })
 

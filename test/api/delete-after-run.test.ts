@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
-import { MINUTE, aTask } from '../support/a-task.ts'
+import { MINUTE } from '../support/a-task.ts'
 import { openApi } from '../support/open-api.ts'
 import type { Api } from '../support/open-api.ts'
+import { storePending } from '../support/stored-entries.ts'
 import { expectProblem, expectTask } from '../support/wire.ts'
 
 let api: Api
@@ -11,12 +11,6 @@ beforeEach(async () => {
 })
 afterEach(() => api.close())
 
-const storePending = (name: string, minutes: number[], definition: Partial<TaskDefinition> = {}) =>
-  api.store.put(
-    minutes.map((minute) => aTask({ name, triggerAt: MINUTE + minute * 60, definition })),
-    { now: api.clock.now() },
-  )
-
 describe('DELETE /task/<key>?run=true', () => {
   const LATER = MINUTE + 3600
   const runAndDelete = (query = '?run=true') => api.http.delete(`/task/a@${LATER}${query}`)
@@ -24,7 +18,7 @@ describe('DELETE /task/<key>?run=true', () => {
   it.each(['?run=true', '?run', '?run=1', '?run&all=false'])(
     'with %s makes a waiting entry due now, to be removed once it succeeded',
     async (query) => {
-      await storePending('a', [60])
+      await storePending(api, 'a', [60])
       const answer = await runAndDelete(query)
       expect(answer.status).toBe(202)
       expect(Object.keys(answer.body)).toEqual(['message', 'task'])
@@ -48,7 +42,7 @@ describe('DELETE /task/<key>?run=true', () => {
   })
 
   it('with run=false deletes at once', async () => {
-    await storePending('a', [60])
+    await storePending(api, 'a', [60])
     expect((await runAndDelete('?run=false')).body).toEqual({ deleted: 1 })
     expect(api.wakes).toEqual([])
   })
@@ -74,7 +68,7 @@ describe('DELETE /task/<key>?run=true', () => {
   it.each(['/task/a?run=true', '/task/?run=true', '/task/?run&state=pending', '/task?run=1&to=2030-01-01T00:00:00Z'])(
     'is refused as %s: it takes one entry',
     async (path) => {
-      await storePending('a', [60])
+      await storePending(api, 'a', [60])
       expect(expectProblem(await api.http.delete(path), 400, '?run')).toContain(
         'run takes one entry, as in DELETE /task/<task_name>@<trigger_at>?run=true',
       )
@@ -83,7 +77,7 @@ describe('DELETE /task/<key>?run=true', () => {
   )
 
   it('is refused with all=true', async () => {
-    await storePending('a', [60])
+    await storePending(api, 'a', [60])
     expect(expectProblem(await runAndDelete('?run&all'), 400, '?all')).toContain('all must be absent with run')
   })
 })

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
-import { MINUTE, aTask } from '../support/a-task.ts'
+import { MINUTE } from '../support/a-task.ts'
 import { openApi } from '../support/open-api.ts'
 import type { Api } from '../support/open-api.ts'
+import { storePending, storedEntries } from '../support/stored-entries.ts'
 import { expectProblem } from '../support/wire.ts'
 
 let api: Api
@@ -11,25 +11,14 @@ beforeEach(async () => {
 })
 afterEach(() => api.close())
 
-async function keys(): Promise<string[]> {
-  const { tasks } = await api.store.list({}, { limit: 1000 })
-  return tasks.map((task) => `${task.name}@${(task.triggerAt - MINUTE) / 60}`)
-}
-
-const storePending = (name: string, minutes: number[], definition: Partial<TaskDefinition> = {}) =>
-  api.store.put(
-    minutes.map((minute) => aTask({ name, triggerAt: MINUTE + minute * 60, definition })),
-    { now: api.clock.now() },
-  )
-
 /** Of `a` and `b` one entry that was successful, one that failed, one that is retried, and two that wait; `c` is running. */
 async function mixed(): Promise<void> {
   for (const name of ['a', 'b']) {
     for (const [suffix, status] of Object.entries({ good: 200, bad: 404, again: 503 })) await api.called(`${name}-${suffix}`, status)
   }
   await api.claimed('c')
-  await storePending('a', [1, 3])
-  await storePending('b', [2])
+  await storePending(api, 'a', [1, 3])
+  await storePending(api, 'b', [2])
 }
 
 describe('DELETE /task/ with filters', () => {
@@ -52,19 +41,19 @@ describe('DELETE /task/ with filters', () => {
     ['state=pending,retrying,successful,failed,skipped', ALL.filter((key) => key !== 'c@0')],
   ])('?%s removes what matches, and never what is running', async (query, removed) => {
     await mixed()
-    expect(await keys()).toEqual(ALL)
+    expect(await storedEntries(api)).toEqual(ALL)
     const answer = await api.http.delete(`/task/?${query}`)
     expect([answer.status, answer.body]).toEqual([200, { deleted: removed.length }])
-    expect(await keys()).toEqual(ALL.filter((key) => !removed.includes(key)))
+    expect(await storedEntries(api)).toEqual(ALL.filter((key) => !removed.includes(key)))
   })
 
   it('removes those of one name alone where there is one, though another entry of it is running', async () => {
-    await storePending('a', [1, 2])
-    await storePending('b', [1])
+    await storePending(api, 'a', [1, 2])
+    await storePending(api, 'b', [1])
     await api.claimed('a')
     expect((await api.http.delete(`/task/a?to=${at(2)}`)).body).toEqual({ deleted: 1 })
     expect((await api.http.delete('/task/a?state=pending')).body).toEqual({ deleted: 1 })
-    expect(await keys()).toEqual(['a@0', 'b@1'])
+    expect(await storedEntries(api)).toEqual(['a@0', 'b@1'])
   })
 
   it('removes the history with the entries', async () => {
@@ -75,6 +64,7 @@ describe('DELETE /task/ with filters', () => {
 
   it('removes many in batches, between which other requests are answered', async () => {
     await storePending(
+      api,
       'a',
       Array.from({ length: 3500 }, (_, n) => n),
     )
@@ -93,9 +83,9 @@ describe('DELETE /task/ with filters', () => {
   })
 
   it('ends the series whose waiting entry it removes', async () => {
-    await storePending('hourly', [60], { repeat: '0 * * * *' })
+    await storePending(api, 'hourly', [60], { repeat: '0 * * * *' })
     expect((await api.http.delete('/task/?state=pending')).body).toEqual({ deleted: 1 })
-    expect(await keys()).toEqual([])
+    expect(await storedEntries(api)).toEqual([])
   })
 
   it.each(['', '?all=true', '?future_only=false', '?pretty'])(
@@ -106,7 +96,7 @@ describe('DELETE /task/ with filters', () => {
         const sentence = expectProblem(await api.http.delete(`${path}${query}`), 400, '?')
         expect(sentence).toContain('by a name or a key in the path, or by a filter such as state=successful')
       }
-      expect(await keys()).toEqual(ALL)
+      expect(await storedEntries(api)).toEqual(ALL)
     },
   )
 
@@ -114,6 +104,6 @@ describe('DELETE /task/ with filters', () => {
     await mixed()
     const sentence = expectProblem(await api.http.delete('/task/?state=failed,running'), 400, '?state')
     expect(sentence).toBe('state must not hold running: an entry is deleted before or after its call; got "failed,running"')
-    expect(await keys()).toEqual(ALL)
+    expect(await storedEntries(api)).toEqual(ALL)
   })
 })

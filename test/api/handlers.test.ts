@@ -47,28 +47,12 @@ async function putTask(name: string, body: object = {}): Promise<void> {
     .expect(201)
 }
 
-/** What a node may start at `MINUTE`. */
-async function claim(): Promise<Task[]> {
-  const now = MINUTE * 1000
-  const lanes = new Map()
-  const { tasks } = await api.store.claimDue({
-    now,
-    node: NODE,
-    leaseUntil: now + 60_000,
-    limit: 1000,
-    lanes,
-    roomOfNewLane: 1000,
-    unprovenLimit: 1000,
-  })
-  return tasks
-}
-
 async function end(task: Task | undefined, result: CallResult): Promise<void> {
   if (task === undefined) throw new Error('nothing was claimed')
   await api.store.record([outcomeOf(task, result, NODE, MINUTE * 1000 + 100, 0)])
 }
 
-const claimedNames = async () => (await claim()).map(({ name }) => name)
+const claimedNames = async () => (await api.claimAll()).map(({ name }) => name)
 
 describe('PUT /handler/<name>', () => {
   it('stores a handler and answers it with its place', async () => {
@@ -139,7 +123,7 @@ describe('PUT /handler/<name>', () => {
     expectProblem(await put('secret', { callback: CALLBACK, headers: shown }), 400, '/headers/Authorization')
     await putTask('secret')
     expect((await readTask('secret')).headers).toEqual(shown)
-    expect((await claim())[0]?.definition.headers).toEqual(headers)
+    expect((await api.claimAll())[0]?.definition.headers).toEqual(headers)
   })
 
   it.each([
@@ -272,7 +256,7 @@ describe('a task whose name has a handler', () => {
     await putTask('a')
     await put('a', { callback: NEW_CALLBACK, callback_method: 'PUT' }).expect(200)
     expect(await readTask('a')).toMatchObject({ callback: NEW_CALLBACK, callback_method: 'PUT', timeout: 15 })
-    const [claimed] = await claim()
+    const [claimed] = await api.claimAll()
     expect(claimed && callRequestOf(claimed, { version: VERSION, timeoutMs: 15_000 })).toMatchObject({
       url: NEW_CALLBACK,
       method: 'PUT',
@@ -285,7 +269,7 @@ describe('a task whose name has a handler', () => {
     await putTask('a', { callback })
     await put('a', { callback: CALLBACK, retry: 9 })
     expect(await readTask('a')).toMatchObject({ callback, retry: 9 })
-    expect((await claim())[0]?.definition).toMatchObject({ callback, retry: 9 })
+    expect((await api.claimAll())[0]?.definition).toMatchObject({ callback, retry: 9 })
   })
 
   it('waits while its name is paused, and may start once that is taken back', async () => {
@@ -332,7 +316,7 @@ describe('a handler that is needed', () => {
   })
 
   it.each(attempts)('by running tasks is not taken away by %s either, until they have ended', async (_what, attempt) => {
-    const [task] = await claim()
+    const [task] = await api.claimAll()
     expectProblem(await attempt(), 409)
     await end(task, { kind: 'answered', startedAt: MINUTE * 1000, endedAt: MINUTE * 1000 + 100, status: 200, body: '' })
     expect(await readTask('a')).toMatchObject({ task_state: 'successful' })
@@ -342,7 +326,7 @@ describe('a handler that is needed', () => {
   it.each(attempts)('is taken away by %s with force, and its tasks fail with that reason when they are due', async (_what, attempt) => {
     expect((await attempt('?force')).status).toBe(200)
     expect(await readTask('a')).toMatchObject({ task_state: 'pending', callback: null })
-    const [task] = await claim()
+    const [task] = await api.claimAll()
     expect(task && callRequestOf(task, { version: VERSION, timeoutMs: 15_000 })).toBeUndefined()
     await end(task, { kind: 'not_called', reason: 'no_callback' })
     const ended = await readTask('a')
@@ -383,7 +367,7 @@ describe('DELETE /handler/<name>', () => {
   it('answers 404 for a name without a handler, also where the name has tasks, and with force', async () => {
     await api.store.put([aTask({ name: 'a' })], { now: api.clock.now() })
     for (const query of ['', '?force=true']) {
-      expect(expectProblem(await remove('a', query), 404)).toBe('the name "a" has no handler; GET /handler/ lists what there is')
+      expect(expectProblem(await remove('a', query), 404)).toBe('there is no handler "a"; GET /handler/ lists what there is')
     }
     expect([api.wakes, api.logged]).toEqual([[], []])
   })
@@ -398,7 +382,7 @@ describe('DELETE /handler/<name>', () => {
 describe('GET /handler/<name>', () => {
   it('answers 404 for a name without a handler', async () => {
     await put('ab', {})
-    expect(expectProblem(await api.http.get('/handler/a'), 404)).toContain('the name "a" has no handler')
+    expect(expectProblem(await api.http.get('/handler/a'), 404)).toContain('there is no handler "a"')
   })
 
   it('answers HEAD, and 405 with what is allowed to other methods', async () => {

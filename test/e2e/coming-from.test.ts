@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { curl } from '../support/curl.ts'
+import { readCurl } from '../support/curl.ts'
 import { Program, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 import type { Receiver } from '../support/receiver.ts'
@@ -19,9 +19,15 @@ interface Line {
   readonly command: string
 }
 
+interface Shown {
+  readonly task_name: string
+  readonly trigger_at: string
+  readonly [field: string]: unknown
+}
+
 interface Answer {
-  readonly tasks: Record<string, unknown>[]
-  readonly task: Record<string, unknown>
+  readonly tasks: Shown[]
+  readonly task: Shown
   readonly [member: string]: unknown
 }
 
@@ -30,6 +36,8 @@ class Walk {
   readonly program: Program
   readonly receiver: Receiver
   readonly #lines: Line[]
+  /** where each name has its task, as the answers told */
+  readonly #minutes = new Map<string, string>()
 
   constructor(system: string, program: Program, receiver: Receiver) {
     this.#lines = linesOf(system)
@@ -41,13 +49,16 @@ class Walk {
   async send(says: string): Promise<Response> {
     const line = this.#lines.shift()
     expect(line?.says).toBe(says)
-    const response = await curl(this.#here(line?.command ?? ''))
+    const response = await fetch(readCurl(this.#here(line?.command ?? '')))
     expect(response.status, line?.command).toBe(line?.status)
     return response
   }
 
   async run(says: string): Promise<Answer> {
-    return (await (await this.send(says)).json()) as Answer
+    const answer = (await (await this.send(says)).json()) as Partial<Answer>
+    const { tasks = [], task } = answer
+    for (const shown of task ? [task] : tasks) this.#minutes.set(shown.task_name, shown.trigger_at)
+    return answer as Answer
   }
 
   /** Checks that no line is left. */
@@ -60,7 +71,8 @@ class Walk {
       .replaceAll('127.0.0.1:6777', new URL(this.program.url).host)
       .replaceAll('http://127.0.0.1:8321', this.receiver.url)
       .replaceAll('2030-', `${YEAR}-`)
-      .replace(/\b1893456(\d\d\d)\b/g, (_, seconds: string) => String(MINUTE + Number(seconds)))
+      .replace(/([^\s'/@=]+)@1893456000\b/g, (_, name: string) => `${name}@${this.#minutes.get(name) ?? MINUTE}`)
+      .replace(/\b1893456000\b/g, String(MINUTE))
   }
 }
 
@@ -111,8 +123,9 @@ test('dsw: a job is posted to its uri at its time, and its error_uri is told of 
 
   expect(await walk.run('GET /')).toMatchObject({ status: 'ok' })
   expect(await walk.run('GET /health')).toMatchObject({ status: 'ok' })
+  await walk.run('the rules of dsw, once')
   const { task } = await walk.run('POST /jobs')
-  expect(task).toMatchObject({ task_state: 'pending', trigger_time: `${YEAR}-01-01T00:00:00.000Z`, payload: { some: 'data' } })
+  expect(task).toMatchObject({ task_state: 'pending', trigger_time: `${YEAR}-01-01T00:00:00.000Z`, callback_method: 'POST', retry: 3 })
   expect((await walk.run('GET /jobs')).tasks).toEqual([task])
   await walk.run('to see it called now')
 
@@ -120,7 +133,7 @@ test('dsw: a job is posted to its uri at its time, and its error_uri is told of 
   expect(call).toMatchObject({ method: 'POST', url: '/test', headers: { 'content-type': 'application/json' }, body: '{"some":"data"}' })
   expect(report).toMatchObject({ method: 'POST', url: '/error', headers: { 'content-type': 'application/json' } })
   expect(JSON.parse(report?.body ?? '')).toMatchObject({
-    task: { task_name: 'invoice.17', task_state: 'failed', error: 'answered 404, expected 2xx' },
+    task: { task_name: '7b596144-da13-4d93-ace7-4938bca2db76', task_state: 'failed', error: 'answered 404, expected 2xx' },
     attempts: [{ number: 1, status: 404 }],
     last_attempt: { number: 1, status: 404 },
     payload: { some: 'data' },
@@ -132,19 +145,20 @@ test('rickover: a job is sent downstream, ends by the status call of its attempt
   const walk = await startWalk('rickover')
   const { receiver, program } = walk
   receiver.answer(undefined, { status: 202 })
-  const key = `invoice-shipments@${MINUTE}`
-  const job = { id: 'job_282227eb-3c76-4ef7-af7e-25dff933077f', data: { shipmentId: 'shp_123' } }
+  const job = { id: 'job_282227eb', data: { shipmentId: 'shp_123' } }
 
   await walk.run('POST /v1/jobs')
   expect(await walk.run('GET /v1/jobs/:name')).toMatchObject({ handlers: [{ concurrency: 5, headers: { Authorization: 'redacted' } }] })
-  const { task } = await walk.run('PUT /v1/jobs/:name/:id')
+  const { task } = await walk.run('PUT /v1/jobs/:name/:id, "run_after": null')
   expect(task).toMatchObject({ callback: `${receiver.url}/v1/jobs/invoice-shipments`, retry: 2, max_delay: 120, ack_timeout: 5 })
-  await walk.run('"run_after": null, under a key of your choice')
+  const key = `invoice-shipments.job_282227eb@${task.trigger_at}`
   const [first] = await receiver.waitFor(1)
   expect(first).toMatchObject({ method: 'POST', headers: { authorization: 'Basic am9iczpoeW1hbnJpY2tvdmVy', 'callme-attempt': '1' } })
   expect(JSON.parse(first?.body ?? '')).toEqual(job)
 
-  expect((await walk.run('GET /v1/jobs/:name/:id')).tasks).toMatchObject([{ task_state: 'running', attempts: 1 }])
+  const { tasks } = await walk.run('GET /v1/jobs/:name/:id')
+  expect(tasks).toMatchObject([{ task_state: 'running', attempts: 1 }])
+  expect((await walk.run('the queued_jobs of a type')).tasks).toMatchObject([{ task_name: task.task_name }])
   expect((await walk.run('POST /v1/jobs/:name/:id, failed')).task).toMatchObject({
     task_state: 'retrying',
     error: 'acknowledged as failed',
@@ -156,52 +170,52 @@ test('rickover: a job is sent downstream, ends by the status call of its attempt
   expect((await walk.run('POST /v1/jobs/:name/:id, succeeded')).task).toMatchObject({ task_state: 'successful' })
   expect(await program.taskIn(key, 'successful')).toMatchObject({ history: [{ number: 1 }, { number: 2, error: null }] })
 
-  expect(await walk.run('POST /v1/jobs/:name/:id/replay')).toMatchObject({ rescheduled: 1, tasks: [{ rescheduled_from: key }] })
+  expect((await walk.run('POST /v1/jobs/:name/:id/replay')).task).toMatchObject({ attempts: 0 })
   const [, , replayed] = await receiver.waitFor(3)
-  expect(replayed?.headers).toMatchObject({ 'callme-attempt': '1' })
+  expect(replayed?.headers).toMatchObject({ 'callme-task': key, 'callme-attempt': '1' })
   expect(JSON.parse(replayed?.body ?? '')).toEqual(job)
   walk.end()
 })
 
 test('errands-server: workers process, fail, retry and complete errands, and a listener is told of each change', async () => {
   const walk = await startWalk('errands-server')
-  const [one, two, three] = [0, 60, 120].map((seconds) => String(MINUTE + seconds))
   const stream = await walk.send('GET /v1/errands/notifications')
+  const [one, two, three] = ['extract.1', 'extract.2', 'extract.3'].map((name) => ({ task_name: name }))
 
   await walk.run('workers pull the errands of this type')
-  expect((await walk.run('POST /v1/errands/')).task).toMatchObject({ callback: null, retry: 2, payload: { file: 'one.sketch' } })
-  expect(await walk.run('POST /v1/errands/, several')).toMatchObject({ results: [{ status: 201 }, { status: 201 }] })
-  await walk.run('now, in place of that minute')
+  expect((await walk.run('POST /v1/errands/')).task).toMatchObject({ ...one, callback: null, retry: 2, payload: { file: 'one.sketch' } })
   const claimed = await walk.run('POST /v1/errands/process/:type')
-  expect(claimed.tasks).toMatchObject([{ trigger_at: one, task_state: 'running', attempts: 1, payload: { file: 'one.sketch' } }])
+  expect(claimed.tasks).toMatchObject([{ ...one, task_state: 'running', attempts: 1, payload: { file: 'one.sketch' } }])
   expect((await walk.run('PUT /v1/errand/:id')).task).toMatchObject({ task_state: 'running' })
   await walk.run('PUT /v1/errand/:id/failed')
   const [failed] = (await walk.run('GET /v1/errand/:id')).tasks
   expect(failed).toMatchObject({ task_state: 'retrying', error: 'acknowledged as failed: no such file', history: [{ number: 1 }] })
   await walk.run('POST /v1/errand/:id/retry')
-  expect((await walk.run('POST /v1/errands/process/:type, again')).tasks).toMatchObject([{ trigger_at: one, attempts: 2 }])
+  expect((await walk.run('POST /v1/errands/process/:type, again')).tasks).toMatchObject([{ ...one, attempts: 2 }])
   const completed = await walk.run('PUT /v1/errand/:id/completed')
   expect(completed.task).toMatchObject({ task_state: 'successful', response_body: '{"rows":7}' })
 
-  await walk.run('now, with deleteOnCompleted')
-  expect((await walk.run('POST /v1/errands/process/:type, the next one')).tasks).toMatchObject([{ trigger_at: two, attempts: 1 }])
+  expect(await walk.run('POST /v1/errands/, several')).toMatchObject({ results: [{ status: 201 }, { status: 201 }] })
+  expect((await walk.run('GET /v1/errands/')).tasks).toMatchObject([one, two, three])
+  await walk.run('deleteOnCompleted')
+  expect((await walk.run('POST /v1/errands/process/:type, all there are')).tasks).toMatchObject([two, three])
   await walk.run('PUT /v1/errand/:id/completed, and it is gone')
-  const done = { trigger_at: one, task_state: 'successful' }
-  const left = [done, { trigger_at: three, task_state: 'pending' }]
-  expect((await walk.run('GET /v1/errands/')).tasks).toMatchObject(left)
-  expect((await walk.run('GET /v1/errands/list/:key/:val, the type')).tasks).toMatchObject(left)
-  expect((await walk.run('GET /v1/errands/list/:key/:val, the status')).tasks).toMatchObject([done])
-  expect(await walk.run('POST /v1/errands/update/:key/:val, back to the queue')).toMatchObject({ rescheduled: 0 })
-  expect(await walk.run('POST /v1/errands/update/:key/:val, delete')).toEqual({ deleted: 0 })
+  await walk.run('PUT /v1/errand/:id/failed, for good')
+  expect((await walk.run('GET /v1/errands/list/:key/:val, the type')).tasks).toMatchObject([one, two])
+  expect((await walk.run('GET /v1/errands/list/:key/:val, the status')).tasks).toMatchObject([{ ...two, task_state: 'failed' }])
+  const again = await walk.run('POST /v1/errands/update/:key/:val, back to the queue')
+  expect(again).toMatchObject({ rescheduled: 1, tasks: [{ ...two, task_state: 'pending' }] })
+  expect(await walk.run('POST /v1/errands/update/:key/:val, delete')).toEqual({ deleted: 1 })
   expect(await walk.run('DELETE /v1/errand/:id')).toEqual({ deleted: 1 })
   expect(await walk.run('POST /v1/errands/clear/:duration')).toEqual({ deleted: 1 })
+  expect((await walk.program.json('/task/')).body).toEqual({ tasks: [] })
 
   const told = [
-    ...['created 0', 'created 60', 'created 120', 'processing 0', 'retry 0', 'processing 0', 'completed 0'],
-    ...['processing 60', 'completed 60', 'deleted 60', 'deleted 120'],
+    ...['created 1', 'processing 1', 'retry 1', 'processing 1', 'completed 1', 'created 2', 'created 3', 'processing 2', 'processing 3'],
+    ...['completed 3', 'deleted 3', 'failed 2', 'created 2', 'deleted 2', 'deleted 2', 'deleted 1'],
   ]
   const events = await readEvents(stream, told.length)
-  expect(events.map(({ kind, task }) => `${kind} ${Number(task['trigger_at']) - MINUTE}`)).toEqual(told)
+  expect(events.map(({ kind, task }) => `${kind} ${String(task['task_name']).slice('extract.'.length)}`)).toEqual(told)
   walk.end()
 })
 
@@ -213,17 +227,19 @@ test('delay-tasks: the handler of a category is called with what the task holds,
   await walk.run('POST /handler/:cate')
   expect((await walk.run('POST /task/:cate')).task).toMatchObject({ callback: `${receiver.url}/remind` })
   await walk.run('POST /task/:cate, updated')
-  const { task: other } = await walk.run('POST /task/:cate, another key at that minute, a handler of its own')
-  expect((await walk.run('GET /task/:cate/:key')).tasks).toEqual([other])
-  const { tasks } = await walk.run('GET /task/:cate/:key, with timestamp')
+  const { task: last } = await walk.run('POST /task/:cate, the last key, with a handler of its own')
+  expect(last).toMatchObject({ callback: `${receiver.url}/other`, callback_method: 'POST' })
+  const { tasks } = await walk.run('GET /task/:cate/:key')
   expect(tasks).toMatchObject([{ trigger_at: String(MINUTE), callback: `${receiver.url}/remind`, payload: { params: { to: 'bob' } } }])
-  expect((await walk.run('GET /tasks')).tasks).toMatchObject([{ task_name: 'reminder' }, other])
+  expect((await walk.run('GET /task/:cate/:key, with timestamp')).tasks).toEqual([{ ...tasks[0], history: [] }])
+  expect((await walk.run('GET /tasks')).tasks).toEqual([last, ...tasks])
+  expect((await walk.run('GET /tasks, of a category')).tasks).toEqual([last, ...tasks])
 
   await walk.run('DELETE /task/:cate, exec')
   const [call] = await receiver.waitFor(1)
   expect(call).toMatchObject({ method: 'POST', url: '/remind', headers: { 'callme-in-advance': 'true' } })
   expect(JSON.parse(call?.body ?? '')).toEqual({ cate: 'reminder', key: 42, params: { to: 'bob' } })
-  while ((await program.json(`/task/reminder@${MINUTE}`)).status !== 404);
+  while ((await program.json(`/task/reminder.42@${MINUTE}`)).status !== 404);
   expect(await walk.run('DELETE /task/:cate')).toEqual({ deleted: 1 })
   expect((await program.json('/task/')).body).toEqual({ tasks: [] })
   walk.end()
@@ -243,8 +259,8 @@ test('the Go callme: what its README shows works as it stands there', async () =
 
   const moved = await walk.run('POST /reschedule/<task_name>@<trigger_at>')
   expect((await receiver.waitFor(1))[0]).toMatchObject({ method: 'GET', url: '/far-far-away', body: '' })
-  await program.taskIn(`faraway@${String(moved.tasks[0]?.['trigger_at'])}`, 'successful')
+  await program.taskIn(`faraway@${String(moved.tasks[0]?.trigger_at)}`, 'successful')
   const { tasks } = await walk.run('POST /reschedule/<task_name>')
-  expect(tasks).toMatchObject([{ task_name: 'simpletask', rescheduled_from: `simpletask@${String(simple['trigger_at'])}` }])
+  expect(tasks).toMatchObject([{ task_name: 'simpletask', rescheduled_from: `simpletask@${simple.trigger_at}` }])
   walk.end()
 })

@@ -1,27 +1,12 @@
 /** The delivery of bad news when a process dies on the way, and when there is bad news again. */
 import { describe, expect, it } from 'vitest'
 import { MINUTE, aTask } from '../support/a-task.ts'
+import { ALARM, bodyOf, callsToAlarm, refused } from '../support/refused-task.ts'
 import { MINUTE_MS, SchedulerHarness, refuseWrites } from '../support/scheduler-harness.ts'
-import type { HarnessOptions } from '../support/scheduler-harness.ts'
-import type { ScriptedCall } from '../support/scripted-caller.ts'
 
 const SECOND = 1000
 const MINUTES = 60_000
 const KEY = `a-task@${MINUTE}`
-const ALARM = 'http://alarm.test/failed'
-
-const toAlarm = ({ caller }: SchedulerHarness): ScriptedCall[] => caller.calls.filter(({ host }) => host === 'alarm.test')
-const bodyOf = (call: ScriptedCall | undefined) => JSON.parse(call?.request.body ?? '') as Record<string, unknown>
-
-/** A node at `MINUTE` whose one task was refused with 404: its error callback is under way. */
-async function refused(options: HarnessOptions = {}): Promise<SchedulerHarness> {
-  const harness = new SchedulerHarness({ startAt: MINUTE_MS, ...options })
-  await harness.put(aTask({ definition: { error_callback: ALARM } }))
-  await harness.start()
-  harness.caller.only.answer(404)
-  await harness.clock.advance(0)
-  return harness
-}
 
 describe('a crash', () => {
   it('before the delivery has begun loses nothing: it is made by the next process, once', async () => {
@@ -44,8 +29,8 @@ describe('a crash', () => {
   })
 
   it('during the delivery has the next process make it again, as another attempt of the same one', async () => {
-    const first = await refused({ node: 'node-1' })
-    const [lost] = toAlarm(first)
+    const first = await refused({}, { node: 'node-1' })
+    const [lost] = callsToAlarm(first)
     await first.crash()
     const second = new SchedulerHarness({ successorOf: first, node: 'node-2' })
     await second.start()
@@ -74,7 +59,7 @@ describe('a crash', () => {
     await second.start()
     await second.clock.advance(10 * MINUTES)
     expect(second.caller.calls.map(({ host }) => host)).toEqual(['receiver.test', 'alarm.test'])
-    expect(bodyOf(toAlarm(second)[0])['attempts']).toMatchObject([
+    expect(bodyOf(callsToAlarm(second)[0])['attempts']).toMatchObject([
       { number: 1, status: null },
       { number: 2, status: 404 },
     ])
@@ -91,10 +76,10 @@ describe('another run', () => {
     await harness.clock.advance(SECOND)
     await harness.run()
     await harness.clock.advance(0)
-    const runs = toAlarm(harness).map((call) => (bodyOf(call)['task'] as { run_id: string }).run_id)
+    const runs = callsToAlarm(harness).map((call) => (bodyOf(call)['task'] as { run_id: string }).run_id)
     expect(runs).toHaveLength(2)
     expect(runs[1]).toBe((await harness.task()).runId)
-    expect(bodyOf(toAlarm(harness)[1])['attempts']).toMatchObject([{ run_id: runs[1], number: 1 }])
+    expect(bodyOf(callsToAlarm(harness)[1])['attempts']).toMatchObject([{ run_id: runs[1], number: 1 }])
     expect((await harness.task()).errorCallback).toMatchObject({ state: 'successful', attempts: 1 })
   })
 })

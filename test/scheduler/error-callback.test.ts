@@ -1,28 +1,12 @@
 /** How bad news is delivered: once for each run that ends badly, by a call that goes the way of every other. */
 import { describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
 import { MINUTE, aTask, aTaskWithoutCallback } from '../support/a-task.ts'
+import { ALARM, bodyOf, callsToAlarm, refused } from '../support/refused-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
-import type { HarnessOptions } from '../support/scheduler-harness.ts'
-import type { ScriptedCall } from '../support/scripted-caller.ts'
 
 const SECOND = 1000
 const MINUTES = 60_000
 const KEY = `a-task@${MINUTE}`
-const ALARM = 'http://alarm.test/failed'
-
-const toAlarm = ({ caller }: SchedulerHarness): ScriptedCall[] => caller.calls.filter(({ host }) => host === 'alarm.test')
-const bodyOf = (call: ScriptedCall | undefined) => JSON.parse(call?.request.body ?? '') as Record<string, unknown>
-
-/** A node at `MINUTE` whose one task was refused with 404: its error callback is under way. */
-async function refused(definition: Partial<TaskDefinition> = {}, options: HarnessOptions = {}): Promise<SchedulerHarness> {
-  const harness = new SchedulerHarness({ startAt: MINUTE_MS, ...options })
-  await harness.put(aTask({ definition: { error_callback: ALARM, ...definition } }))
-  await harness.start()
-  harness.caller.only.answer(404, { body: 'no such thing' })
-  await harness.clock.advance(0)
-  return harness
-}
 
 describe('the error callback', () => {
   it('tells, at once and as JSON, what the task was, how it went, and what it carried', async () => {
@@ -71,7 +55,7 @@ describe('the error callback', () => {
     await harness.start()
     await harness.clock.advance(10 * MINUTES)
     expect(harness.caller.calls.map(({ host }) => host)).toEqual(['receiver.test', 'receiver.test', 'receiver.test', 'alarm.test'])
-    const [call] = toAlarm(harness)
+    const [call] = callsToAlarm(harness)
     expect(bodyOf(call)['attempts']).toMatchObject([{ number: 1 }, { number: 2 }, { number: 3 }])
     expect(bodyOf(call)['last_attempt']).toMatchObject({ number: 3 })
   })
@@ -106,8 +90,8 @@ describe('the error callback', () => {
     await harness.start()
     await end(harness)
     await harness.clock.advance(0)
-    expect(toAlarm(harness)).toHaveLength(1)
-    expect(bodyOf(toAlarm(harness)[0])).toMatchObject({ task: { task_state: 'failed' }, last_attempt: { number: 1 } })
+    expect(callsToAlarm(harness)).toHaveLength(1)
+    expect(bodyOf(callsToAlarm(harness)[0])).toMatchObject({ task: { task_state: 'failed' }, last_attempt: { number: 1 } })
   })
 
   it('is that of the handler where the task has none', async () => {
@@ -117,7 +101,7 @@ describe('the error callback', () => {
     await harness.start()
     harness.caller.only.answer(404)
     await harness.clock.advance(0)
-    expect(toAlarm(harness)).toHaveLength(1)
+    expect(callsToAlarm(harness)).toHaveLength(1)
   })
 
   it('is called for a task that has nothing to call, with the reason', async () => {
@@ -141,7 +125,7 @@ describe('the error callback', () => {
     await harness.start()
     harness.caller.only.answer()
     await harness.clock.advance(10 * MINUTES)
-    expect(toAlarm(harness)).toEqual([])
+    expect(callsToAlarm(harness)).toEqual([])
     expect((await harness.task()).errorCallback).toBeNull()
   })
 })
@@ -152,7 +136,7 @@ describe('a delivery', () => {
     expect((await harness.task()).errorCallback).toMatchObject({ state: 'running', attempts: 1 })
     harness.caller.only.answer(204)
     await harness.clock.advance(10 * MINUTES)
-    expect(toAlarm(harness)).toHaveLength(1)
+    expect(callsToAlarm(harness)).toHaveLength(1)
     expect((await harness.task()).errorCallback).toEqual({
       state: 'successful',
       attempts: 1,
@@ -166,10 +150,10 @@ describe('a delivery', () => {
     const harness = await refused({ retry: 0 })
     harness.caller.only.answer(503)
     await harness.clock.advance(499)
-    expect(toAlarm(harness)).toHaveLength(1)
+    expect(callsToAlarm(harness)).toHaveLength(1)
     expect((await harness.task()).errorCallback).toMatchObject({ state: 'retrying', error: 'answered 503, expected 2xx' })
     await harness.clock.advance(501)
-    const [first, second] = toAlarm(harness)
+    const [first, second] = callsToAlarm(harness)
     expect(second?.request.headers).toMatchObject({
       'callme-run-id': first?.request.headers['callme-run-id'],
       'callme-attempt': '2',

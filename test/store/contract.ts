@@ -11,17 +11,23 @@ import { describeChanges } from './contract/changes.ts'
 import { describeClaims } from './contract/claim.ts'
 import { describeLanes } from './contract/claim-lanes.ts'
 import { describeClosing } from './contract/close.ts'
+import { describeConcurrency } from './contract/concurrency.ts'
 import { describeCrowdedNames, describePause } from './contract/crowded.ts'
 import { expectCountsToAddUp } from './contract/entries.ts'
 import { describeErrorCallbackOutcomes } from './contract/error-callback-outcomes.ts'
 import { describeErrorCallbacks } from './contract/error-callbacks.ts'
 import { describeHandlerDefaults } from './contract/handler-defaults.ts'
+import { describeHandlerPatternLimits } from './contract/handler-pattern-limits.ts'
+import { describeHandlerPatternNeeds } from './contract/handler-pattern-needs.ts'
+import { describeHandlerPatternPlaces } from './contract/handler-pattern-places.ts'
+import { describeHandlerPatternProperty } from './contract/handler-pattern-property.ts'
+import { describeHandlerPatterns } from './contract/handler-patterns.ts'
 import { describeHandlerWindows } from './contract/handler-windows.ts'
 import { describeHandlers } from './contract/handlers.ts'
 import { describeLeases } from './contract/leases.ts'
-import { describeConcurrency } from './contract/limits.ts'
 import { describeLimitsProperty } from './contract/limits-property.ts'
 import { describeModel } from './contract/model.ts'
+import { describeNamesFilter } from './contract/names-filter.ts'
 import { describePages } from './contract/pages.ts'
 import { describePull } from './contract/pull.ts'
 import { describePut } from './contract/put.ts'
@@ -49,6 +55,7 @@ export interface StoreContract {
 const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['put', describePut],
   ['list', describePages],
+  ['a filter by names', describeNamesFilter],
   ['claimDue', describeClaims],
   ['claimDue over lanes', describeLanes],
   ['record', describeRecords],
@@ -60,9 +67,14 @@ const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['a handler', describeHandlers],
   ['the defaults of a handler', describeHandlerDefaults],
   ['max_delay of a handler', describeHandlerWindows],
+  ['a handler of many names', describeHandlerPatterns],
+  ['a need of a handler of many names', describeHandlerPatternNeeds],
+  ['a limit of a handler of many names', describeHandlerPatternLimits],
+  ['a place of a handler of many names', describeHandlerPatternPlaces],
   ['concurrency', describeConcurrency],
   ['rate', describeRate],
   ['limits', describeLimitsProperty],
+  ['limits of handlers inside each other', describeHandlerPatternProperty],
   ['a pause', describePause],
   ['a name', describeCrowdedNames],
   ['pull', describePull],

@@ -1,4 +1,4 @@
-/** Sends what a curl line of the README says, on machines without curl too: reads exactly the options that stand there, and refuses others. */
+/** What a curl line of the README sends, on machines without curl too: reads exactly the options that stand there, and refuses others. */
 import { parseArgs } from 'node:util'
 
 const OPTIONS = {
@@ -10,7 +10,7 @@ const OPTIONS = {
 } as const
 
 /** @throws Error on a word that is quoted in parts, an unknown option, or anything but one URL */
-export async function curl(line: string): Promise<Response> {
+export function readCurl(line: string): Request {
   const [program, ...args] = wordsOf(line)
   if (program !== 'curl') throw new Error(`this is no curl line: ${line}`)
   const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true })
@@ -19,7 +19,7 @@ export async function curl(line: string): Promise<Response> {
   const headers = new Headers(values.header?.map((header) => header.split(/: */, 2) as [string, string]))
   // As curl does it, unless it is told otherwise.
   if (values.data !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/x-www-form-urlencoded')
-  return fetch(url.includes('://') ? url : `http://${url}`, {
+  return new Request(url.includes('://') ? url : `http://${url}`, {
     method: values.request ?? (values.data === undefined ? 'GET' : 'POST'),
     headers,
     ...(values.data !== undefined && { body: values.data }),

@@ -36,6 +36,8 @@ export interface Api {
   readiness: Readiness
   /** Has answers end that take long by intention, as a stop of the server does. */
   readonly stopping: AbortController
+  /** Has a node claim all that it may start at `MINUTE`. */
+  claimAll(): Promise<Task[]>
   /** Stores an entry due at `MINUTE` and has a node claim it. */
   claimed(name: string): Promise<Task>
   /** The same, and its call answered with `status`: 200 ends it `successful`, 404 `failed`, 503 makes it `retrying`. */
@@ -77,6 +79,7 @@ export async function openApi(faults: (store: Store) => Partial<Store> = () => (
     logged,
     readiness: { ready: true, lastTick: clock.now() },
     stopping,
+    claimAll: () => claimAll(store),
     claimed: (name) => claim(store, name),
     called: async (name, status) => answer(store, await claim(store, name), status),
     close: async () => {
@@ -96,21 +99,16 @@ function withFaults(store: Store, faults: Partial<Store>): Store {
 }
 
 async function claim(store: Store, name: string): Promise<Task> {
-  const now = MINUTE * 1000
-  await store.put([aTask({ name })], { now })
-  const lanes = new Map()
-  const { tasks } = await store.claimDue({
-    now,
-    node: NODE,
-    leaseUntil: now + 60_000,
-    limit: 1000,
-    lanes,
-    roomOfNewLane: 1000,
-    unprovenLimit: 1000,
-  })
-  const claimed = tasks.find((task) => task.name === name)
+  await store.put([aTask({ name })], { now: MINUTE * 1000 })
+  const claimed = (await claimAll(store)).find((task) => task.name === name)
   if (claimed === undefined) throw new Error(`${name} was not claimed`)
   return claimed
+}
+
+async function claimAll(store: Store): Promise<Task[]> {
+  const now = MINUTE * 1000
+  const limits = { limit: 1000, lanes: new Map(), roomOfNewLane: 1000, unprovenLimit: 1000 }
+  return (await store.claimDue({ now, node: NODE, leaseUntil: now + 60_000, ...limits })).tasks
 }
 
 async function answer(store: Store, task: Task, status: number): Promise<Task> {

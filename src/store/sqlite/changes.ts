@@ -1,14 +1,11 @@
 /** Gathers what one write changes: how many tasks each state gains or loses, and what listeners are told. Written with it, or not at all. */
 import { isErrorCallback } from '../../domain/error-callback.ts'
 import type { Task, TaskState } from '../../domain/task.ts'
-import type { ChangeKind } from '../../domain/task-change.ts'
+import type { ChangeKind, TaskChange } from '../../domain/task-change.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 
-export interface Told {
-  readonly kind: ChangeKind
-  readonly at: number
-  readonly task: Task
-}
+/** A change that has no number yet. */
+export type Told = Pick<TaskChange, 'kind' | 'at' | 'task'>
 
 /** Error callbacks are counted nowhere, and told to nobody. */
 export class Changes {

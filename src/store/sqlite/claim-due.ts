@@ -3,9 +3,10 @@ import { hostOf } from '../../domain/task.ts'
 import type { Claim, ClaimResult } from '../store.ts'
 import type { Changes } from './changes.ts'
 import { finishClaim } from './finish-claim.ts'
-import { parseLane } from './lane-name.ts'
-import { GroupRooms, NEVER } from './group-rooms.ts'
+import { GroupRooms } from './group-rooms.ts'
 import type { GroupRoom } from './group-rooms.ts'
+import { NEVER } from './lane-bounds.ts'
+import { parseLane } from './lane-name.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 
@@ -19,7 +20,7 @@ interface HostShare {
 interface LaneShare {
   readonly lane: string
   readonly host: HostShare
-  /** absent for a lane of a host alone */
+  /** the handler's name; absent for a lane of a host alone */
   readonly group?: string
   readonly limits?: GroupRoom
 }
@@ -166,8 +167,11 @@ class ClaimRun {
       const due = statements.dueOfLane.all({ lane, now: this.#claim.now, limit }) as Pick<TaskRow, 'id' | 'name' | 'due_at'>[]
       const misplaced = due.filter(({ name }) => handlers.laneOf(name, host) !== lane)
       for (const { id, name, due_at: dueAt } of misplaced) {
-        statements.moveToLane.run(handlers.laneOf(name, host), id)
-        bounds.lower(handlers.laneOf(name, host), dueAt)
+        const home = handlers.laneOf(name, host)
+        statements.moveToLane.run(home, id)
+        bounds.lower(home, dueAt)
+        // It may have been found empty before.
+        this.#seen.delete(home)
       }
       if (misplaced.length === 0) return true
       this.#moved += misplaced.length

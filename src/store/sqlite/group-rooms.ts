@@ -1,6 +1,7 @@
 /** How many tasks of each handler may be claimed now, by its limits. One is made for each claim, inside its transaction. */
 import type { HandlerDefinition } from '../../domain/handler.ts'
 import { rangeOfNames } from '../../domain/name-pattern.ts'
+import { NEVER } from './lane-bounds.ts'
 import { lanesOf } from './lane-name.ts'
 import type { Session } from './session.ts'
 
@@ -10,9 +11,6 @@ export interface GroupRoom {
   readonly again: number
   readonly hasRate: boolean
 }
-
-/** Later than everything: the end of a running task, or a change of the handler, comes first. */
-export const NEVER = Number.MAX_SAFE_INTEGER
 
 const UNLIMITED: GroupRoom = { left: Infinity, again: NEVER, hasRate: false }
 /** Starts are counted by whole seconds, so that no 60 s that begin within one have too many; ahead as well, for the clock may be set back. */

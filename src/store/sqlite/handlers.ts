@@ -1,8 +1,8 @@
-/** The handlers of names: what is stored of them, which one is that of a name, and what of it the name's rows are read with. */
+/** The handlers: what is stored of them, which one applies to a task's name, and in which lane that puts its rows. */
 import { isErrorCallback } from '../../domain/error-callback.ts'
 import { servesTasksWithoutCallback } from '../../domain/handler.ts'
 import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
-import { matchesName, rangeOfNames } from '../../domain/name-pattern.ts'
+import { isPattern, matchesName, rangeOfNames } from '../../domain/name-pattern.ts'
 import type { HandlerStore } from '../store.ts'
 import type { ChangeLog } from './change-log.ts'
 import { ORPHANS, groupLane, parseLane } from './lane-name.ts'
@@ -39,7 +39,7 @@ export class Handlers {
     return this.#areThere
   }
 
-  /** The one that the tasks of a name have: that of the name itself, else the one of the longest pattern. */
+  /** The one that applies to tasks of a name: that of the name itself, else the one of the longest pattern. */
   of(name: string): Handler | undefined {
     if (!this.areThere || isErrorCallback({ name })) return undefined
     if (this.#known.has(name)) return this.#known.get(name)
@@ -68,7 +68,7 @@ export class Handlers {
   /** Must run inside a write transaction. */
   put(name: string, definition: HandlerDefinition, { now, force }: { now: number; force: boolean }): ResultOf<'putHandler'> {
     const before = this.get(name)
-    if (!force && !servesTasksWithoutCallback(definition) && this.#isNeeded(before ?? this.#patternOf(name), name)) return 'needed'
+    if (!force && !servesTasksWithoutCallback(definition) && this.#isNeeded(before ?? this.#behind(name), name)) return 'needed'
     const created = before?.created ?? now
     this.#statements.upsertHandler.run({ name, definition: JSON.stringify(definition), created, now })
     this.#changed(name)
@@ -79,9 +79,10 @@ export class Handlers {
   remove(name: string, { force }: { force: boolean }): ResultOf<'removeHandler'> {
     const before = this.get(name)
     if (before === undefined) return 'unknown'
-    const next = this.#patternOf(name, name)
+    const next = this.#behind(name)
     if (!force && !servesTasksWithoutCallback(next?.definition) && this.#isNeeded(before, name)) return 'needed'
     this.#statements.deleteHandler.run(name)
+    this.#statements.forgetStarts.run(name, Number.MAX_SAFE_INTEGER)
     this.#changed(name)
     return 'removed'
   }
@@ -91,6 +92,11 @@ export class Handlers {
     this.#known.clear()
     this.#areThere = undefined
     this.#patterns = undefined
+  }
+
+  /** The one that names have where no handler is called `name`: of a pattern the next shorter one, which matches all that it does. */
+  #behind(name: string): Handler | undefined {
+    return this.#patternOf(isPattern(name) ? rangeOfNames(name).first : name, name)
   }
 
   /** @param but a pattern that is passed over */

@@ -1,10 +1,12 @@
 /**
- * Keeps `lanes.next_due` at or below the time at which a row of its lane may be claimed: the earliest `due_at`, or, where its group has
- * no room, when it has again. Remembers what it wrote, so that most writes need not touch it.
+ * Keeps `lanes.next_due` at or below the time at which a row of its lane may be claimed: the earliest `due_at`, or, where its handler
+ * has no room, when it has again. Remembers what it wrote, so that most writes need not touch it.
  */
 import { lanesOf } from './lane-name.ts'
-import { NEVER } from './group-rooms.ts'
 import type { Statements } from './statements.ts'
+
+/** Later than everything, the bound of a closed lane: the end of a running task, or a change of the handler, comes first. */
+export const NEVER = Number.MAX_SAFE_INTEGER
 
 const MOST_REMEMBERED = 10_000
 
@@ -46,7 +48,7 @@ export class LaneBounds {
     this.#statements.raiseNextDue.run(until, lane)
   }
 
-  /** A task of the group has ended: lanes that were closed for want of room are looked at again. */
+  /** A task of the handler has ended: lanes that were closed for want of room are looked at again. */
   open(group: string): void {
     this.#statements.openClosedLanes.run({ ...lanesOf(group), closed: NEVER })
   }

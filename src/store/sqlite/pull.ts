@@ -2,8 +2,9 @@
 import type { PullResult } from '../store.ts'
 import type { Changes } from './changes.ts'
 import { finishClaim } from './finish-claim.ts'
+import { GroupRooms } from './group-rooms.ts'
+import { NEVER } from './lane-bounds.ts'
 import { lanesOf } from './lane-name.ts'
-import { GroupRooms, NEVER } from './group-rooms.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 
@@ -15,20 +16,20 @@ export interface Worker {
 }
 
 /** Must run inside a write transaction. */
-export function pullDue(session: Session, name: string, worker: Worker, changes: Changes): PullResult | 'not_pulled' {
+export function pullDue(session: Session, handlerName: string, worker: Worker, changes: Changes): PullResult | 'not_pulled' {
   const { statements, handlers } = session
-  const handler = handlers.get(name)?.definition
+  const handler = handlers.get(handlerName)?.definition
   if (handler?.pull !== true) return 'not_pulled'
   const { now, node, leaseUntil } = worker
   const rooms = new GroupRooms(session, now)
-  const room = rooms.forWorkers(name, handler)
+  const room = rooms.forWorkers(handlerName, handler)
   const limit = Math.min(worker.limit, room.left)
-  const lanes = statements.lanesBetween.all(lanesOf(name)) as string[]
   if (limit <= 0) return { tasks: [], nextDue: room.again < NEVER ? room.again : undefined }
+  const lanes = statements.lanesBetween.all(lanesOf(handlerName)) as string[]
   const due = lanes.flatMap((lane) => statements.dueOfLane.all({ lane, now, limit }) as Pick<TaskRow, 'id' | 'due_at'>[])
   const oldest = due.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
   const rows = oldest.map(({ id }) => statements.claimForWorker.get({ id, node, leaseUntil, now }) as TaskRow)
-  rooms.take(name, room, rows.length)
+  rooms.take(handlerName, room, rows.length)
   const nextDue = Math.min(...lanes.map((lane) => (statements.firstDueOfLaneAfter.get(lane, now) as number | null) ?? NEVER))
   return { tasks: finishClaim(session, rows, worker, changes), nextDue: nextDue < NEVER ? nextDue : undefined }
 }

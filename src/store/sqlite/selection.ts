@@ -3,7 +3,7 @@
  * for the others an index over all rows is walked, a bounded stretch at a time, so that no filter can hold up the process.
  */
 import type { Database, Statement } from 'better-sqlite3'
-import { rangeOfNames } from '../../domain/name-pattern.ts'
+import { isPattern, rangeOfNames } from '../../domain/name-pattern.ts'
 import { TASK_STATES, WAITING_STATES } from '../../domain/task.ts'
 import type { TaskState } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
@@ -43,7 +43,8 @@ export class Selections {
   }
 
   /** At most `limit` rows of the selection after a key, oldest first. */
-  stretch(selection: Selection, after: TaskKey | undefined, limit: number): Stretch {
+  stretch(given: Selection, after: TaskKey | undefined, limit: number): Stretch {
+    const selection = withName(given)
     const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
     if (states.length === 0) return { rows: [] }
     const bounds = this.#bounds(selection, states, after)
@@ -88,6 +89,12 @@ export class Selections {
     this.#statements.set(sql, statement)
     return statement
   }
+}
+
+/** Rows of one name have an index of their own. */
+function withName(selection: Selection): Selection {
+  const { name, names } = selection
+  return name === undefined && names !== undefined && !isPattern(names) ? { ...selection, name: names } : selection
 }
 
 function nextAfter(rows: TaskRow[], limit: number): Stretch {

@@ -24,12 +24,12 @@ import { acknowledgeEntry, expireRows, recordOutcome, rescueRows } from './outco
 import { pullDue } from './pull.ts'
 import type { Worker } from './pull.ts'
 import { removeEntries } from './remove.ts'
-import { settleRows } from './settle-rows.ts'
 import { rescheduleBatch } from './reschedule.ts'
 import { toAttempt } from './row.ts'
 import type { AttemptRow, TaskRow } from './row.ts'
 import { openSession } from './session.ts'
 import type { Session } from './session.ts'
+import { settleRows } from './settle-rows.ts'
 import { storeError } from './store-error.ts'
 
 export class SqliteStore implements Store {
@@ -91,8 +91,8 @@ export class SqliteStore implements Store {
     return this.#group.write((changes) => expireRows(this.#session, options, changes))
   }
 
-  pull(name: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
-    return this.#group.write((changes) => pullDue(this.#session, name, worker, changes))
+  pull(handlerName: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
+    return this.#group.write((changes) => pullDue(this.#session, handlerName, worker, changes))
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
@@ -195,11 +195,11 @@ export class SqliteStore implements Store {
     this.#afterClose()
   }
 
-  /** Goes through the waiting rows of a name, a stretch at a time, after its handler has changed. */
-  async #settle(name: string): Promise<void> {
+  /** Goes through the rows that a handler is for, a stretch at a time, after it has changed. */
+  async #settle(handlerName: string): Promise<void> {
     let after: TaskKey | undefined
     do {
-      after = await this.#group.write(() => settleRows(this.#session, name, after))
+      after = await this.#group.write(() => settleRows(this.#session, handlerName, after))
     } while (after)
   }
 

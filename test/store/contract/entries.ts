@@ -14,6 +14,25 @@ export const DUE = MINUTE * 1000
 export const NODE = 'node-1'
 export const LEASE_MS = 60_000
 
+/** What every task has that waits and was not called in its present run, whatever its definition. */
+export const NEVER_RUN = {
+  state: 'pending',
+  attempts: 0,
+  lost: 0,
+  inAdvance: false,
+  removeAfter: false,
+  awaiting: null,
+  claimedBy: null,
+  leaseUntil: null,
+  executedAt: null,
+  responseStatus: null,
+  responseBody: null,
+  error: null,
+  rescheduledTo: null,
+  repeatedTo: null,
+  errorCallback: null,
+} as const satisfies Partial<Task>
+
 /** A claim without limits that matter. */
 export function aClaim(fields: Partial<Claim> = {}): Claim {
   const now = fields.now ?? DUE

@@ -6,7 +6,7 @@ import type { Delivery, Task } from '../../../src/domain/task.ts'
 import type { TaskKey } from '../../../src/domain/task-key.ts'
 import type { Selection } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import { inOrder, keyOf, keysOf, listAll, rescheduleAll } from './entries.ts'
+import { inOrder, keyOf, keysOf, listAll, NEVER_RUN, rescheduleAll } from './entries.ts'
 import { isWaiting, LANES } from './model-claims.ts'
 import type { Model, NamedStep } from './model.ts'
 
@@ -130,24 +130,6 @@ const lists = fc.record({ selection: selections, limit: fc.integer({ min: 1, max
 })
 
 export const ENTRY_COMMANDS = [puts, puts, puts, runs, reschedules, reschedules, removals, prunes, lists]
-
-const NEVER_RUN = {
-  state: 'pending',
-  attempts: 0,
-  lost: 0,
-  inAdvance: false,
-  removeAfter: false,
-  awaiting: null,
-  claimedBy: null,
-  leaseUntil: null,
-  executedAt: null,
-  responseStatus: null,
-  responseBody: null,
-  error: null,
-  rescheduledTo: null,
-  repeatedTo: null,
-  errorCallback: null,
-} as const satisfies Partial<Task>
 
 function selected(model: Model, { name, states, from = -Infinity, to = Infinity }: Selection): Task[] {
   const isSelected = (task: Task) =>

@@ -3,7 +3,7 @@ import { TASK_STATES } from '../../../src/domain/task.ts'
 import type { NewTask, Task, TaskDefinition } from '../../../src/domain/task.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
-import { anEntry, claimAll, DUE, keysOf, listAll, mustGet, seed } from './entries.ts'
+import { anEntry, claimAll, DUE, keysOf, listAll, mustGet, NEVER_RUN, seed } from './entries.ts'
 
 const DEFINITION: TaskDefinition = {
   callback: 'https://receiver.test:8443/run?q=ü',
@@ -33,24 +33,7 @@ const FULL: NewTask = {
   runId: '0d9b8c1e-3f1a-4a63-9f0e-6a0f2b6c7d8e',
 }
 
-const UNTOUCHED = {
-  state: 'pending',
-  attempts: 0,
-  lost: 0,
-  inAdvance: false,
-  removeAfter: false,
-  awaiting: null,
-  claimedBy: null,
-  leaseUntil: null,
-  executedAt: null,
-  responseStatus: null,
-  responseBody: null,
-  error: null,
-  rescheduledTo: null,
-  rescheduledFrom: null,
-  repeatedTo: null,
-  errorCallback: null,
-} as const satisfies Partial<Task>
+const UNTOUCHED = { ...NEVER_RUN, rescheduledFrom: null }
 
 export function describePut(test: DefineTest): void {
   test('stores a pending entry with every field as it was given', async ({ store, reopen }) => {

@@ -4,7 +4,7 @@ import type { Task, TaskState } from '../../../src/domain/task.ts'
 import type { RescheduleRequest, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, claimAll, DUE, keysOf, listAll, mustGet, rescheduleAll, seed } from './entries.ts'
+import { aClaim, anEntry, claimAll, DUE, keysOf, listAll, mustGet, NEVER_RUN, rescheduleAll, seed } from './entries.ts'
 
 const TARGET = MINUTE + 3600
 const NOW = DUE + 1234
@@ -214,21 +214,8 @@ async function onlyOne(store: Store, fields: Partial<RescheduleRequest> = {}): P
 /** What an entry of `MINUTE` becomes at `TARGET`, but for its run id and when it was created. */
 function freshly(original: Task): Omit<Task, 'created' | 'runId'> {
   const { created: _created, runId: _runId, ...kept } = original
-  const fresh = {
-    attempts: 0,
-    lost: 0,
-    inAdvance: false,
-    removeAfter: false,
-    awaiting: null,
-    claimedBy: null,
-    leaseUntil: null,
-    executedAt: null,
-    responseStatus: null,
-    responseBody: null,
-    error: null,
-  }
   const window = { triggerAt: TARGET, dueAt: TARGET * 1000, windowFrom: TARGET * 1000, deadline: TARGET * 1000 + 25 * 60_000 }
-  return { ...kept, ...fresh, ...window, state: 'pending', updated: NOW, rescheduledTo: null, rescheduledFrom: MINUTE, repeatedTo: null }
+  return { ...kept, ...NEVER_RUN, ...window, updated: NOW, rescheduledFrom: MINUTE }
 }
 
 function namesOf(tasks: readonly Task[]): string[] {
