@@ -423,4 +423,8 @@ export interface EventsQuery {
    * The stream starts after this event; the header Last-Event-ID, where there is one, wins.
    */
   last_event_id?: string
+  /**
+   * Taken as everywhere; the data of an event stays one line, and an answer that refuses is indented by four spaces.
+   */
+  pretty?: '' | 'true' | '1' | 'false' | '0'
 }

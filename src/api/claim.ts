@@ -11,7 +11,7 @@ import { LongPoll } from './long-poll.ts'
 import type { Look } from './long-poll.ts'
 import { refuseBody } from './read-body.ts'
 import { readQuery } from './read-query.ts'
-import { readName } from './read-target.ts'
+import { readHandlerName } from './read-target.ts'
 import { isPretty, sendText } from './respond.ts'
 import { TaskListText } from './task-list-text.ts'
 import { compileCheck, show } from './validate.ts'
@@ -41,7 +41,7 @@ export function claim(options: AppOptions): RequestHandler {
     refuseBody(req)
     const { limit = DEFAULT_LIMIT, lease = DEFAULT_LEASE_SECONDS, wait = 0 } = readQuery(req, checkClaimQuery)
     const left = leftSignal(res)
-    const wanted = { name: readName(req), limit: Number(limit), leaseMs: Number(lease) * 1000, pretty: isPretty(req), left }
+    const wanted = { name: readHandlerName(req), limit: Number(limit), leaseMs: Number(lease) * 1000, pretty: isPretty(req), left }
     const answer = await longPoll.find(wanted.name, () => claimOnce(options, wanted), { waitMs: Number(wait) * 1000, left })
     if (left.aborted) return
     // An idle connection would hold up the stop.

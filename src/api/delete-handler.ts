@@ -6,14 +6,14 @@ import { unknownHandler } from './get-handlers.ts'
 import { checkHandlerQuery } from './put-handler.ts'
 import { refuseBody } from './read-body.ts'
 import { isOn, readQuery } from './read-query.ts'
-import { readName } from './read-target.ts'
+import { readHandlerName } from './read-target.ts'
 import { sendJson } from './respond.ts'
 
 export function deleteHandler({ store, clock, log, wake }: AppOptions): RequestHandler {
   return async (req, res) => {
     refuseBody(req)
     const { force } = readQuery(req, checkHandlerQuery)
-    const name = readName(req)
+    const name = readHandlerName(req)
     const outcome = await store.removeHandler(name, { force: isOn(force) })
     if (outcome === 'unknown') throw unknownHandler(name)
     if (outcome === 'needed') throw stillNeeded(name)

@@ -71,5 +71,5 @@ function hasClientLeft(thrown: unknown): boolean {
 }
 
 function badPath(req: Request): CallmeError {
-  return badRequest({ pointer: 'path', detail: `task_name or task_key in the path must be percent-encoded UTF-8; got ${show(req.path)}` })
+  return badRequest({ pointer: 'path', detail: `the name or key in the path must be percent-encoded UTF-8; got ${show(req.path)}` })
 }

@@ -26,6 +26,8 @@ type HubOptions = Pick<AppOptions, 'store' | 'clock' | 'log' | 'defaults' | 'sto
 export class EventHub {
   readonly #options: HubOptions
   readonly #streams = new Set<EventStream>()
+  /** those that are told of nothing more among them, until their connection is closed */
+  readonly #connected = new Set<EventStream>()
   /** those that may be behind and can be written to; the one that waits longest comes first */
   readonly #waiting = new Set<EventStream>()
   #isServing = false
@@ -43,7 +45,7 @@ export class EventHub {
   constructor(options: HubOptions) {
     this.#options = options
     options.stopping.addEventListener('abort', () => {
-      for (const stream of this.#streams) stream.stop()
+      for (const stream of this.#connected) stream.stop()
     })
   }
 
@@ -59,8 +61,12 @@ export class EventHub {
       onEnd: () => {
         this.#remove(stream)
       },
+      onClose: () => {
+        this.#connected.delete(stream)
+      },
     })
     this.#streams.add(stream)
+    this.#connected.add(stream)
     if (stopping.aborted) stream.stop()
     else this.#serveSoon(stream)
   }

@@ -19,8 +19,10 @@ export const EVENT_STREAM_HEADERS = {
 
 /** How long a listener may leave what was written to it unread. */
 const PATIENCE_MS = 30_000
-/** How long the last words may take to reach a listener before its connection is cut. */
-const FAREWELL_MS = 1000
+/** How long a listener that was dropped has to read why, before its connection is cut. */
+const FAREWELL_MS = 15_000
+/** The same where the server stops, which must not wait for those that do not read. */
+const STOP_MS = 1000
 /** How long a client waits before it connects again. */
 const RETRY_MS = 3000
 
@@ -41,6 +43,8 @@ interface StreamOptions {
   readonly onDrain: () => void
   /** is told that it takes no more */
   readonly onEnd: () => void
+  /** is told that its connection is closed */
+  readonly onClose: () => void
 }
 
 export class EventStream {
@@ -93,9 +97,9 @@ export class EventStream {
     this.#drop('outrun', error)
   }
 
-  /** Ends the stream because the server stops. */
+  /** Ends the stream because the server stops; one that was dropped before has no more time either. */
   stop(): void {
-    this.#end(': callme stops; connect again to go on\n\n')
+    this.#end(': callme stops; connect again to go on\n\n', STOP_MS)
   }
 
   #write(text: string | Buffer): void {
@@ -114,20 +118,23 @@ export class EventStream {
 
   #drop(reason: 'outrun' | 'unread', error: string): void {
     this.#options.log.info('listener.dropped', { reason, last_event_id: this.#position })
-    this.#end(formatNotice('dropped', error))
+    this.#end(formatNotice('dropped', error), FAREWELL_MS)
   }
 
-  #end(lastWords: string): void {
-    if (this.#isOver) return
+  #end(lastWords: string, farewellMs: number): void {
     const { res, clock } = this.#options
-    this.#leave()
-    res.end(lastWords)
-    this.#cancelTimer = clock.setTimer(FAREWELL_MS, () => res.destroy())
+    if (!this.#isOver) {
+      this.#leave()
+      res.end(lastWords)
+    }
+    this.#cancelTimer()
+    this.#cancelTimer = clock.setTimer(farewellMs, () => res.destroy())
   }
 
   #close(): void {
     this.#cancelTimer()
     if (!this.#isOver) this.#leave()
+    this.#options.onClose()
   }
 
   #leave(): void {

@@ -4,12 +4,11 @@ import type { RequestHandler } from 'express'
 import handlerListQuery from '../../schema/api/handler-list-query.json' with { type: 'json' }
 import { CallmeError } from '../domain/errors.ts'
 import { presentHandler } from '../domain/present-handler.ts'
-import { parseTaskName } from '../domain/task-key.ts'
 import type { HandlerListQuery } from '../schema-types.ts'
 import type { AppOptions } from './app-options.ts'
 import { badRequest } from './bad-request.ts'
 import { readQuery, refuseQuery } from './read-query.ts'
-import { readName } from './read-target.ts'
+import { parseHandlerName, readHandlerName } from './read-target.ts'
 import { sendJson } from './respond.ts'
 import { compileCheck } from './validate.ts'
 
@@ -20,7 +19,7 @@ const checkHandlerListQuery = compileCheck<HandlerListQuery>(handlerListQuery, '
 export function getHandler({ store }: AppOptions): RequestHandler {
   return async (req, res) => {
     refuseQuery(req)
-    const name = readName(req)
+    const name = readHandlerName(req)
     const handler = await store.getHandler(name)
     if (handler === undefined) throw unknownHandler(name)
     sendJson(req, res, 200, { handlers: [presentHandler(handler)] })
@@ -45,7 +44,7 @@ export function unknownHandler(name: string): CallmeError {
 
 function readStart({ start_from }: HandlerListQuery): string | undefined {
   if (start_from === undefined) return undefined
-  const name = parseTaskName(start_from)
+  const name = parseHandlerName(start_from)
   if (name.ok) return name.value
   throw badRequest({ pointer: '?start_from', detail: `start_from must be what "next" of the page before holds: ${name.problem.detail}` })
 }

@@ -1,21 +1,19 @@
 /** From what a client sent to the handler that is stored: every rule that a handler must keep. */
 import handlerSchema from '../../schema/api/handler.json' with { type: 'json' }
-import taskSchema from '../../schema/api/task.json' with { type: 'json' }
 import type { Parsed, Problem } from '../domain/errors.ts'
 import type { HandlerDefinition } from '../domain/handler.ts'
 import type { HandlerBody } from '../schema-types.ts'
 import { checkCall } from './call-rules.ts'
+import { findMisplaced } from './misplaced-field.ts'
 import { compileCheck, show } from './validate.ts'
 
 export const HANDLER_EXAMPLE = '{"callback":"http://example.com/run","concurrency":5}'
-
-const TASK_ONLY_FIELDS = Object.keys(taskSchema.properties).filter((field) => !Object.hasOwn(handlerSchema.properties, field))
 
 const checkHandlerBody = compileCheck<HandlerBody>(handlerSchema, 'body')
 
 /** @param fromPath the name that the path holds */
 export function parseHandler(fromPath: string, body: unknown): Parsed<HandlerDefinition> {
-  const problem = findTaskField(body)
+  const problem = findMisplaced(body, 'handler')
   if (problem) return { ok: false, problem }
   const checked = checkHandlerBody(body)
   if (!checked.ok) return checked
@@ -25,14 +23,6 @@ export function parseHandler(fromPath: string, body: unknown): Parsed<HandlerDef
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The schema and the line above have made it one: only the method's case is wider in HandlerBody.
   return { ok: true, value: fields as HandlerDefinition }
-}
-
-/** What a task has and a handler has not is told as such: the nearest name among a handler's fields would mislead. */
-function findTaskField(body: unknown): Problem | undefined {
-  if (typeof body !== 'object' || body === null) return undefined
-  const field = TASK_ONLY_FIELDS.find((name) => Object.hasOwn(body, name))
-  if (field === undefined) return undefined
-  return { pointer: `/${field}`, detail: `${field} belongs to a task, not to the handler of a name; send it with PUT /task/<name>` }
 }
 
 function checkName(field: 'name' | 'task_name', sent: string | undefined, fromPath: string): Problem | undefined {

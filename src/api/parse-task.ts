@@ -9,6 +9,7 @@ import { parseTriggerTime } from '../domain/trigger-time.ts'
 import type { TaskBody } from '../schema-types.ts'
 import { refuse } from './bad-request.ts'
 import { checkCall } from './call-rules.ts'
+import { findMisplaced } from './misplaced-field.ts'
 import { compileCheck, escapePointer, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -22,8 +23,8 @@ const checkTaskBody = compileCheck<TaskBody>(taskSchema, 'body')
  * @param now epoch ms
  */
 export function parseTask(name: string | undefined, body: unknown, now: number): Parsed<NewTask> {
-  const tooDeep = checkDepth(body)
-  if (tooDeep) return { ok: false, problem: tooDeep }
+  const unfit = checkDepth(body) ?? findMisplaced(body, 'task')
+  if (unfit) return { ok: false, problem: unfit }
   const checked = checkTaskBody(body)
   if (!checked.ok) return checked
   const { task_name, trigger_at, ...fields } = checked.value

@@ -9,7 +9,7 @@ import { valueOrThrow } from './bad-request.ts'
 import { HANDLER_EXAMPLE, parseHandler } from './parse-handler.ts'
 import { bodyJson, readBody } from './read-body.ts'
 import { isOn, readQuery } from './read-query.ts'
-import { readName } from './read-target.ts'
+import { readHandlerName } from './read-target.ts'
 import { sendJson } from './respond.ts'
 import { compileCheck } from './validate.ts'
 
@@ -21,7 +21,7 @@ export function putHandler({ store, clock, log, wake }: AppOptions): RequestHand
     async (req, res) => {
       const { force } = readQuery(req, checkHandlerQuery)
       refuseConditions(req)
-      const name = readName(req)
+      const name = readHandlerName(req)
       const definition = valueOrThrow(parseHandler(name, bodyJson(req, HANDLER_EXAMPLE)))
       const result = await store.putHandler(name, definition, { now: clock.now(), force: isOn(force) })
       if (result === 'needed') throw stillNeeded(name)

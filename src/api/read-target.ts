@@ -1,8 +1,9 @@
 /** Reads the last part of a path, which the router has percent-decoded: a task's name, its key, or either. */
 import type { Request } from 'express'
+import type { Parsed } from '../domain/errors.ts'
 import { parseTaskKey, parseTaskName } from '../domain/task-key.ts'
 import type { TaskKey } from '../domain/task-key.ts'
-import { valueOrThrow } from './bad-request.ts'
+import { refuse, valueOrThrow } from './bad-request.ts'
 
 /** Which entries a path means: one, those of a name, or all. */
 export type Target = Partial<TaskKey>
@@ -10,6 +11,17 @@ export type Target = Partial<TaskKey>
 /** @throws CallmeError `bad_request` on what is no name, a key included */
 export function readName(req: Request): string {
   return valueOrThrow(parseTaskName(lastPart(req)))
+}
+
+/** @throws CallmeError `bad_request` on what is no name of a handler, a key included */
+export function readHandlerName(req: Request): string {
+  return valueOrThrow(parseHandlerName(lastPart(req)))
+}
+
+/** A handler's name is one of tasks, or a beginning of names and an asterisk: the same characters are allowed. */
+export function parseHandlerName(text: string): Parsed<string> {
+  const parsed = parseTaskName(text)
+  return parsed.ok ? parsed : refuse('/name', parsed.problem.detail.replace('task_name', "the handler's name"))
 }
 
 /** @throws CallmeError `bad_request` on what is no key */

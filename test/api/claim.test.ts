@@ -193,7 +193,7 @@ describe('POST /claim/<name>', () => {
     ['work?wait=-1', '?wait', 'got "-1"'],
     ['work?limit=1&limit=2', '?limit', 'limit must be given once'],
     ['work?max=5', '?max', 'unknown query parameter "max"'],
-    [`work@${MINUTE}`, '/task_name', 'task_name must be 1 to 200 characters without "@"'],
+    [`work@${MINUTE}`, '/name', 'the handler\'s name must be 1 to 200 characters without "@"'],
   ])('refuses %s', async (target, pointer, part) => {
     await store(nth(0))
     expect(expectProblem(await api.http.post(`/claim/${target}`), 400, pointer)).toContain(part)

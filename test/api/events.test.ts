@@ -133,6 +133,15 @@ describe('GET /events', () => {
     expect(reader.raw).toContain(`id: 3\nevent: completed\ndata: ${JSON.stringify(task)}\n\n`)
   })
 
+  it('takes pretty as every endpoint does: it indents what refuses, and an event stays one line', async () => {
+    const [reader, other] = await Promise.all([listen('?pretty'), listen()])
+    await put('a')
+    await Promise.all([reader.have(1), other.have(1)])
+    expect(reader.raw).toBe(other.raw)
+    const refused = await api.http.get('/events?events=done&pretty')
+    expect(refused.text).toBe(`${JSON.stringify(refused.body, null, 4)}\n`)
+  })
+
   it('shows no secret', async () => {
     const reader = await listen()
     const headers = { Authorization: 'Bearer canary', 'X-Plain': 'shown' }
@@ -209,7 +218,7 @@ describe('GET /events', () => {
     ['?last_event_id=1e3', '?last_event_id', 'got "1e3"'],
     ['?last_event_id=9999999999999999', '?last_event_id', 'the id of an event'],
     ['?event=failed', '?event', 'did you mean "events"?'],
-    ['?pretty', '?pretty', 'unknown query parameter'],
+    ['?pretty=yes', '?pretty', 'got "yes"'],
   ])('refuses %s', async (query, pointer, part) => {
     expect(expectProblem(await api.http.get(`/events${query}`), 400, pointer)).toContain(part)
     expect(api.clock.timers).toBe(0)
@@ -457,8 +466,9 @@ describe('a listener that stops reading', () => {
     await api.clock.advance(1)
     const fields = { reason: 'unread', last_event_id: expect.any(Number) }
     expect(api.logged).toEqual([{ level: 'info', event: 'listener.dropped', fields }])
+    await api.clock.advance(14_999)
     expect(stuck.destroyed).toBe(false)
-    await api.clock.advance(1000)
+    await api.clock.advance(1)
     expect(stuck.destroyed).toBe(true)
     stopped.resume()
     await stopped.ended()
@@ -467,9 +477,10 @@ describe('a listener that stops reading', () => {
     expect(api.clock.timers).toBe(1)
   })
 
-  it('reads why it was dropped where it reads again in time', async () => {
+  it('reads why it was dropped where it reads again within 15 seconds', async () => {
     const { stopped } = await stopReading()
     await api.clock.advance(30_000)
+    await api.clock.advance(14_999)
     stopped.resume()
     await stopped.ended()
     const last = stopped.events.at(-1)
@@ -478,6 +489,22 @@ describe('a listener that stops reading', () => {
     const again = await listen('', { lastEventId: stopped.lastEventId })
     await again.until(() => again.lastEventId === String(FLOOD))
     expect([...stopped.ids.slice(0, -1), ...again.ids]).toEqual(idsOf(await kept()))
+  })
+
+  it.each([
+    ['before it is dropped', 0],
+    ['when it has been dropped', 30_000],
+  ])('holds up a stop for a second, %s', async (_when, passed) => {
+    const { stuck, other } = await stopReading()
+    await api.clock.advance(passed)
+    api.stopping.abort()
+    await other.ended()
+    await api.clock.advance(999)
+    expect([stuck.destroyed, api.logged.length]).toEqual([false, passed === 0 ? 0 : 1])
+    await api.clock.advance(1)
+    expect(stuck.destroyed).toBe(true)
+    await Promise.all(responses.map(closed))
+    expect(api.clock.timers).toBe(0)
   })
 
   it('catches up where it reads again before', async () => {

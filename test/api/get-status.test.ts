@@ -103,7 +103,7 @@ describe('GET of one entry', () => {
   )
 
   it.each(['%zz@60', '%'])('refuses the wrong percent-encoding of %s', async (key) => {
-    expect(expectProblem(await api.http.get(`/task/${key}`), 400, 'path')).toContain('task_key')
+    expect(expectProblem(await api.http.get(`/task/${key}`), 400, 'path')).toContain('the name or key in the path must be')
   })
 })
 

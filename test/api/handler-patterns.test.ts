@@ -36,7 +36,7 @@ describe('PUT /handler/<beginning>*', () => {
   })
 
   it.each(['a@*', 'a%2Fb*', '%20*', `${'x'.repeat(200)}*`])('refuses %s', async (path) => {
-    expectProblem(await put(path, { callback: CALLBACK }), 400, '/task_name')
+    expectProblem(await put(path, { callback: CALLBACK }), 400, '/name')
     expect((await api.store.listHandlers({ limit: 9 })).handlers).toEqual([])
   })
 

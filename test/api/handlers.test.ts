@@ -146,14 +146,16 @@ describe('PUT /handler/<name>', () => {
   it.each([
     ['%zz', 'path'],
     ['%C3', 'path'],
-    ['a%00b', '/task_name'],
-    ['a%2Fb', '/task_name'],
-    ['a%20b', '/task_name'],
-    [`a@${MINUTE}`, '/task_name'],
-    ['a'.repeat(201), '/task_name'],
+    ['a%00b', '/name'],
+    ['a%2Fb', '/name'],
+    ['a%20b', '/name'],
+    [`a@${MINUTE}`, '/name'],
+    ['a'.repeat(201), '/name'],
   ])('refuses the name %s, as GET and DELETE do', async (path, pointer) => {
     for (const answer of [await put(path, {}), await api.http.get(`/handler/${path}`), await remove(path)]) {
-      expect(expectProblem(answer, 400, pointer)).toContain('task_name')
+      expect(expectProblem(answer, 400, pointer)).toMatch(
+        pointer === 'path' ? /^the name or key in the path must be/ : /^the handler's name must be/,
+      )
     }
     expect(await handlers()).toEqual([])
   })
@@ -262,6 +264,17 @@ describe('a task whose name has a handler', () => {
       method: 'PUT',
       timeoutMs: 15_000,
     })
+  })
+
+  it.each([
+    [{ delivery: 'at_most_once' }, { retry: 3 }],
+    [{ retry: 3 }, { delivery: 'at_most_once' }],
+  ])('has no retry where the handler says %j and the task %j', async (handler, task) => {
+    await put('a', { callback: CALLBACK, ...handler })
+    await putTask('a', task)
+    expect(await readTask('a')).toMatchObject({ delivery: 'at_most_once', retry: 0 })
+    await end((await api.claimAll())[0], { kind: 'answered', startedAt: MINUTE * 1000, endedAt: MINUTE * 1000, status: 503, body: '' })
+    expect(await readTask('a')).toMatchObject({ task_state: 'failed', attempts: 1 })
   })
 
   it('keeps its own callback whatever the handler says', async () => {

@@ -218,7 +218,9 @@ describe('PUT /task/<name>', () => {
     ['a@1858809600', '/task_name'],
     ['a'.repeat(201), '/task_name'],
   ])('refuses the name %s', async (path, pointer) => {
-    expect(expectProblem(await put(path, GOOD), 400, pointer)).toContain('task_name')
+    expect(expectProblem(await put(path, GOOD), 400, pointer)).toContain(
+      pointer === 'path' ? 'the name or key in the path must be' : 'task_name',
+    )
     expect(await stored()).toEqual([])
   })
 })

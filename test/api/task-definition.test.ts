@@ -198,13 +198,17 @@ describe('a task definition', () => {
     }
   })
 
-  it.each(['concurrency', 'rate', 'paused', 'pull', '', 'a/b~c', 'x'.repeat(100_000)])(
-    'is refused for the field %.20s',
-    async (unknown) => {
-      const pointer = `/${unknown.replaceAll('~', '~0').replaceAll('/', '~1')}`
-      expect(expectProblem(await put({ ...GOOD, [unknown]: 1 }), 400, pointer)).toContain('unknown field')
-    },
-  )
+  it.each(['concurrency', 'rate', 'paused', 'pull'])('is refused for %s, which belongs to a handler', async (field) => {
+    const detail = `${field} belongs to the handler of a name, not to a task; send it with PUT /handler/<name>`
+    expect(expectProblem(await put({ calback: CALLBACK, [field]: 1 }), 400, `/${field}`)).toBe(detail)
+    const { body } = await api.http.post('/tasks').send([{ ...GOOD, task_name: 'a', [field]: 1 }])
+    expect(body.results[0]).toMatchObject({ status: 400, errors: [{ detail }] })
+  })
+
+  it.each(['a/b~c', 'x'.repeat(100_000)])('is refused for the field %.20s', async (unknown) => {
+    const pointer = `/${unknown.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    expect(expectProblem(await put({ ...GOOD, [unknown]: 1 }), 400, pointer)).toContain('unknown field')
+  })
 
   it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'])(
     'is refused for the field %s and changes no prototype',

@@ -26,6 +26,17 @@ describe('a task that repeats', () => {
     }
   })
 
+  it('is refused for a repeat that is none with one sentence, of whatever type it is', async () => {
+    const expected =
+      'repeat must be a cron expression of 5 fields (minute, hour, day of month, month, day of week) such as "0 9 * * MON-FRI", ' +
+      'or one of @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly; got '
+    for (const repeat of [5, null, ['@daily'], true, '', 'daily', '* * * *', '@reboot']) {
+      expect(expectProblem(await put({ ...GOOD, repeat }), 400, '/repeat')).toBe(expected + JSON.stringify(repeat))
+    }
+    const long = Array.from({ length: 60 }, (_, minute) => minute).join()
+    expect(expectProblem(await put({ ...GOOD, repeat: `${long} ${long} * * *` }), 400, '/repeat')).toContain('at most 200 characters')
+  })
+
   it.each([
     ['0 * * * *', undefined, '2027-01-15T08:00:00.000Z'],
     ['@hourly', undefined, '2027-01-15T08:00:00.000Z'],

@@ -5,6 +5,8 @@ import { Program, keyOf, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 const KILLS = 40
+/** What kills follow each other so fast for that all attempts of a run are lost. */
+const GIVEN_UP = 'this run was lost 5 times'
 const SERIES = 20
 /** Enough for the minute to change at least once while the program is killed again and again. */
 const MINUTES = 1
@@ -16,7 +18,8 @@ interface WireTask {
   readonly run_id: string
   readonly attempts: number
   readonly repeated_to: string | null
-  readonly error_callback_result: { readonly state: string } | null
+  readonly error: string | null
+  readonly error_callback_result: { readonly state: string; readonly error: string | null } | null
 }
 
 interface Told {
@@ -29,14 +32,17 @@ test(`after ${KILLS} kills under load nothing that follows from a call is lost o
   using folder = temporaryFolder()
   const store = join(folder.path, 'callme.db')
   const receiver = await startReceiver()
-  let program = await new Program(store).started()
+  let starting = new Program(store).started()
+  let program = await starting
   let isLoading = true
 
   /** Sends until the program, which may be away, has answered. */
   const send = async (path: string, method: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }> => {
     for (;;) {
+      await starting
       const answer = await program.json(path, { method, ...(body !== undefined && { body: JSON.stringify(body) }) }).catch(() => undefined)
       if (answer && answer.status !== 503) return answer
+      // Its end may not be known here yet.
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
@@ -50,7 +56,7 @@ test(`after ${KILLS} kills under load nothing that follows from a call is lost o
 
   const told: Told[] = []
   const listening = new AbortController()
-  const listener = listen(() => program.url, told, listening.signal)
+  const listener = listen(async () => (await starting).url, told, listening.signal)
 
   await send('/handler/pulled', 'PUT', { pull: true, max_delay: 60 })
   for (let n = 0; n < SERIES; n += 1) {
@@ -89,20 +95,24 @@ test(`after ${KILLS} kills under load nothing that follows from a call is lost o
   const until = (Math.floor(Date.now() / 60_000) + MINUTES) * 60_000 + 5000
   for (let kill = 0; kill < KILLS || Date.now() < until; kill += 1) {
     await receiver.waitFor(receiver.requests.length + 5 + Math.floor(Math.random() * 40))
-    await program.kill()
-    program = await new Program(store).started()
+    starting = program.kill().then(() => new Program(store).started())
+    program = await starting
   }
   isLoading = false
   await Promise.all(load)
 
   for (const key of failing) await program.taskIn(key, 'failed')
-  for (const key of accepted) await program.taskIn(key, 'successful')
+  for (const key of accepted) {
+    const task = (await program.taskIn(key, 'successful', 'failed')) as unknown as WireTask
+    if (task.task_state === 'failed') expect(task.error).toContain(GIVEN_UP)
+  }
   for (const key of failing) {
     let task: WireTask
     do {
       const { body } = await program.json(`/task/${key}`)
       ;[task] = body['tasks'] as [WireTask]
-    } while (task.error_callback_result?.state !== 'successful')
+    } while (!['successful', 'failed'].includes(task.error_callback_result?.state ?? ''))
+    if (task.error_callback_result?.state === 'failed') expect(task.error_callback_result.error).toContain(GIVEN_UP)
     const callbacks = receiver.requests.filter(({ url, headers }) => url === '/told' && headers['callme-task'] === key)
     const reports = callbacks.filter(({ body }) => (JSON.parse(body) as { task: WireTask }).task.run_id === task.run_id)
     expect(new Set(reports.map(({ headers }) => headers['callme-run-id'])).size, `error callbacks of ${key}`).toBe(1)
@@ -131,12 +141,12 @@ test(`after ${KILLS} kills under load nothing that follows from a call is lost o
 })
 
 /** Listens to the events of a program that may be away, and goes on where it was. */
-async function listen(url: () => string, told: Told[], signal: AbortSignal): Promise<void> {
+async function listen(url: () => Promise<string>, told: Told[], signal: AbortSignal): Promise<void> {
   let last = ''
   while (!signal.aborted) {
     try {
       // From the first change on: a new listener alone would miss those before it.
-      const response = await fetch(`${url()}/events`, { headers: { 'Last-Event-ID': last || '0' }, signal })
+      const response = await fetch(`${await url()}/events`, { headers: { 'Last-Event-ID': last || '0' }, signal })
       let text = ''
       for await (const chunk of response.body ?? []) {
         text += Buffer.from(chunk as Uint8Array).toString()

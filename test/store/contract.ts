@@ -7,9 +7,11 @@ import { describeAcknowledgement } from './contract/acknowledge.ts'
 import { describeRefusedAcknowledgements } from './contract/acknowledge-refusals.ts'
 import { describeChangeListeners } from './contract/change-listeners.ts'
 import { describeChangeLog } from './contract/change-log.ts'
+import { describeChangePages } from './contract/change-pages.ts'
 import { describeChanges } from './contract/changes.ts'
 import { describeClaims } from './contract/claim.ts'
 import { describeLanes } from './contract/claim-lanes.ts'
+import { describeRotation } from './contract/claim-rotation.ts'
 import { describeClosing } from './contract/close.ts'
 import { describeConcurrency } from './contract/concurrency.ts'
 import { describeCrowdedNames, describePause } from './contract/crowded.ts'
@@ -21,7 +23,9 @@ import { describeHandlerPatternLimits } from './contract/handler-pattern-limits.
 import { describeHandlerPatternNeeds } from './contract/handler-pattern-needs.ts'
 import { describeHandlerPatternPlaces } from './contract/handler-pattern-places.ts'
 import { describeHandlerPatternProperty } from './contract/handler-pattern-property.ts'
+import { describeHandlerMoments } from './contract/handler-moments.ts'
 import { describeHandlerPatterns } from './contract/handler-patterns.ts'
+import { describeHandlerWalks } from './contract/handler-walks.ts'
 import { describeHandlerWindows } from './contract/handler-windows.ts'
 import { describeHandlers } from './contract/handlers.ts'
 import { describeLeases } from './contract/leases.ts'
@@ -58,6 +62,7 @@ const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['a filter by names', describeNamesFilter],
   ['claimDue', describeClaims],
   ['claimDue over lanes', describeLanes],
+  ['claimDue, a few at a time', describeRotation],
   ['record', describeRecords],
   ['expire, renew and rescue', describeLeases],
   ['reschedule', describeReschedule],
@@ -67,10 +72,12 @@ const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['a handler', describeHandlers],
   ['the defaults of a handler', describeHandlerDefaults],
   ['max_delay of a handler', describeHandlerWindows],
+  ['tasks that a store was closed over', describeHandlerWalks],
   ['a handler of many names', describeHandlerPatterns],
   ['a need of a handler of many names', describeHandlerPatternNeeds],
   ['a limit of a handler of many names', describeHandlerPatternLimits],
   ['a place of a handler of many names', describeHandlerPatternPlaces],
+  ['a handler that comes or goes', describeHandlerMoments],
   ['concurrency', describeConcurrency],
   ['rate', describeRate],
   ['limits', describeLimitsProperty],
@@ -89,6 +96,7 @@ const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['spread', describeSpread],
   ['a change', describeChanges],
   ['changes', describeChangeLog],
+  ['changes of a large commit', describeChangePages],
   ['listeners', describeChangeListeners],
   ['close', describeClosing],
 ]

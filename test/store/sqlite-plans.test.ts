@@ -40,7 +40,7 @@ test.each([
   ['the record', /^UPDATE tasks SET state = @state, due_at/, '(name=? AND trigger_at=?)'],
   ['the end of what is out of time', /^SELECT \* FROM tasks INDEXED BY tasks_deadline/, 'tasks_deadline (deadline<?)'],
   ['the rescue', /^SELECT \* FROM tasks INDEXED BY tasks_running .*lease_until/, 'tasks_running (lease_until<?)'],
-  ['the lanes with something due', /^SELECT lane FROM lanes WHERE next_due/, 'lanes_next_due (next_due<?)'],
+  ['the lanes with something due', /^SELECT lane, next_due FROM lanes/, 'lanes_next_due ((next_due,lane)>(?,?) AND next_due<?)'],
   ['the first that is due in a lane', /^SELECT min\(due_at\) FROM tasks .*lane = \?$/, 'tasks_waiting (lane=?)'],
   ['the prune', /^SELECT id, name, state FROM tasks INDEXED BY tasks_finished/, 'tasks_finished (updated<?)'],
   ['a page', /^SELECT \* FROM tasks INDEXED BY tasks_page/, 'tasks_page ((trigger_at,name)>(?,?) AND trigger_at<?)'],

@@ -20,6 +20,13 @@ CREATE TABLE handlers (
   definition TEXT    NOT NULL -- JSON
 ) WITHOUT ROWID;
 
+-- Handlers that came, went or changed, whose rows are gone through and put where they belong: how far that is. Empty otherwise.
+CREATE TABLE handler_walks (
+  name             TEXT    PRIMARY KEY,
+  after_name       TEXT    NOT NULL,
+  after_trigger_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- How many attempts of a handler with a rate have started in each of the last seconds.
 CREATE TABLE starts (
   name   TEXT    NOT NULL, -- of the handler

@@ -8,7 +8,9 @@ import type { Statements } from './statements.ts'
 const KEPT = 50_000
 const TRIM_EVERY = 1000
 /** characters, about: a task whose payload is longer is kept without it */
-const MAX_PAYLOAD = 16 * 1024
+const MAX_PAYLOAD = 4 * 1024
+/** characters: the changes of a large commit are several rows, so that a reader need not take all of them */
+const ROW_LENGTH = 128 * 1024
 
 interface BatchRow {
   readonly id: number
@@ -33,7 +35,16 @@ export class ChangeLog {
     if (told.length === 0) return
     const last = this.#last ?? this.#newest()
     this.#last = last + told.length
-    this.#statements.insertChanges.run({ id: this.#last, firstId: last + 1, batch: `[${told.map(serialize).join(',')}]` })
+    let [texts, length, id]: [string[], number, number] = [[], 0, last]
+    for (const one of told) {
+      const text = serialize(one)
+      texts.push(text)
+      length += text.length
+      id += 1
+      if (length < ROW_LENGTH && id < this.#last) continue
+      this.#statements.insertChanges.run({ id, firstId: id - texts.length + 1, batch: `[${texts.join(',')}]` })
+      ;[texts, length] = [[], 0]
+    }
     if (Math.floor(this.#last / TRIM_EVERY) > Math.floor(last / TRIM_EVERY)) this.#statements.trimChanges.run(this.#last - KEPT)
     this.#isNew = true
   }

@@ -87,10 +87,10 @@ class ClaimRun {
    * there are at most as many as calls under way. Those of handlers without room are closed until they have some.
    */
   #lanesWithRoom(): LaneShare[] {
-    const { statements, bounds } = this.#session
+    const { bounds } = this.#session
     const found: LaneShare[] = []
     const closed: [string, number][] = []
-    for (const lane of statements.dueLanes.iterate(this.#claim.now) as IterableIterator<string>) {
+    for (const lane of bounds.dueLanes(this.#claim.now)) {
       if (this.#seen.has(lane)) continue
       const share = this.#shareOf(lane)
       if (share === undefined) continue

@@ -9,6 +9,7 @@ import type { TaskKey } from '../../domain/task-key.ts'
 import { nextState } from '../../domain/transitions.ts'
 import type { PutResult } from '../store.ts'
 import type { Changes } from './changes.ts'
+import { parseLane } from './lane-name.ts'
 import { toTask } from './row.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
@@ -73,7 +74,7 @@ export function runEntry(
   { now, removeAfter = false }: { now: number; removeAfter?: boolean },
   changes: Changes,
 ): Task | 'running' | 'final' | 'unknown' {
-  const { statements, bounds } = session
+  const { statements, bounds, handlers } = session
   const row = findRow(session, key)
   if (row === undefined) return 'unknown'
   const state = nextState(row.state, 'run', row.attempts)
@@ -83,10 +84,13 @@ export function runEntry(
   const change = { id: row.id, now, deadline: deadlineOf(now, definition), inAdvance: row.trigger_at * 1000 > now ? 1 : 0 }
   if (isFinal(row.state)) statements.runAgain.run({ ...change, runId: randomUUID() })
   else statements.bringForward.run({ ...change, removeAfter: removeAfter ? 1 : 0 })
+  // What had ended stayed in its lane, whichever handlers came and went.
+  const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
+  if (lane !== row.lane) statements.moveToLane.run(lane, row.id)
   const task = readBack(session, key)
   changes.moved(key, row.state, state)
   changes.tell('updated', task, now)
-  bounds.lower(row.lane, now)
+  bounds.lower(lane, now)
   return task
 }
 

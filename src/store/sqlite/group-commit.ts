@@ -19,6 +19,8 @@ const TRY_AGAIN_MS = 20
 const MOST_MEMBERS = 64
 
 interface Member {
+  /** when it came, in monotonic ms */
+  readonly since: number
   readonly work: Work<unknown>
   readonly resolve: (value: never) => void
   readonly reject: (reason: unknown) => void
@@ -39,8 +41,8 @@ export class GroupCommit {
   readonly #onRollback: () => void
   readonly #sql: Readonly<Record<'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo', Statement>>
   #members: Member[] = []
-  /** since when another program has held the file, in monotonic ms */
-  #busySince: number | undefined
+  /** whether a flush will come without being asked for */
+  #isFlushSet = false
 
   /** @param onRollback is told when something that was written has been undone */
   constructor(db: Database, changeLog: ChangeLog, onRollback: () => void) {
@@ -60,7 +62,8 @@ export class GroupCommit {
   /** Resolves with what `work` returned once that is durable; rejects, with nothing changed, when it is not. */
   write<T>(work: Work<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#members.push({ work, resolve, reject }) === 1) this.#flushSoon()
+      this.#members.push({ since: performance.now(), work, resolve, reject })
+      this.#flushSoon()
     })
   }
 
@@ -70,38 +73,42 @@ export class GroupCommit {
   }
 
   #flushSoon(): void {
+    if (this.#isFlushSet) return
+    this.#isFlushSet = true
     setImmediate(() => {
       this.#flush()
     })
   }
 
   #flush(): void {
+    this.#isFlushSet = false
     const members = this.#members.splice(0, MOST_MEMBERS)
     if (members.length === 0) return
-    if (this.#members.length > 0) this.#flushSoon()
     try {
       for (const answer of this.#writeTogether(members) ?? this.#writeEach(members)) answer()
-      this.#busySince = undefined
       this.#changeLog.committed()
     } catch (error) {
-      if (isBusy(error) && this.#mayWait()) {
-        this.#members.unshift(...members)
-        setTimeout(() => {
-          this.#flush()
-        }, TRY_AGAIN_MS)
+      if (isBusy(error)) {
+        this.#waitForFile(members, error)
         return
       }
-      const reason = storeError(error)
-      for (const member of members) member.reject(reason)
+      refuse(members, error)
     }
+    if (this.#members.length > 0) this.#flushSoon()
   }
 
-  /** Whether another program has held the file for less time than a write has patience. */
-  #mayWait(): boolean {
-    this.#busySince ??= performance.now()
-    if (performance.now() - this.#busySince < PATIENCE_MS) return true
-    this.#busySince = undefined
-    return false
+  /** Another program writes to the file: those that have patience left are written once it lets go. */
+  #waitForFile(members: readonly Member[], error: unknown): void {
+    const now = performance.now()
+    const [impatient, patient]: [Member[], Member[]] = [[], []]
+    for (const member of [...members, ...this.#members]) (now - member.since < PATIENCE_MS ? patient : impatient).push(member)
+    this.#members = patient
+    refuse(impatient, error)
+    if (patient.length === 0) return
+    this.#isFlushSet = true
+    setTimeout(() => {
+      this.#flush()
+    }, TRY_AGAIN_MS)
   }
 
   /**
@@ -170,6 +177,11 @@ export class GroupCommit {
     if (this.#db.inTransaction) this.#sql.rollback.run()
     this.#onRollback()
   }
+}
+
+function refuse(members: readonly Member[], error: unknown): void {
+  const reason = storeError(error)
+  for (const member of members) member.reject(reason)
 }
 
 function isBusy(error: unknown): boolean {

@@ -2,10 +2,10 @@
 import { isErrorCallback } from '../../domain/error-callback.ts'
 import { servesTasksWithoutCallback } from '../../domain/handler.ts'
 import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
-import { isPattern, matchesName, rangeOfNames } from '../../domain/name-pattern.ts'
+import { isPattern, rangeOfNames } from '../../domain/name-pattern.ts'
 import type { HandlerStore } from '../store.ts'
 import type { ChangeLog } from './change-log.ts'
-import { ORPHANS, groupLane, parseLane } from './lane-name.ts'
+import { ORPHANS, groupLane, lanesOf, parseLane } from './lane-name.ts'
 import type { Statements } from './statements.ts'
 
 interface HandlerRow {
@@ -25,8 +25,8 @@ export class Handlers {
   /** by the name of a task */
   readonly #known = new Map<string, Handler | undefined>()
   #areThere: boolean | undefined
-  /** those of more than one name, the longest first */
-  #patterns: readonly Handler[] | undefined
+  /** those of more than one name, by how many characters names must begin with, and by these; the longest first */
+  #patterns: ReadonlyMap<number, ReadonlyMap<string, Handler>> | undefined
 
   constructor(statements: Statements, changeLog: ChangeLog) {
     this.#statements = statements
@@ -72,6 +72,8 @@ export class Handlers {
     const created = before?.created ?? now
     this.#statements.upsertHandler.run({ name, definition: JSON.stringify(definition), created, now })
     this.#changed(name)
+    if (before === undefined) this.#moveRunning(name)
+    if (before === undefined || before.definition.max_delay !== definition.max_delay) this.#beginWalk(name)
     return { outcome: before ? 'replaced' : 'created', handler: { name, definition, created, updated: now } }
   }
 
@@ -84,6 +86,8 @@ export class Handlers {
     this.#statements.deleteHandler.run(name)
     this.#statements.forgetStarts.run(name, Number.MAX_SAFE_INTEGER)
     this.#changed(name)
+    this.#moveRunning(name)
+    this.#beginWalk(name)
     return 'removed'
   }
 
@@ -101,8 +105,12 @@ export class Handlers {
 
   /** @param but a pattern that is passed over */
   #patternOf(name: string, but?: string): Handler | undefined {
-    this.#patterns ??= (this.#statements.patterns.all() as HandlerRow[]).map(toHandler).sort((a, b) => b.name.length - a.name.length)
-    return this.#patterns.find((handler) => handler.name !== but && matchesName(handler.name, name))
+    this.#patterns ??= byBeginning((this.#statements.patterns.all() as HandlerRow[]).map(toHandler))
+    for (const [length, handlers] of this.#patterns) {
+      const handler = handlers.get(name.slice(0, length))
+      if (handler !== undefined && handler.name !== but) return handler
+    }
+    return undefined
   }
 
   /** Whether tasks that have not ended have no callback but that of `handler`, of those whose names `pattern` stands for. */
@@ -112,16 +120,36 @@ export class Handlers {
     return this.#statements.waitingInLane.get(rows) !== undefined || this.#statements.runningInLane.get(rows) !== undefined
   }
 
-  /** What runs is counted by its lane, so it changes lanes at once. */
+  /** What waited for a limit of the handler, or of the one behind it, is looked at anew. */
   #changed(name: string): void {
     this.forget()
-    const { moveToLane, runningOfNames, openGroupLanes } = this.#statements
-    for (const row of runningOfNames.all(rangeOfNames(name)) as { id: number; name: string; lane: string }[]) {
-      moveToLane.run(this.laneOf(row.name, parseLane(row.lane).host), row.id)
-    }
-    openGroupLanes.run(0)
+    for (const group of [name, this.#behind(name)?.name]) if (group !== undefined) this.#statements.openLanes.run(lanesOf(group))
     this.#changeLog.touch()
   }
+
+  /** What runs is counted by its lane, so it changes lanes with the handler. */
+  #moveRunning(name: string): void {
+    const { moveToLane, runningOfNames } = this.#statements
+    for (const row of runningOfNames.all(rangeOfNames(name)) as { id: number; name: string; lane: string }[]) {
+      const lane = this.laneOf(row.name, parseLane(row.lane).host)
+      if (lane !== row.lane) moveToLane.run(lane, row.id)
+    }
+  }
+
+  /** What waits is gone through in the writes that follow, also after a crash. */
+  #beginWalk(name: string): void {
+    this.#statements.beginWalk.run(name, rangeOfNames(name).first)
+  }
+}
+
+function byBeginning(patterns: readonly Handler[]): ReadonlyMap<number, ReadonlyMap<string, Handler>> {
+  const lengths = new Map<number, Map<string, Handler>>()
+  for (const handler of patterns.toSorted((one, other) => other.name.length - one.name.length)) {
+    const { first: beginning } = rangeOfNames(handler.name)
+    const handlers = lengths.get(beginning.length) ?? new Map<string, Handler>()
+    lengths.set(beginning.length, handlers.set(beginning, handler))
+  }
+  return lengths
 }
 
 function toHandler({ name, created, updated, definition }: HandlerRow): Handler {

@@ -10,15 +10,39 @@ export const NEVER = Number.MAX_SAFE_INTEGER
 
 const MOST_REMEMBERED = 10_000
 
+interface DueLane {
+  readonly lane: string
+  readonly next_due: number
+}
+
+/** Before every lane. */
+const FIRST: DueLane = { lane: '', next_due: -1 }
+/** By less than this a clock is corrected all the time. */
+const CLOCK_STEP_MS = 1000
+
 export class LaneBounds {
   readonly #statements: Statements
   /** what the table holds; a lane that is absent here is unknown */
   readonly #nextDue = new Map<string, number>()
-  /** of the claim before; undefined before the first */
+  /** the lane after which the next look at those that are due begins */
+  #rotation = FIRST
+  /** of the latest claim; undefined before the first */
   #lastNow: number | undefined
+  /** whether what `passTime` wrote last may still be undone */
+  #hasOpened = false
 
   constructor(statements: Statements) {
     this.#statements = statements
+  }
+
+  /**
+   * The lanes that may have something due, by how long. Whoever stops on the way is given the others first the next time, so that many
+   * lanes with a backlog do not hide one behind them. Nothing may be written on the way.
+   */
+  *dueLanes(now: number): Generator<string> {
+    const start = this.#rotation
+    for (const lane of this.#walk(now, start)) yield lane
+    if (start !== FIRST) for (const lane of this.#walk(now, FIRST, start)) yield lane
   }
 
   /** A row of the lane is due at `dueAt`; a lane that is closed stays closed. Must run inside the transaction that writes the row. */
@@ -58,14 +82,26 @@ export class LaneBounds {
    * any more. Must run inside a write transaction.
    */
   passTime(now: number): void {
-    if (now < (this.#lastNow ?? Infinity)) this.#statements.openGroupLanes.run(now)
-    this.#lastNow = now
+    const last = this.#lastNow ?? Infinity
+    this.#hasOpened = now < last - CLOCK_STEP_MS
+    if (this.#hasOpened) this.#statements.openGroupLanes.run(now)
+    if (this.#hasOpened || now > last) this.#lastNow = now
   }
 
   /** What was written may have been undone. */
   forget(): void {
     this.#nextDue.clear()
-    this.#lastNow = undefined
+    if (this.#hasOpened) this.#lastNow = undefined
+  }
+
+  /** @param until the lane after which the walk is over; the last one that is due where absent */
+  *#walk(now: number, after: DueLane, until?: DueLane): Generator<string> {
+    for (const due of this.#statements.dueLanes.iterate({ nextDue: after.next_due, lane: after.lane, now }) as IterableIterator<DueLane>) {
+      if (until && (due.next_due > until.next_due || (due.next_due === until.next_due && due.lane > until.lane))) break
+      this.#rotation = due
+      yield due.lane
+    }
+    this.#rotation = FIRST
   }
 
   #remember(lane: string): void {

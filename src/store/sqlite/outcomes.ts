@@ -106,7 +106,9 @@ export function acknowledgeEntry(session: Session, ack: Acknowledgement, changes
 
 /** By as much time as it had: a worker its lease, an accepted call its whole `ack_timeout`. */
 function prolong(session: Session, row: TaskRow, task: Task, now: number, changes: Changes): Task {
-  const lease = task.awaiting === 'worker' ? (task.leaseUntil ?? now) - task.updated : (task.definition.ack_timeout ?? 0) * 60_000
+  const { ack_timeout: minutes } = task.definition
+  const had = (task.leaseUntil ?? now) - task.updated
+  const lease = task.awaiting === 'worker' || minutes === undefined ? had : minutes * 60_000
   const { statements } = session
   statements.prolong.run({ id: row.id, leaseUntil: now + lease, now })
   // What was accepted has its attempt already.

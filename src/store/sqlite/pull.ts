@@ -26,8 +26,10 @@ export function pullDue(session: Session, handlerName: string, worker: Worker, c
   const limit = Math.min(worker.limit, room.left)
   if (limit <= 0) return { tasks: [], nextDue: room.again < NEVER ? room.again : undefined }
   const lanes = statements.lanesBetween.all(lanesOf(handlerName)) as string[]
-  const due = lanes.flatMap((lane) => statements.dueOfLane.all({ lane, now, limit }) as Pick<TaskRow, 'id' | 'due_at'>[])
-  const oldest = due.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
+  const due = lanes.flatMap((lane) => statements.dueOfLane.all({ lane, now, limit }) as Pick<TaskRow, 'id' | 'name' | 'due_at'>[])
+  // Rows of a handler that has just come are about to leave the lane.
+  const own = due.filter((row) => handlers.of(row.name)?.name === handlerName)
+  const oldest = own.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
   const rows = oldest.map(({ id }) => statements.claimForWorker.get({ id, node, leaseUntil, now }) as TaskRow)
   rooms.take(handlerName, room, rows.length)
   const nextDue = Math.min(...lanes.map((lane) => (statements.firstDueOfLaneAfter.get(lane, now) as number | null) ?? NEVER))

@@ -1,10 +1,19 @@
 /** One stretch of a removal by a client: takes matching entries away, and lets their series go on where that is wanted. */
+import { errorCallbackKey } from '../../domain/error-callback.ts'
+import { isFinal } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import type { Selection } from '../store.ts'
 import type { Changes } from './changes.ts'
-import { readTask, removeRows } from './entries.ts'
+import { findRow, readTask, removeRows } from './entries.ts'
 import { continueSeries } from './series.ts'
+import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
+
+/** One that is still to be delivered stays: the task did fail. */
+function removeErrorCallback(session: Session, { name, run_id: runId, trigger_at: triggerAt }: TaskRow, changes: Changes): void {
+  const callback = findRow(session, errorCallbackKey({ name, runId, triggerAt }))
+  if (callback && isFinal(callback.state)) removeRows(session, [callback], changes)
+}
 
 /**
  * Must run inside a write transaction.
@@ -21,6 +30,7 @@ export function removeEntries(
   for (const row of rows) {
     if (options.continueSeries) continueSeries(session, row, options.now, changes)
     changes.tell('deleted', readTask(session, row), options.now)
+    removeErrorCallback(session, row, changes)
   }
   return { removed: removeRows(session, rows, changes), next }
 }

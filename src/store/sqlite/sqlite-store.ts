@@ -37,6 +37,9 @@ export class SqliteStore implements Store {
   readonly #session: Session
   readonly #group: GroupCommit
   readonly #afterClose: () => void
+  /** under way, until the rows are where they belong */
+  #handlerChange: Promise<unknown> | undefined
+  #isClosing = false
 
   /** @param db migrated, and used by nobody else from now on */
   constructor(db: Database, afterClose: () => void) {
@@ -49,6 +52,8 @@ export class SqliteStore implements Store {
       changeLog.forget()
     })
     this.#afterClose = afterClose
+    // A crash may have cut one off. What stands in its way now is told to whoever changes a handler next.
+    if (this.#session.statements.anyWalk.get() !== undefined) void this.#changeHandler(() => undefined).catch(() => undefined)
   }
 
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
@@ -155,13 +160,8 @@ export class SqliteStore implements Store {
     })
   }
 
-  async putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
-    const { result, before } = await this.#group.write(() => {
-      const before = this.#session.handlers.get(name)
-      return { result: this.#session.handlers.put(name, definition, options), before }
-    })
-    if (result !== 'needed' && (!before || before.definition.max_delay !== definition.max_delay)) await this.#settle(name)
-    return result
+  putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
+    return this.#changeHandler(() => this.#session.handlers.put(name, definition, options))
   }
 
   getHandler(name: string): Promise<Handler | undefined> {
@@ -175,10 +175,8 @@ export class SqliteStore implements Store {
     })
   }
 
-  async removeHandler(name: string, options: { force: boolean }): ReturnType<Store['removeHandler']> {
-    const result = await this.#group.write(() => this.#session.handlers.remove(name, options))
-    if (result === 'removed') await this.#settle(name)
-    return result
+  removeHandler(name: string, options: { force: boolean }): ReturnType<Store['removeHandler']> {
+    return this.#changeHandler(() => this.#session.handlers.remove(name, options))
   }
 
   changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
@@ -190,17 +188,30 @@ export class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true
     await this.#group.settled()
     this.#db.close()
     this.#afterClose()
   }
 
-  /** Goes through the rows that a handler is for, a stretch at a time, after it has changed. */
-  async #settle(handlerName: string): Promise<void> {
-    let after: TaskKey | undefined
-    do {
-      after = await this.#group.write(() => settleRows(this.#session, handlerName, after))
-    } while (after)
+  /** One after the other: whether a handler is needed shows where the change before has put the rows. */
+  async #changeHandler<T>(change: () => T): Promise<T> {
+    while (this.#handlerChange) await this.#handlerChange.catch(() => undefined)
+    const isWalkLeft = this.#session.statements.anyWalk.get() !== undefined
+    const written = isWalkLeft ? this.#settle().then(() => this.#group.write(change)) : this.#group.write(change)
+    const changing = written.then(async (result) => {
+      await this.#settle()
+      return result
+    })
+    this.#handlerChange = changing.finally(() => {
+      this.#handlerChange = undefined
+    })
+    return this.#handlerChange as Promise<T>
+  }
+
+  /** Goes through the rows of handlers that have changed, a stretch at a time; what is left at the end goes on after the next start. */
+  async #settle(): Promise<void> {
+    while (!this.#isClosing && (await this.#group.write(() => settleRows(this.#session)))) await setImmediate()
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection

@@ -63,7 +63,8 @@ function laneStatements(db: Database) {
       INSERT INTO lanes (lane, next_due) VALUES (@lane, @dueAt)
       ON CONFLICT (lane) DO UPDATE SET next_due = excluded.next_due WHERE excluded.next_due < next_due AND next_due <> @closed`),
     nextDueOfLane: db.prepare('SELECT next_due FROM lanes WHERE lane = ?').pluck(),
-    dueLanes: db.prepare('SELECT lane FROM lanes WHERE next_due <= ? ORDER BY next_due').pluck(),
+    dueLanes: db.prepare(`
+      SELECT lane, next_due FROM lanes WHERE (next_due, lane) > (@nextDue, @lane) AND next_due <= @now ORDER BY next_due, lane`),
     nextDue: db.prepare('SELECT min(next_due) FROM lanes WHERE next_due > ?').pluck(),
     firstDueOfLane: db
       .prepare(`SELECT min(due_at) FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ?`)
@@ -75,6 +76,7 @@ function laneStatements(db: Database) {
     forgetLane: db.prepare('DELETE FROM lanes WHERE lane = ?'),
     lanesBetween: db.prepare('SELECT lane FROM lanes WHERE lane >= @first AND lane < @end').pluck(),
     openClosedLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end AND next_due = @closed'),
+    openLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end'),
     openGroupLanes: db.prepare(`UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`),
     waitingInLane: db.prepare(`
       SELECT 1 FROM tasks INDEXED BY tasks_waiting
@@ -151,6 +153,10 @@ function handlerStatements(db: Database) {
     upsertHandler: db.prepare(`
       INSERT INTO handlers (name, created, updated, definition) VALUES (@name, @created, @now, @definition)
       ON CONFLICT (name) DO UPDATE SET updated = excluded.updated, definition = excluded.definition`),
+    beginWalk: db.prepare('REPLACE INTO handler_walks (name, after_name, after_trigger_at) VALUES (?, ?, -1)'),
+    anyWalk: db.prepare('SELECT * FROM handler_walks LIMIT 1'),
+    advanceWalk: db.prepare('UPDATE handler_walks SET after_name = ?, after_trigger_at = ? WHERE name = ?'),
+    endWalk: db.prepare('DELETE FROM handler_walks WHERE name = ?'),
     deleteHandler: db.prepare('DELETE FROM handlers WHERE name = ?'),
     runningOfGroup: db
       .prepare(

@@ -117,6 +117,20 @@ export function describeAcknowledgement(test: DefineTest): void {
     expect(await opened.history(task)).toMatchObject([{ number: 1, startedAt: ACCEPTED - 20, durationMs: 600_000 - 30, status: 200 }])
   })
 
+  test('running prolongs by as much as before where the handler has no ack_timeout any more', async ({ store }) => {
+    await putHandler(store, 'a-task', { callback: 'http://handler.test/', ack_timeout: 5 })
+    await store.put([aTaskWithoutCallback()], { now: DUE - 9 })
+    const [task] = (await claimAll(store)) as [Task]
+    await finish(store, task, answered(200, ACCEPTED), ACCEPTED)
+    await putHandler(store, 'a-task', { callback: 'http://handler.test/' })
+    for (const now of [DUE + 9000, DUE + 200_000]) {
+      const result = await store.acknowledge(ackOf(task, { status: 'running', now }))
+      expect(result).toMatchObject({ outcome: 'acknowledged', task: { awaiting: 'ack', leaseUntil: now + ACK_MS } })
+    }
+    expect(await store.rescue({ now: DUE + 199_999 + ACK_MS, limit: 10 })).toEqual([])
+    expect(await store.rescue({ now: DUE + 200_000 + ACK_MS, limit: 10 })).toMatchObject([{ state: 'retrying' }])
+  })
+
   test('silence is a failed attempt like any other: the same wait, one retry fewer, no loss', async ({ store }) => {
     const task = await accepted(store)
     const over = ACCEPTED + ACK_MS

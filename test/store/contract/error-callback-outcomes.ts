@@ -140,6 +140,36 @@ export function describeErrorCallbackOutcomes(test: DefineTest): void {
     expect(await opened.get(KEY)).toBeUndefined()
   })
 
+  for (const [how, answers] of [
+    ['delivered', [200]],
+    ['given up', [500, 500]],
+  ] as const) {
+    test(`one that was ${how} is removed with its task`, async ({ store, reopen }) => {
+      const { runId } = await failedTask(store)
+      let now = FAILED
+      for (const status of answers) {
+        await finish(store, await claimCallback(store, now), answered(status, now + 10), now + 10)
+        now += 600
+      }
+      expect(await store.remove({ name: 'a-task' }, { now, limit: 10 })).toBe(1)
+      const opened = await reopen()
+      expect(await opened.get({ name: `a-task@${runId}`, triggerAt: KEY.triggerAt })).toBeUndefined()
+      expect(await opened.prune({ before: now + 999_999, limit: 10 })).toBe(0)
+    })
+  }
+
+  test('one that is to be tried again stays where its task is removed, and that of another task is left alone', async ({ store }) => {
+    await failedTaskOf(store, 'other')
+    await finish(store, await claimCallback(store, FAILED + 20), answered(200, FAILED + 30), FAILED + 30)
+    const other = await mustGet(store, { ...KEY, name: 'other' })
+    await failedTask(store)
+    await finish(store, await claimCallback(store, FAILED + 40), answered(500, FAILED + 50), FAILED + 50)
+    expect(await store.remove({ name: 'a-task' }, { now: FAILED + 60, limit: 10 })).toBe(1)
+    expect(await claimCallback(store, FAILED + 550)).toMatchObject({ attempts: 2, lane: 'errors.test:8080' })
+    expect(await mustGet(store, other)).toEqual(other)
+    expect(other.errorCallback).toMatchObject({ state: 'successful' })
+  })
+
   test('its outcome stays visible where the handler that asked for it says so no more', async ({ store }) => {
     await putHandler(store, 'a-task', ERRORS)
     const task = await claimOne(store)
