@@ -83,7 +83,7 @@ class ClaimRun {
   }
 
   /**
-   * Lanes not seen before with something due, idle hosts first, then by how long they are due. Those of full hosts are passed over:
+   * Lanes not seen before with something due, idle hosts first, then those that were served longest ago, then by how long they are due. Those of full hosts are passed over:
    * there are at most as many as calls under way. Those of handlers without room are closed until they have some.
    */
   #lanesWithRoom(): LaneShare[] {
@@ -101,7 +101,7 @@ class ClaimRun {
     }
     for (const [lane, until] of closed) bounds.close(lane, until)
     // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
-    return found.sort((a, b) => a.host.inflight - b.host.inflight)
+    return found.sort((a, b) => a.host.inflight - b.host.inflight || bounds.lastServed(a.lane) - bounds.lastServed(b.lane))
   }
 
   /** undefined where the lane's host has no room: that is known without a look at the limits of its handler. */
@@ -144,10 +144,11 @@ class ClaimRun {
   }
 
   #claimOfLane({ lane, host, group, limits }: LaneShare, limit: number): TaskRow[] {
-    const { statements, handlers } = this.#session
+    const { statements, handlers, bounds } = this.#session
     if ((group !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return []
     const { now, node, leaseUntil } = this.#claim
     const rows = statements.claim.all({ lane, limit, now, node, leaseUntil }) as TaskRow[]
+    if (rows.length > 0) bounds.served(lane)
     host.room -= rows.length
     this.#left.total -= rows.length
     if (!host.isProven) this.#left.unproven -= rows.length

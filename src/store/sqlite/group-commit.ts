@@ -35,20 +35,25 @@ export class Undo extends Error {
   }
 }
 
+interface Hooks {
+  readonly onCommit: () => void
+  readonly onRollback: () => void
+}
+
 export class GroupCommit {
   readonly #db: Database
   readonly #changeLog: ChangeLog
-  readonly #onRollback: () => void
+  readonly #hooks: Hooks
   readonly #sql: Readonly<Record<'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo', Statement>>
   #members: Member[] = []
   /** whether a flush will come without being asked for */
   #isFlushSet = false
 
-  /** @param onRollback is told when something that was written has been undone */
-  constructor(db: Database, changeLog: ChangeLog, onRollback: () => void) {
+  /** @param hooks are told that a group is durable, and that something which was written has been undone */
+  constructor(db: Database, changeLog: ChangeLog, hooks: Hooks) {
     this.#db = db
     this.#changeLog = changeLog
-    this.#onRollback = onRollback
+    this.#hooks = hooks
     this.#sql = {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
@@ -86,7 +91,7 @@ export class GroupCommit {
     if (members.length === 0) return
     try {
       for (const answer of this.#writeTogether(members) ?? this.#writeEach(members)) answer()
-      this.#changeLog.committed()
+      this.#hooks.onCommit()
     } catch (error) {
       if (isBusy(error)) {
         this.#waitForFile(members, error)
@@ -156,7 +161,7 @@ export class GroupCommit {
       if (!this.#db.inTransaction) throw error
       this.#sql.undo.run()
       this.#sql.release.run()
-      this.#onRollback()
+      this.#hooks.onRollback()
       if (error instanceof Undo) return resolving(resolve, error.value)
       return () => {
         reject(storeError(error))
@@ -175,7 +180,7 @@ export class GroupCommit {
 
   #rollBack(): void {
     if (this.#db.inTransaction) this.#sql.rollback.run()
-    this.#onRollback()
+    this.#hooks.onRollback()
   }
 }
 

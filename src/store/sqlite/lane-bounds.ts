@@ -26,6 +26,8 @@ export class LaneBounds {
   readonly #nextDue = new Map<string, number>()
   /** the lane after which the next look at those that are due begins */
   #rotation = FIRST
+  readonly #servedAt = new Map<string, number>()
+  #turn = 0
   /** of the latest claim; undefined before the first */
   #lastNow: number | undefined
   /** whether what `passTime` wrote last may still be undone */
@@ -41,8 +43,20 @@ export class LaneBounds {
    */
   *dueLanes(now: number): Generator<string> {
     const start = this.#rotation
-    for (const lane of this.#walk(now, start)) yield lane
-    if (start !== FIRST) for (const lane of this.#walk(now, FIRST, start)) yield lane
+    yield* this.#walk(now, start)
+    if (start !== FIRST) yield* this.#walk(now, FIRST, start)
+  }
+
+  /** A task of the lane was claimed. */
+  served(lane: string): void {
+    if (this.#servedAt.size >= MOST_REMEMBERED) this.#servedAt.clear()
+    this.#turn += 1
+    this.#servedAt.set(lane, this.#turn)
+  }
+
+  /** Grows with each lane that is served; 0 for one that was not served yet, or not for a while. */
+  lastServed(lane: string): number {
+    return this.#servedAt.get(lane) ?? 0
   }
 
   /** A row of the lane is due at `dueAt`; a lane that is closed stays closed. Must run inside the transaction that writes the row. */
@@ -61,6 +75,7 @@ export class LaneBounds {
   correct(lane: string): number | undefined {
     const first = this.#statements.firstDueOfLane.get(lane) as number | null
     this.#nextDue.delete(lane)
+    if (first === null) this.#servedAt.delete(lane)
     if (first === null) this.#statements.forgetLane.run(lane)
     else this.#statements.raiseNextDue.run(first, lane)
     return first ?? undefined
@@ -83,15 +98,22 @@ export class LaneBounds {
    */
   passTime(now: number): void {
     const last = this.#lastNow ?? Infinity
-    this.#hasOpened = now < last - CLOCK_STEP_MS
-    if (this.#hasOpened) this.#statements.openGroupLanes.run(now)
-    if (this.#hasOpened || now > last) this.#lastNow = now
+    const mustOpen = now < last - CLOCK_STEP_MS
+    if (mustOpen) this.#statements.openGroupLanes.run(now)
+    if (mustOpen || now > last) this.#lastNow = now
+    this.#hasOpened ||= mustOpen
+  }
+
+  /** What was written is durable. */
+  committed(): void {
+    this.#hasOpened = false
   }
 
   /** What was written may have been undone. */
   forget(): void {
     this.#nextDue.clear()
     if (this.#hasOpened) this.#lastNow = undefined
+    this.#hasOpened = false
   }
 
   /** @param until the lane after which the walk is over; the last one that is due where absent */

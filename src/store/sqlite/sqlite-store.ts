@@ -1,6 +1,7 @@
 /** The SQLite store: each verb of the seam as one member of a group commit. Reads see what is committed. */
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
+import { CallmeError } from '../../domain/errors.ts'
 import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
 import type { Outcome } from '../../domain/outcome.ts'
 import { TASK_STATES } from '../../domain/task.ts'
@@ -46,14 +47,20 @@ export class SqliteStore implements Store {
     this.#db = db
     this.#session = openSession(db)
     const { bounds, handlers, changeLog } = this.#session
-    this.#group = new GroupCommit(db, changeLog, () => {
-      bounds.forget()
-      handlers.forget()
-      changeLog.forget()
+    this.#group = new GroupCommit(db, changeLog, {
+      onCommit: () => {
+        bounds.committed()
+        changeLog.committed()
+      },
+      onRollback: () => {
+        bounds.forget()
+        handlers.forget()
+        changeLog.forget()
+      },
     })
     this.#afterClose = afterClose
     // A crash may have cut one off. What stands in its way now is told to whoever changes a handler next.
-    if (this.#session.statements.anyWalk.get() !== undefined) void this.#changeHandler(() => undefined).catch(() => undefined)
+    if (this.#isWalkLeft()) void this.#changeHandler(() => undefined).catch(() => undefined)
   }
 
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
@@ -197,16 +204,27 @@ export class SqliteStore implements Store {
   /** One after the other: whether a handler is needed shows where the change before has put the rows. */
   async #changeHandler<T>(change: () => T): Promise<T> {
     while (this.#handlerChange) await this.#handlerChange.catch(() => undefined)
-    const isWalkLeft = this.#session.statements.anyWalk.get() !== undefined
-    const written = isWalkLeft ? this.#settle().then(() => this.#group.write(change)) : this.#group.write(change)
-    const changing = written.then(async (result) => {
-      await this.#settle()
-      return result
-    })
-    this.#handlerChange = changing.finally(() => {
+    const changing = this.#changeAndSettle(change).finally(() => {
       this.#handlerChange = undefined
     })
-    return this.#handlerChange as Promise<T>
+    this.#handlerChange = changing
+    return changing
+  }
+
+  async #changeAndSettle<T>(change: () => T): Promise<T> {
+    if (!this.#isClosing && this.#isWalkLeft()) await this.#settle()
+    if (this.#isClosing) throw new CallmeError('store_unavailable', 'the store is being closed')
+    const result = await this.#group.write(change)
+    await this.#settle()
+    return result
+  }
+
+  #isWalkLeft(): boolean {
+    try {
+      return this.#session.statements.anyWalk.get() !== undefined
+    } catch (error) {
+      throw storeError(error)
+    }
   }
 
   /** Goes through the rows of handlers that have changed, a stretch at a time; what is left at the end goes on after the next start. */

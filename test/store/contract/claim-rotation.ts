@@ -51,6 +51,16 @@ export function describeRotation(test: DefineTest): void {
     })
   }
 
+  test('hosts whose calls end at once take turns', async ({ store }) => {
+    const hosts = await putBacklog(store, 20, 4)
+    const lanes = new Map(hosts.map((lane) => [lane, IDLE] as const))
+    for (let round = 0; round < 4; round += 1) {
+      const served = new Set<string | undefined>()
+      for (let n = 0; n < 20; n += 1) served.add(await claimNext(store, { lanes }))
+      expect([...served].sort()).toEqual(hosts.toSorted())
+    }
+  })
+
   test('every task is handed out once, though the clock jumps to and fro', async ({ store }) => {
     const busy = await putBacklog(store, 130, 2)
     await store.put([aTask({ name: 'idle', lane: 'idle', dueAt: DUE - 1 })], { now: DUE - 9 })
