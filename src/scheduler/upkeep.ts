@@ -24,6 +24,8 @@ const EVERY_MS = 10_000
 const RESCUE_BATCH = 200
 /** Small enough that a tick never waits for it. */
 const PRUNE_BATCH = 200
+/** The rest waits for the next pass, so that leases are renewed and found in time. */
+const PRUNED_AT_ONCE = 20_000
 
 export class Upkeep {
   readonly #options: UpkeepOptions
@@ -94,7 +96,7 @@ export class Upkeep {
     do {
       batch = await store.prune({ before: clock.now() - retentionMs, limit: PRUNE_BATCH })
       pruned += batch
-    } while (batch === PRUNE_BATCH && !this.#isStopping)
+    } while (batch === PRUNE_BATCH && pruned < PRUNED_AT_ONCE && !this.#isStopping)
     if (pruned > 0) log.info('pruned', { tasks: pruned })
   }
 }

@@ -40,6 +40,21 @@ describe('retention', () => {
     expect(harness.events('pruned')).toMatchObject([{ level: 'info', tasks: 3 }])
   })
 
+  it('of very much takes several passes, so that leases are not forgotten over it', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, retentionMs: DAY })
+    const old = { triggerAt: MINUTE - 3600, definition: { max_delay: 1 } }
+    await harness.store.put(
+      Array.from({ length: 20_300 }, (_, n) => aTask({ name: `over-${n}`, ...old })),
+      { now: MINUTE_MS - HOUR },
+    )
+    await harness.store.expire({ now: MINUTE_MS, limit: 100_000 })
+    harness.clock.block(DAY + 1)
+    await harness.upkeep.runOnce()
+    expect(await harness.store.counts()).toMatchObject({ skipped: 300 })
+    await harness.upkeep.runOnce()
+    expect(await harness.store.counts()).toMatchObject({ skipped: 0 })
+  })
+
   it('of 0 keeps everything', async () => {
     const harness = await finished(0)
     harness.clock.block(40 * DAY)
