@@ -6,8 +6,8 @@ ALTER TABLE tasks ADD COLUMN remove_after INTEGER NOT NULL DEFAULT 0 CHECK (remo
 -- Unix seconds: the entry that follows this one in its series.
 ALTER TABLE tasks ADD COLUMN repeated_to INTEGER;
 
--- How many tasks of a handler are running.
-CREATE INDEX tasks_running_of_name ON tasks (name, lane) WHERE state = 'running';
+-- How many tasks of a handler are running. Rows without a handler, whose lane holds no "@", need not be counted.
+CREATE INDEX tasks_running_of_handler ON tasks (name, lane) WHERE state = 'running' AND instr(lane, '@') > 0;
 
 -- Rows whose name has a handler have the lane <name of the handler>@<host>, where the host is empty without a callback of their own: a
 -- limit closes the lanes of its handler and no other, and a new URL touches no row. lanes.next_due then also tells from when on the

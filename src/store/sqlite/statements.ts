@@ -82,10 +82,10 @@ function laneStatements(db: Database) {
       SELECT 1 FROM tasks INDEXED BY tasks_waiting
       WHERE state IN ('pending', 'retrying') AND lane = @lane AND name >= @first AND name < @end LIMIT 1`),
     runningInLane: db.prepare(`
-      SELECT 1 FROM tasks INDEXED BY tasks_running_of_name
-      WHERE state = 'running' AND name >= @first AND name < @end AND lane = @lane LIMIT 1`),
+      SELECT 1 FROM tasks INDEXED BY tasks_running_of_handler
+      WHERE state = 'running' AND instr(lane, '@') > 0 AND name >= @first AND name < @end AND lane = @lane LIMIT 1`),
     runningOfNames: db.prepare(`
-      SELECT id, name, lane FROM tasks INDEXED BY tasks_running_of_name
+      SELECT id, name, lane FROM tasks INDEXED BY tasks_running
       WHERE state = 'running' AND name >= @first AND name < @end AND instr(name, '@') = 0`),
     moveToLane: db.prepare('UPDATE tasks SET lane = ? WHERE id = ?'),
     rowsOfNames: db.prepare(`
@@ -162,8 +162,8 @@ function handlerStatements(db: Database) {
       .prepare(
         `
       SELECT count(*) FROM (
-        SELECT 1 FROM tasks INDEXED BY tasks_running_of_name
-        WHERE state = 'running' AND name >= @first AND name < @end AND lane >= @firstLane AND lane < @endLane LIMIT @limit)`,
+        SELECT 1 FROM tasks INDEXED BY tasks_running_of_handler
+        WHERE state = 'running' AND instr(lane, '@') > 0 AND name >= @first AND name < @end AND lane >= @firstLane AND lane < @endLane LIMIT @limit)`,
       )
       .pluck(),
     patterns: db.prepare(`SELECT * FROM handlers WHERE substr(name, -1) = '*'`),
