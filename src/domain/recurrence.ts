@@ -16,7 +16,7 @@ export interface Recurrence {
 
 const DEFAULT_TIMEZONE = 'UTC'
 const MAX_LENGTH = 200
-/** A parsed expression takes 150 KB. */
+/** A parsed expression is large: croner keeps an array of years in each. */
 const SCHEDULES_KEPT = 100
 
 const NICKNAMES = ['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly']
