@@ -83,8 +83,8 @@ class ClaimRun {
   }
 
   /**
-   * Lanes not seen before with something due, idle hosts first, then those that were served longest ago, then by how long they are due. Those of full hosts are passed over:
-   * there are at most as many as calls under way. Those of handlers without room are closed until they have some.
+   * Lanes not seen before with something due: idle hosts first, then those that were served longest ago, then by how long they are due.
+   * Those of full hosts are passed over. Those of handlers without room are closed until they have some.
    */
   #lanesWithRoom(): LaneShare[] {
     const { bounds } = this.#session

@@ -44,27 +44,47 @@ export function placeTask({ handlers }: Session, task: NewTask): NewTask & { rea
   return { ...task, definition, deadline, lane: task.lane || hostOf(definition), rowLane: handlers.laneOf(task.name, task.lane) }
 }
 
+/** A row that is written for the first time, without its id. */
+interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' | 'deadline' | 'runId'> {
+  /** as the store calls it */
+  readonly lane: string
+  readonly now: number
+  readonly rescheduledFrom: number | null
+  readonly repeatedTo: number | null
+  /** JSON */
+  readonly definition: string
+}
+
+/** @returns false, with nothing changed, where the key is taken */
+export function insertRow({ statements, bounds, rowIds }: Session, row: FreshRow): boolean {
+  const isNew = statements.insert.run({ ...row, id: rowIds.next(row.triggerAt) }).changes === 1
+  if (isNew) bounds.lower(row.lane, row.dueAt)
+  return isNew
+}
+
 export function putEntry(session: Session, task: NewTask, options: { now: number; ifAbsent?: boolean }, changes: Changes): PutResult {
-  const { statements, handlers, bounds, rowIds } = session
+  const { statements, handlers, bounds } = session
   const { now, ifAbsent } = options
   if (task.definition.callback === undefined && !servesTasksWithoutCallback(handlers.of(task.name)?.definition)) {
     return { outcome: 'no_callback' }
   }
-  const placed = placeTask(session, task)
+  const { rowLane, ...placed } = placeTask(session, task)
   const row = {
-    ...{ name: task.name, triggerAt: task.triggerAt, lane: placed.rowLane, dueAt: task.dueAt, deadline: placed.deadline },
+    ...{ name: task.name, triggerAt: task.triggerAt, lane: rowLane, dueAt: task.dueAt, deadline: placed.deadline },
     ...{ runId: task.runId, now, rescheduledFrom: null, repeatedTo: null, definition: JSON.stringify(task.definition) },
   }
-  const isNew = statements.insert.run({ ...row, id: rowIds.next(task.triggerAt) }).changes === 1
-  const existing = isNew ? undefined : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
+  const existing = insertRow(session, row)
+    ? undefined
+    : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
   if (existing && ifAbsent) return { outcome: 'exists' }
   if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { outcome: 'running' }
-  if (existing) statements.reset.run({ ...row, id: existing.id })
-  const { rowLane, ...fresh } = placed
-  const stored = pendingTask(fresh, { created: existing?.created ?? now, now })
+  if (existing) {
+    statements.reset.run({ ...row, id: existing.id })
+    bounds.lower(rowLane, task.dueAt)
+  }
+  const stored = pendingTask(placed, { created: existing?.created ?? now, now })
   changes.moved(task, existing?.state, 'pending')
   changes.tell(existing ? 'updated' : 'created', stored, now)
-  bounds.lower(rowLane, task.dueAt)
   return { outcome: existing ? 'replaced' : 'created', task: stored }
 }
 

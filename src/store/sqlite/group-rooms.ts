@@ -32,11 +32,16 @@ export class GroupRooms {
   forCalls(group: string): GroupRoom {
     const handler = this.#session.handlers.of(group)?.definition
     if (handler === undefined) return { ...UNLIMITED }
-    return handler.pull ? { left: 0, again: NEVER, hasRate: false } : this.#of(group, handler)
+    return handler.pull ? { left: 0, again: NEVER, hasRate: false } : this.within(group, handler)
   }
 
-  forWorkers(group: string, handler: HandlerDefinition): GroupRoom {
-    return this.#of(group, handler)
+  /** By the limits of the handler alone, as they are for workers. */
+  within(group: string, handler: HandlerDefinition): GroupRoom {
+    const known = this.#rooms.get(group)
+    if (known) return known
+    const room = handler.paused ? { left: 0, again: NEVER, hasRate: false } : this.#count(group, handler)
+    this.#rooms.set(group, room)
+    return room
   }
 
   /** Takes note of so many attempts that start now. */
@@ -48,15 +53,7 @@ export class GroupRooms {
     this.#session.statements.forgetStarts.run(group, second - KEEP_SECONDS)
   }
 
-  #of(group: string, handler: HandlerDefinition): GroupRoom {
-    const known = this.#rooms.get(group)
-    if (known) return known
-    const room = handler.paused ? { left: 0, again: NEVER, hasRate: false } : this.#within(group, handler)
-    this.#rooms.set(group, room)
-    return room
-  }
-
-  #within(group: string, { concurrency = Infinity, rate }: HandlerDefinition): GroupRoom {
+  #count(group: string, { concurrency = Infinity, rate }: HandlerDefinition): GroupRoom {
     const { statements } = this.#session
     const free = concurrency === Infinity ? Infinity : concurrency - this.#running(group, concurrency)
     if (rate === undefined) return { left: free, again: NEVER, hasRate: false }

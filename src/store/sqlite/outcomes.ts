@@ -9,7 +9,7 @@ import { settle } from '../../domain/transitions.ts'
 import { expiry } from '../../domain/verdict.ts'
 import type { AckResult, Acknowledgement } from '../store.ts'
 import type { Changes } from './changes.ts'
-import { findRow, readBack, readTask, removeRows } from './entries.ts'
+import { findRow, insertRow, readBack, readTask, removeRows } from './entries.ts'
 import { parseLane } from './lane-name.ts'
 import { toAttempt } from './row.ts'
 import type { AttemptRow, TaskRow } from './row.ts'
@@ -124,13 +124,12 @@ function prolong(session: Session, row: TaskRow, task: Task, now: number, change
 /** Stores the error callback of a task that has just ended badly, where it wants one: one for each run. @returns how far it is */
 function tellError(session: Session, task: Task, now: number): ErrorCallbackOutcome | null {
   if (task.definition.error_callback === undefined || !isFinal(task.state)) return null
-  const { statements, bounds, rowIds } = session
+  const { statements } = session
   const attempts = (statements.attemptsOfRun.all(task.name, task.triggerAt, task.runId) as AttemptRow[]).map(toAttempt)
   const callback = errorCallbackOf(task, attempts, now)
   if (callback === undefined) return null
   const { name, triggerAt, lane, dueAt, deadline, runId } = callback
   const row = { name, triggerAt, lane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null }
-  statements.insert.run({ ...row, id: rowIds.next(triggerAt), definition: JSON.stringify(callback.definition) })
-  bounds.lower(lane, dueAt)
+  insertRow(session, { ...row, definition: JSON.stringify(callback.definition) })
   return { state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null }
 }

@@ -22,7 +22,7 @@ export function pullDue(session: Session, handlerName: string, worker: Worker, c
   if (handler?.pull !== true) return 'not_pulled'
   const { now, node, leaseUntil } = worker
   const rooms = new GroupRooms(session, now)
-  const room = rooms.forWorkers(handlerName, handler)
+  const room = rooms.within(handlerName, handler)
   const limit = Math.min(worker.limit, room.left)
   if (limit <= 0) return { tasks: [], nextDue: room.again < NEVER ? room.again : undefined }
   const lanes = statements.lanesBetween.all(lanesOf(handlerName)) as string[]

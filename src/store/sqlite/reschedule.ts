@@ -4,7 +4,7 @@ import type { Task, TaskDefinition, TaskState } from '../../domain/task.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/trigger-time.ts'
 import type { RescheduleRequest, Selection, Store } from '../store.ts'
 import type { Changes } from './changes.ts'
-import { placeTask, readBack, readTask } from './entries.ts'
+import { insertRow, placeTask, readBack, readTask } from './entries.ts'
 import { parseLane } from './lane-name.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
@@ -47,7 +47,7 @@ function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
 }
 
 function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, changes: Changes): Task {
-  const { statements, bounds, rowIds } = session
+  const { statements, bounds } = session
   const own = JSON.parse(row.definition) as TaskDefinition
   const key = { name: row.name, triggerAt }
   const { rowLane, dueAt, deadline, runId } = placeTask(session, { ...newTask(key, own), lane: parseLane(row.lane).host })
@@ -57,13 +57,13 @@ function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { tri
   if (isFinal(row.state)) {
     statements.markRescheduled.run(triggerAt, now, row.id)
     changes.tell('updated', readTask(session, { ...row, rescheduled_to: triggerAt, updated: now }), now)
-    statements.insert.run({ ...fresh, repeatedTo, id: rowIds.next(triggerAt) })
+    insertRow(session, { ...fresh, repeatedTo })
     changes.moved(key, undefined, 'pending')
   } else {
     statements.reset.run({ ...fresh, repeatedTo, id: row.id })
+    bounds.lower(rowLane, dueAt)
     changes.moved(key, row.state, 'pending')
   }
-  bounds.lower(rowLane, dueAt)
   const task = readBack(session, key)
   changes.tell(isFinal(row.state) ? 'created' : 'updated', task, now)
   return task

@@ -3,7 +3,7 @@ import { nextOccurrence, parseRecurrence } from '../../domain/recurrence.ts'
 import { newTask, pendingTask, withDefaults } from '../../domain/task.ts'
 import type { TaskDefinition } from '../../domain/task.ts'
 import type { Changes } from './changes.ts'
-import { findRow, placeTask } from './entries.ts'
+import { findRow, insertRow, placeTask } from './entries.ts'
 import type { TaskRow } from './row.ts'
 import type { Session } from './session.ts'
 
@@ -44,8 +44,7 @@ function storeNext(session: Session, { definition, own, ...key }: NextEntry, now
   const { rowLane, ...placed } = placeTask(session, newTask(key, own))
   const { dueAt, deadline, runId } = placed
   const row = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition }
-  session.statements.insert.run({ ...row, id: session.rowIds.next(key.triggerAt) })
-  session.bounds.lower(rowLane, dueAt)
+  insertRow(session, row)
   changes.moved(key, undefined, 'pending')
   changes.tell('created', pendingTask(placed, { created: now, now }), now)
 }
