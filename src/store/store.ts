@@ -92,6 +92,18 @@ export interface TaskStore {
   /** How many entries there are in each state; writes one row on the way, as the proof that the store can be written. */
   counts(): Promise<Record<TaskState, number>>
 
+  /**
+   * The clock that all nodes of the store go by, epoch ms; undefined where the store has none of its own, because it serves one node.
+   * Comes without any wait but that for the store itself, so that half of it is how old the time is.
+   */
+  time(): Promise<number | undefined>
+
+  /**
+   * Tells `listener` from when on (epoch ms) something may be due that another node has stored.
+   * @returns a function that ends this
+   */
+  onDue(listener: (dueAt: number) => void): () => void
+
   /** Waits for the writes under way, then lets go of the store. */
   close(): Promise<void>
 }

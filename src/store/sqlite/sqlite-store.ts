@@ -194,6 +194,10 @@ export class SqliteStore implements Store {
     return this.#session.changeLog.listen(listener)
   }
 
+  /** There is no other node, whose clock or tasks would matter. */
+  readonly time = (): Promise<undefined> => Promise.resolve(undefined)
+  readonly onDue = (): (() => void) => () => undefined
+
   async close(): Promise<void> {
     this.#isClosing = true
     await this.#group.settled()
