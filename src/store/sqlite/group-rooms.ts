@@ -2,7 +2,7 @@
 import type { HandlerDefinition } from '../../domain/handler.ts'
 import { rangeOfNames } from '../../domain/name-pattern.ts'
 import { NEVER } from './lane-bounds.ts'
-import { lanesOf } from './lane-name.ts'
+import { lanesOf } from '../lane-name.ts'
 import type { Session } from './session.ts'
 
 export interface GroupRoom {

@@ -1,8 +1,8 @@
 /** Gathers what one write changes: how many tasks each state gains or loses, and what listeners are told. Written with it, or not at all. */
-import { isErrorCallback } from '../../domain/error-callback.ts'
-import type { Task, TaskState } from '../../domain/task.ts'
-import type { ChangeKind, TaskChange } from '../../domain/task-change.ts'
-import type { TaskKey } from '../../domain/task-key.ts'
+import { isErrorCallback } from '../domain/error-callback.ts'
+import type { Task, TaskState } from '../domain/task.ts'
+import type { ChangeKind, TaskChange } from '../domain/task-change.ts'
+import type { TaskKey } from '../domain/task-key.ts'
 
 /** A change that has no number yet. */
 export type Told = Pick<TaskChange, 'kind' | 'at' | 'task'>
