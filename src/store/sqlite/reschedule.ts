@@ -4,8 +4,9 @@ import type { Task, TaskDefinition } from '../../domain/task.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/trigger-time.ts'
 import type { Changes } from '../changes.ts'
 import { isTaken, walked } from '../reschedule-walk.ts'
+import { placeTask } from '../place-task.ts'
 import type { RescheduleRequest, Store } from '../store.ts'
-import { insertRow, placeTask, readBack, readTask } from './entries.ts'
+import { insertRow, readBack, readTask } from './entries.ts'
 import { parseLane } from '../lane-name.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
@@ -39,7 +40,7 @@ function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { tri
   const { statements, bounds } = session
   const own = JSON.parse(row.definition) as TaskDefinition
   const key = { name: row.name, triggerAt }
-  const { rowLane, dueAt, deadline, runId } = placeTask(session, { ...newTask(key, own), lane: parseLane(row.lane).host })
+  const { rowLane, dueAt, deadline, runId } = placeTask(session.handlers, { ...newTask(key, own), lane: parseLane(row.lane).host })
   const fresh = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: row.trigger_at, definition: row.definition }
   // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
   const repeatedTo = row.repeated_to

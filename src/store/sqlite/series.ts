@@ -3,8 +3,9 @@ import { nextOccurrence } from '../../domain/recurrence.ts'
 import { newTask, pendingTask } from '../../domain/task.ts'
 import type { TaskDefinition } from '../../domain/task.ts'
 import type { Changes } from '../changes.ts'
+import { placeTask } from '../place-task.ts'
 import { isOfSeries, seriesOf } from '../series-of-row.ts'
-import { findRow, insertRow, placeTask } from './entries.ts'
+import { findRow, insertRow } from './entries.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 
@@ -39,7 +40,7 @@ interface NextEntry {
 }
 
 function storeNext(session: Session, { definition, own, ...key }: NextEntry, now: number, changes: Changes): void {
-  const { rowLane, ...placed } = placeTask(session, newTask(key, own))
+  const { rowLane, ...placed } = placeTask(session.handlers, newTask(key, own))
   const { dueAt, deadline, runId } = placed
   const row = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition }
   insertRow(session, row)

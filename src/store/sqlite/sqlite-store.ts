@@ -197,6 +197,7 @@ export class SqliteStore implements Store {
   /** There is no other node, whose clock or tasks would matter. */
   readonly time = (): Promise<undefined> => Promise.resolve(undefined)
   readonly onDue = (): (() => void) => () => undefined
+  readonly tidy = (): Promise<void> => Promise.resolve()
 
   async close(): Promise<void> {
     this.#isClosing = true
