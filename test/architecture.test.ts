@@ -34,7 +34,9 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/schema-types.ts', ours: [], packages: [], node: [] },
   { part: 'src/config.ts', ours: [DOMAIN, 'src/log.ts', 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
   { part: 'src/store/migrator.ts', ours: [DOMAIN], packages: [] },
+  { part: 'src/store/open-store.ts', ours: ['src/config.ts', 'src/store/'], packages: [], node: [] },
   { part: 'src/store/sqlite/', ours: ADAPTERS, packages: ['better-sqlite3'] },
+  { part: 'src/store/postgres/', ours: ADAPTERS, packages: ['pg'] },
   { part: 'src/caller/', ours: [...ADAPTERS, 'src/version.ts'], packages: ['got'] },
   { part: 'src/scheduler/', ours: [DOMAIN, ...SEAMS, 'src/version.ts'], packages: [] },
   {
