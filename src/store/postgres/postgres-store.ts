@@ -78,7 +78,7 @@ export class PostgresStore implements Store {
   }
 
   claimDue(claim: Claim): Promise<ClaimResult> {
-    return this.#node.scheduling.write(this.#verbs.claimDue, claim)
+    return this.#node.schedule(this.#verbs.claimDue, claim)
   }
 
   record(outcomes: readonly Outcome[]): Promise<boolean[]> {
@@ -95,7 +95,7 @@ export class PostgresStore implements Store {
   }
 
   pull(handlerName: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
-    return this.#node.scheduling.write(this.#verbs.pull, { handlerName, worker })
+    return this.#node.schedule(this.#verbs.pull, { handlerName, worker })
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
@@ -155,8 +155,8 @@ export class PostgresStore implements Store {
     return this.#node.changeLog.counts()
   }
 
-  async putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
-    return this.#settled(await this.#node.chores.write(this.#verbs.putHandler, { name, definition, ...options }))
+  putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
+    return this.#node.changeHandler((writer) => writer.write(this.#verbs.putHandler, { name, definition, ...options }))
   }
 
   async getHandler(name: string): Promise<Handler | undefined> {
@@ -169,8 +169,8 @@ export class PostgresStore implements Store {
     return { handlers: rows.slice(0, limit).map(toHandler), more: rows.length > limit }
   }
 
-  async removeHandler(name: string, { force }: { force: boolean }): ReturnType<Store['removeHandler']> {
-    return this.#settled(await this.#node.chores.write(this.#verbs.removeHandler, { name, force }))
+  removeHandler(name: string, { force }: { force: boolean }): ReturnType<Store['removeHandler']> {
+    return this.#node.changeHandler((writer) => writer.write(this.#verbs.removeHandler, { name, force }))
   }
 
   changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
@@ -197,12 +197,5 @@ export class PostgresStore implements Store {
 
   close(): Promise<void> {
     return this.#node.close()
-  }
-
-  /** Once the rows that a handler concerns are where they belong. */
-  async #settled<T>(result: T): Promise<T> {
-    await this.#node.settle()
-    await this.#node.session.news.catchUp()
-    return result
   }
 }
