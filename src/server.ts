@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import { answerClientError } from './api/client-error.ts'
 import { createApp } from './api/create-app.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
-import { systemClock } from './clock.ts'
+import { newClockOffset, offsetClock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Log } from './log.ts'
 import { Dispatcher } from './scheduler/dispatch.ts'
@@ -69,8 +69,10 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
 }
 
 function assemble(config: Config, store: Store, node: string, log: Log) {
-  const clock = systemClock
-  const caller = createWorkerPool({ workers: availableParallelism() > 2 ? 2 : 1, concurrency: config.maxInflight, clock, log })
+  const clockOffset = newClockOffset()
+  const clock = offsetClock(systemClock, clockOffset)
+  const workers = availableParallelism() > 2 ? 2 : 1
+  const caller = createWorkerPool({ workers, concurrency: config.maxInflight, clock, clockOffset, log })
   const ticker: Ticker = new Ticker({ clock, log, pass: () => dispatcher.pass() })
   const wake = (dueAt: number): void => {
     caller.prepare()
