@@ -91,7 +91,7 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
   })
   const { retentionMs } = config
   const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs, wake, followJump })
-  const readiness = () => ticker.readiness()
+  const readiness = () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset })
   const stopping = new AbortController()
   const app = createApp({
     store,
