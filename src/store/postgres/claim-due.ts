@@ -84,7 +84,7 @@ class ClaimRun {
     const rows: TaskRow[] = []
     while (this.#left.total > 0 && this.#left.hiddenDue > this.#claim.now) {
       const lanes = await this.#lanesWithRoom()
-      if (this.#seen.size >= MOST_LANES) this.#left.hiddenDue = this.#claim.now
+      if (this.#seen.size + this.#closed.size >= MOST_LANES) this.#left.hiddenDue = this.#claim.now
       if (lanes.length === 0) break
       rows.push(...(await this.#claimOfLanes(lanes)))
       await this.#closeExhausted(lanes)

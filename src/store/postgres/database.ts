@@ -1,6 +1,7 @@
 /** Connections to the database: a small pool, and transactions that need nothing of a session but themselves, so that a pooler may stand between. */
-import pg from 'pg'
 import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
+import { CallmeError } from '../../domain/errors.ts'
 import { isUnavailable, storeError } from './store-error.ts'
 
 /** Whatever runs a statement: a transaction, or the pool for one statement alone. */
@@ -28,6 +29,7 @@ class Undone extends Error {}
 
 export class Database implements Queries {
   readonly #pool: pg.Pool
+  #isClosed = false
 
   /** @param statementLimitMs how long a statement may take before its connection is given up; 0 for as long as it wants */
   constructor(url: string, statementLimitMs = 3 * TRANSACTION_LIMIT_MS) {
@@ -46,7 +48,10 @@ export class Database implements Queries {
 
   /** One statement that changes nothing. */
   query<R>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
-    return patiently(async () => (await this.#pool.query<R & pg.QueryResultRow>(sql, [...params])).rows)
+    return patiently(async () => {
+      this.#mustBeOpen()
+      return (await this.#pool.query<R & pg.QueryResultRow>(sql, [...params])).rows
+    })
   }
 
   /** A transaction that comes to the same when it is run twice. */
@@ -56,6 +61,7 @@ export class Database implements Queries {
 
   /** Runs `work` between BEGIN and COMMIT on one connection. When this rejects in the end, nobody knows whether the commit was done. */
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    this.#mustBeOpen()
     const client = await this.#pool.connect()
     let isBroken = true
     try {
@@ -91,7 +97,12 @@ export class Database implements Queries {
   }
 
   async end(): Promise<void> {
+    this.#isClosed = true
     await this.#pool.end()
+  }
+
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new CallmeError('store_unavailable', 'the store is closed')
   }
 
   async #hasRolledBack(client: pg.PoolClient, error: unknown): Promise<boolean> {

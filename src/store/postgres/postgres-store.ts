@@ -24,7 +24,7 @@ import type {
 import { toAttempt } from '../task-row.ts'
 import type { AttemptRow } from '../task-row.ts'
 import type { Node } from './node.ts'
-import { ANY_EXPIRED, ANY_LEASE_OVER } from './outcomes.ts'
+import { ANY_EXPIRED } from './outcomes.ts'
 import { fullDays } from './prune.ts'
 import { minutesOf, partitionedDays, unlessInTheWay } from './partitions.ts'
 import type { Worker } from './pull.ts'
@@ -41,8 +41,6 @@ const HISTORY = `
 const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
 const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
-/** A claim is durable before its lease is over, or not at all: what ended so long ago has been seen. */
-const LEASE_MARGIN_MS = 15_000
 /** How many entries are removed in one transaction. */
 const STRETCH = 1000
 
@@ -99,21 +97,15 @@ export class PostgresStore implements Store {
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
-    return this.#node.requests.write(this.#verbs.acknowledge, ack)
+    return this.#node.scheduling.write(this.#verbs.acknowledge, ack)
   }
 
   async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
     if (claims.length > 0) await this.#node.scheduling.write(this.#verbs.renew, { claims, leaseUntil })
   }
 
-  async rescue({ now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
-    const { database, leases } = this.#node.session
-    if (onlyNode !== undefined) return this.#node.scheduling.write(this.#verbs.rescue, { now, limit, onlyNode })
-    const after = leases.begin(now)
-    const [any] = await database.query(ANY_LEASE_OVER, [after, now])
-    if (any !== undefined) return this.#node.scheduling.write(this.#verbs.rescue, { now, limit, after })
-    leases.clear(now - LEASE_MARGIN_MS)
-    return []
+  rescue(which: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
+    return this.#node.scheduling.write(this.#verbs.rescue, which)
   }
 
   reschedule(request: RescheduleRequest): ReturnType<Store['reschedule']> {

@@ -20,9 +20,13 @@ export function codeOf(error: unknown): string {
   return code || error.message
 }
 
+/** Thrown by a write that finds that another node was faster: run again, it sees what that has written. */
+export class Conflict extends Error {}
+
 /** Whether the transaction was undone because of another one, and may be run again at once. */
 export function isConflict(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && CONFLICT.test(codeOf(error))
+  if (error instanceof Conflict) return true
+  return error instanceof pg.DatabaseError && (CONFLICT.test(codeOf(error)) || error.constraint === 'tasks_pkey')
 }
 
 /** Whether the database does not answer, or cannot do its work now. */
