@@ -18,10 +18,10 @@ const TRY_AGAIN_MS = 100
 const TRANSACTION_LIMIT_MS = 10_000
 const BEGIN = `BEGIN; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}; SET LOCAL idle_in_transaction_session_timeout = ${TRANSACTION_LIMIT_MS}`
 
-/** Every integer of the schema is one that JavaScript keeps exactly. */
-const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === pg.types.builtins.INT8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
+/** `bigint`, by its number in pg_type. Every integer of the schema is one that JavaScript keeps exactly. */
+const INT8 = 20
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === INT8 ? Number : (pg.types.getTypeParser(oid, format) as unknown)),
 }
 
 /** Ends a transaction that is not meant to be done. */
@@ -40,7 +40,7 @@ export class Database implements Queries {
       query_timeout: statementLimitMs,
       keepAlive: true,
       application_name: 'callme',
-      types: types as pg.CustomTypesConfig,
+      types,
     })
     // A connection that breaks while nobody uses it is replaced when one is needed.
     this.#pool.on('error', () => undefined)

@@ -63,7 +63,7 @@ export class GroupWriter {
   write<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
     return new Promise<O>((resolve, reject) => {
       const until = performance.now() + this.#options.patienceMs()
-      this.#members.push({ verb: verb as Verb<never, unknown>, input, until, resolve, reject })
+      this.#members.push({ verb: verb, input, until, resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }

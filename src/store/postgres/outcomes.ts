@@ -115,7 +115,7 @@ export async function rescueRows(
 export async function renewLeases(
   transaction: Transaction,
   inputs: readonly { claims: readonly Task[]; leaseUntil: number }[],
-): Promise<void[]> {
+): Promise<undefined[]> {
   const claims = inputs.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
   await transaction.query(RENEW, [
     ...keyParams(claims.map(({ task }) => task)),
