@@ -20,8 +20,8 @@ export interface Verb<I, O> {
 interface Member {
   readonly verb: Verb<never, unknown>
   readonly input: unknown
-  /** monotonic ms */
-  readonly until: number
+  /** when it came, in monotonic ms */
+  readonly since: number
   readonly resolve: (value: never) => void
   readonly reject: (reason: unknown) => void
 }
@@ -62,8 +62,7 @@ export class GroupWriter {
   /** Resolves with the verb's answer once that is durable; rejects, with nothing changed as far as anybody knows, when it is not. */
   write<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
     return new Promise<O>((resolve, reject) => {
-      const until = performance.now() + this.#options.patienceMs()
-      this.#members.push({ verb: verb, input, until, resolve, reject })
+      this.#members.push({ verb, input, since: performance.now(), resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }
@@ -137,14 +136,17 @@ export class GroupWriter {
     for (const member of members) member.resolve(answers.get(member) as never)
   }
 
+  /** Refuses those that have waited long enough, also of those that wait for their turn. @returns the others of the group */
   async #patient(members: readonly Member[], error: unknown): Promise<readonly Member[]> {
     await setTimeout(TRY_AGAIN_MS)
-    const now = performance.now()
+    const patientSince = performance.now() - this.#options.patienceMs()
+    const isPatient = ({ since }: Member): boolean => since > patientSince
     refuse(
-      members.filter(({ until }) => until <= now),
+      [...members, ...this.#members].filter((member) => !isPatient(member)),
       error,
     )
-    return members.filter(({ until }) => until > now)
+    this.#members = this.#members.filter(isPatient)
+    return members.filter(isPatient)
   }
 
   async #lastSeq(): Promise<number> {
