@@ -21,7 +21,7 @@ const BEGIN = `BEGIN; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}; SET
 /** `bigint`, by its number in pg_type. Every integer of the schema is one that JavaScript keeps exactly. */
 const INT8 = 20
 const parserOf = pg.types.getTypeParser as (oid: number, format?: 'text' | 'binary') => unknown
-const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => (Number(oid) === INT8 ? Number : parserOf(oid, format)) }
+const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => ((oid as number) === INT8 ? Number : parserOf(oid, format)) }
 
 /** Ends a transaction that is not meant to be done. */
 class Undone extends Error {}
