@@ -15,11 +15,14 @@ export interface Verb<I, O> {
   (transaction: Transaction, inputs: readonly I[]): Promise<O[]>
   /** whether what comes after it must see what it has committed, and not only what it has written */
   readonly isAlone?: true
+  /** how many rows an input is about; one where that is not said */
+  readonly weigh?: (input: I) => number
 }
 
 interface Member {
   readonly verb: Verb<never, unknown>
   readonly input: unknown
+  readonly weight: number
   /** when it came, in monotonic ms */
   readonly since: number
   readonly resolve: (value: never) => void
@@ -34,6 +37,8 @@ interface Doubt {
 }
 
 const MOST_MEMBERS = 256
+/** A transaction of more rows than this is that of one member. */
+const MOST_ROWS = 2000
 const TRY_AGAIN_MS = 100
 /** A conflict with other nodes ends sooner or later; this many in a row are a defect. */
 const MOST_CONFLICTS = 20
@@ -62,7 +67,7 @@ export class GroupWriter {
   /** Resolves with the verb's answer once that is durable; rejects, with nothing changed as far as anybody knows, when it is not. */
   write<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
     return new Promise<O>((resolve, reject) => {
-      this.#members.push({ verb, input, since: performance.now(), resolve, reject })
+      this.#members.push({ verb, input, weight: verb.weigh?.(input) ?? 1, since: performance.now(), resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }
@@ -80,8 +85,13 @@ export class GroupWriter {
   }
 
   #nextGroup(): Member[] {
-    const alone = this.#members.findIndex(({ verb }) => verb.isAlone)
-    return this.#members.splice(0, alone === -1 ? MOST_MEMBERS : Math.min(Math.max(1, alone), MOST_MEMBERS))
+    let rows = 0
+    const end = this.#members.findIndex(({ verb, weight }, index) => {
+      rows += weight
+      const isAlone = verb.isAlone ?? this.#members[index - 1]?.verb.isAlone ?? false
+      return index > 0 && (isAlone || index >= MOST_MEMBERS || rows > MOST_ROWS)
+    })
+    return this.#members.splice(0, end === -1 ? this.#members.length : end)
   }
 
   async #writeGroup(group: readonly Member[]): Promise<void> {

@@ -55,7 +55,7 @@ export class Node {
   /** the last change of a handler that was asked for */
   #storing: Promise<unknown> = Promise.resolve()
   #lastSeen = performance.now()
-  #lastPartitions = -Infinity
+  #lastPartitions = performance.now()
 
   private constructor(database: Database, streams: readonly [number, number, number], stopping: AbortSignal) {
     this.#database = database
@@ -85,6 +85,8 @@ export class Node {
     const node = new Node(database, streams as [number, number, number], stopping)
     await node.session.news.catchUp()
     void node.#listen()
+    // A node that is gone may have left some.
+    void node.settle().catch(() => undefined)
     return node
   }
 
