@@ -45,6 +45,12 @@ export async function makePartitions(database: Database, now: number): Promise<v
   }
 }
 
+/** From then on nothing is written to the day until the transaction is over. */
+export async function lockDay(queries: Queries, day: number): Promise<void> {
+  const tables = TABLES.map((table) => `callme.${partition(table, day)}`)
+  await queries.query(`LOCK TABLE ${tables.join(', ')} IN EXCLUSIVE MODE`)
+}
+
 /** Drops the partitions of a day inside a transaction. */
 export async function dropDay(queries: Queries, day: number): Promise<void> {
   for (const table of TABLES) await queries.query(`DROP TABLE callme.${partition(table, day)}`)

@@ -3,7 +3,7 @@
  * somebody has touched since in a day that is dropped moves to the default partition.
  */
 import type { TaskState } from '../../domain/task.ts'
-import { dropDay, minutesOf, partition, partitionedDays, takeTurn } from './partitions.ts'
+import { dropDay, lockDay, minutesOf, partition, partitionedDays, takeTurn } from './partitions.ts'
 import { COLUMNS, KEYS, keyOf, ofKeys, spanParams } from './rows.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Queries } from './database.ts'
@@ -47,6 +47,7 @@ export async function pruneRows(
 export async function pruneDay(transaction: Transaction, { day, before }: { day: number; before: number }): Promise<number | undefined> {
   await takeTurn(transaction)
   if (!(await partitionedDays(transaction)).includes(day)) return 0
+  await lockDay(transaction, day)
   const finished = `callme.${partition('finished', day)}`
   const kept = await transaction.query<TaskRow>(`SELECT ${COLUMNS} FROM ${finished} WHERE updated >= $1 LIMIT ${MOST_KEPT + 1}`, [before])
   const { from, to } = minutesOf(day)
