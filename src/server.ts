@@ -48,6 +48,7 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
     if (!isShared(config.store)) await upkeep.rescueAbandoned()
     await listen(server, config.listen)
   } catch (error) {
+    stopping.abort()
     await caller.stop(0)
     await store.close()
     throw error
