@@ -25,6 +25,7 @@ interface Member {
   readonly weight: number
   /** when it came, in monotonic ms */
   readonly since: number
+  readonly patienceMs: () => number
   readonly resolve: (value: never) => void
   readonly reject: (reason: unknown) => void
 }
@@ -64,10 +65,13 @@ export class GroupWriter {
     this.#options = options
   }
 
-  /** Resolves with the verb's answer once that is durable; rejects, with nothing changed as far as anybody knows, when it is not. */
-  write<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
+  /**
+   * Resolves with the verb's answer once that is durable; rejects, with nothing changed as far as anybody knows, when it is not.
+   * @param patienceMs how long it waits for the database; like all that are written here where that is not said
+   */
+  write<I, O>(verb: Verb<I, O>, input: I, patienceMs = this.#options.patienceMs): Promise<O> {
     return new Promise<O>((resolve, reject) => {
-      this.#members.push({ verb, input, weight: verb.weigh?.(input) ?? 1, since: performance.now(), resolve, reject })
+      this.#members.push({ verb, input, weight: verb.weigh?.(input) ?? 1, since: performance.now(), patienceMs, resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }
@@ -149,8 +153,8 @@ export class GroupWriter {
   /** Refuses those that have waited long enough, also of those that wait for their turn. @returns the others of the group */
   async #patient(members: readonly Member[], error: unknown): Promise<readonly Member[]> {
     await setTimeout(TRY_AGAIN_MS)
-    const patientSince = performance.now() - this.#options.patienceMs()
-    const isPatient = ({ since }: Member): boolean => since > patientSince
+    const now = performance.now()
+    const isPatient = ({ since, patienceMs }: Member): boolean => now - since < patienceMs()
     refuse(
       [...members, ...this.#members].filter((member) => !isPatient(member)),
       error,

@@ -19,7 +19,7 @@ export async function openPostgresStore(url: string, options: { readonly stoppin
   const database = new Database(url)
   try {
     await migrateOnce(url)
-    await makePartitions(database, Date.now())
+    await makePartitions(database)
     return new PostgresStore(await Node.open(database, options.stopping ?? new AbortController().signal))
   } catch (error) {
     await database.end()
