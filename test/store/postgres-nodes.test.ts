@@ -93,9 +93,11 @@ test('a node is told from when on something is due that another one has stored, 
   const { nodes } = await openNodes()
   const [writer, listener] = nodes
   const due = Promise.withResolvers<number>()
-  const changed = Promise.withResolvers<void>()
+  const changed = Promise.withResolvers<unknown>()
   listener.onDue(due.resolve)
-  listener.onChange(changed.resolve)
+  listener.onChange(() => {
+    changed.resolve(undefined)
+  })
   const times = [70_000, 10_000, 30_000].map((ms) => DUE + ms)
   await writer.put(
     times.map((dueAt) => aTask({ name: `at-${dueAt}`, dueAt })),

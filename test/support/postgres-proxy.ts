@@ -42,17 +42,21 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
     let swallowed: (() => void) | undefined
     client.on('data', (packet) => {
       const here = pending !== undefined && packet.includes(pending.at) ? pending : undefined
-      if (here === undefined) return void server.write(packet)
+      if (here === undefined) {
+        server.write(packet)
+        return
+      }
       pending = undefined
       const leave = (): void => {
         end()
         here.broken()
       }
-      if (here.answer === 'never asked') return leave()
       if (here.answer === 'swallowed') swallowed = leave
-      server.write(packet, () => {
-        if (here.answer === 'not awaited') leave()
-      })
+      if (here.answer === 'never asked') leave()
+      else
+        server.write(packet, () => {
+          if (here.answer === 'not awaited') leave()
+        })
     })
     server.on('data', (packet) => {
       if (swallowed === undefined) client.write(packet)
@@ -71,9 +75,9 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
     url: url.href,
     breakAll,
     breakNext(where) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      pending = { ...where, broken: resolve }
-      return promise
+      return new Promise((broken) => {
+        pending = { ...where, broken }
+      })
     },
     async close() {
       breakAll()
