@@ -58,7 +58,7 @@ export async function putHandler(
 ): Promise<ResultOf<'putHandler'> | 'unsettled'> {
   if (!(await takeTurn(session, transaction))) return 'unsettled'
   const before = await findHandler(transaction, name)
-  const serving = before ?? session.handlers.behind(name)
+  const serving = before ?? (await lockBehind(session, transaction, name))
   if (!force && !servesTasksWithoutCallback(definition) && (await isNeeded(transaction, serving, name))) return 'needed'
   const created = before?.created ?? now
   const handler = { name, definition, created, updated: now }
@@ -133,6 +133,12 @@ async function takeTurn(session: Session, transaction: Transaction): Promise<boo
 async function findHandler(transaction: Transaction, name: string): Promise<Handler | undefined> {
   const [row] = await transaction.query<HandlerRow>(FIND, [name])
   return row && toHandler(row)
+}
+
+/** The handler that a new one hides: nobody stores a task that needs it until the transaction is over. */
+async function lockBehind({ handlers }: Session, transaction: Transaction, name: string): Promise<Handler | undefined> {
+  const behind = handlers.behind(name)
+  return behind && findHandler(transaction, behind.name)
 }
 
 /** Whether tasks that have not ended have no callback but that of `handler`, of those whose names `pattern` stands for. */

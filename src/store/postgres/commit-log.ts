@@ -42,6 +42,15 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
   return Math.max(1, batches.length)
 }
 
+/**
+ * Takes the number of a commit that nobody answered, with a row that says nothing: waits until that has come to an end, and is refused as
+ * taken where it was done.
+ */
+export async function insertEmptyCommit(queries: Queries, { stream, seq }: { stream: number; seq: number }): Promise<number> {
+  await queries.query(INSERT, [stream, seq, null, 0, ...TASK_STATES.map(() => 0)])
+  return 1
+}
+
 /** Whether a commit of the same number is there already. */
 export function isTaken(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === NUMBER_TAKEN && error.constraint === 'commits_pkey'

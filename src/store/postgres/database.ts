@@ -43,6 +43,8 @@ export class Database implements Queries {
     })
     // A connection that breaks while nobody uses it is replaced when one is needed.
     this.#pool.on('error', () => undefined)
+    // One that breaks while it is used says so to whoever waits for an answer; said to nobody it would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
   /** One statement that changes nothing. */

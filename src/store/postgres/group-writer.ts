@@ -2,10 +2,10 @@
  * Group commit: what arrives while a transaction is under way shares the next one, and calls of one verb that stand together share its
  * statements. Each is answered after the commit. Where a group is refused, its members are written one by one, so that the others are
  * stored all the same. Where the database breaks off, the group is written again; whether a commit that nobody answered was done shows by
- * the number that it has in its stream.
+ * the number that it has in its stream, before anything is written a second time.
  */
 import { setTimeout } from 'node:timers/promises'
-import { insertCommit, isTaken, lastSeq } from './commit-log.ts'
+import { insertCommit, insertEmptyCommit, isTaken, lastSeq } from './commit-log.ts'
 import type { Database } from './database.ts'
 import { isConflict, isUnavailable, storeError } from './store-error.ts'
 import { Transaction } from './transaction.ts'
@@ -102,7 +102,7 @@ export class GroupWriter {
     let members = group
     let doubt: Doubt | undefined
     for (let conflicts = 0; members.length > 0;) {
-      const failure = await this.#attempt(members)
+      const failure = await this.#attempt(members, doubt)
       if (failure === undefined) return
       const { error } = failure
       doubt = failure.doubt ?? doubt
@@ -125,14 +125,20 @@ export class GroupWriter {
     }
   }
 
-  /** @returns undefined where the members were answered, else why not, and what they come to should they have been written all the same */
-  async #attempt(members: readonly Member[]): Promise<{ error: unknown; doubt: Doubt | undefined } | undefined> {
+  /**
+   * @param before what an attempt has come to that may have been written: this one is refused as taken where it was
+   * @returns undefined where the members were answered, else why not, and what they come to should they have been written all the same
+   */
+  async #attempt(members: readonly Member[], before: Doubt | undefined): Promise<{ error: unknown; doubt: Doubt | undefined } | undefined> {
+    const { database, stream } = this.#options
     let doubt: Doubt | undefined
     try {
-      const done = await this.#options.database.transaction(async (queries) => {
+      const done = await database.transaction(async (queries) => {
         const transaction = new Transaction(queries)
+        // First, because what was done already may leave nothing to do, and so nothing to tell by.
+        const empty = before?.rows ? await insertEmptyCommit(queries, { stream, seq: this.#seq + 1 }) : 0
         const answers = await runVerbs(transaction, members)
-        const rows = await insertCommit(transaction, { stream: this.#options.stream, seq: this.#seq + 1 })
+        const rows = empty + (await insertCommit(transaction, { stream, seq: this.#seq + empty + 1 }))
         doubt = { answers, transaction, rows }
         return doubt
       })
