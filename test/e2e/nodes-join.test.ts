@@ -27,7 +27,7 @@ test('a node that joins takes its share of what waits, and one that leaves takes
   const holder = await startHolder()
   const tasks = 4 * WINDOW
   await nodes.putMany(
-    Array.from({ length: tasks }, (_, n) => ({ task_name: `held-${n}`, trigger_at: '+0m', max_delay: 60, callback: holder.url })),
+    Array.from({ length: tasks }, (_, n) => ({ task_name: `held-${n}`, trigger_at: '+0m', max_delay: 60, timeout: 300, callback: holder.url })),
   )
   await holder.waitFor(2 * WINDOW)
   const joined = await nodes.join()

@@ -17,19 +17,18 @@ test('no more calls of a handler are under way than its concurrency allows, whic
   await using database = await createDatabase()
   // Each may make one call until the host has answered, and two after that.
   await using nodes = await startNodes(database.url, CONCURRENCY + 1, ['--max-inflight', '2'])
-  let [underWay, most, answered] = [0, 0, 0]
-  const waiting: (() => void)[] = []
+  let [underWay, most] = [0, 0]
+  const first: (() => void)[] = []
   const receiver = await startReceiver((response) => {
     underWay += 1
     most = Math.max(most, underWay)
-    waiting.push(() => {
+    const answer = (): void => {
       underWay -= 1
-      answered += 1
       response.end()
-    })
-    // The last ones have nobody to wait for.
-    if (waiting.length < Math.min(CONCURRENCY, CALLED - answered)) return
-    for (const answer of waiting.splice(0)) setTimeout(answer, Math.random() * 20)
+    }
+    if (receiver.requests.length > CONCURRENCY) setTimeout(answer, Math.random() * 20)
+    // The first ones wait for each other.
+    else if (first.push(answer) === CONCURRENCY) for (const each of first) each()
   })
   await nodes.send('/handler/limited.*', 'PUT', { concurrency: CONCURRENCY })
   await putEach(nodes, 'limited', CALLED, { callback: receiver.url })
@@ -50,7 +49,7 @@ test('no more calls of a handler start than its rate allows, whichever nodes mak
   await putEach(nodes, 'rated', RATED, { callback: receiver.url })
   await receiver.waitFor(RATE)
   // All these are under way only once every node has claimed again, and has seen what else was due.
-  await putEach(nodes, 'held', 3 * WINDOW, { callback: holder.url })
+  await putEach(nodes, 'held', 3 * WINDOW, { callback: holder.url, timeout: 300 })
   await holder.waitFor(3 * WINDOW)
   expect(receiver.requests).toHaveLength(RATE)
 
