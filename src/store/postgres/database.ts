@@ -21,7 +21,7 @@ const BEGIN = `BEGIN; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}; SET
 /** `bigint`, by its number in pg_type. Every integer of the schema is one that JavaScript keeps exactly. */
 const INT8 = 20
 const parserOf = pg.types.getTypeParser as (oid: number, format?: 'text' | 'binary') => unknown
-const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => (Number(oid) === INT8 ? Number : parserOf(oid, format)) }
+const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => ((oid as number) === INT8 ? Number : parserOf(oid, format)) }
 
 /** Ends a transaction that is not meant to be done. */
 class Undone extends Error {}
@@ -62,6 +62,9 @@ export class Database implements Queries {
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     this.#mustBeOpen()
     const client = await this.#pool.connect()
+    // The pool listens to idle connections only. Of one that breaks here, the next statement tells.
+    const ignore = (): void => undefined
+    client.on('error', ignore)
     let isBroken = true
     try {
       await client.query(BEGIN)
@@ -77,6 +80,8 @@ export class Database implements Queries {
       isBroken = !(await this.#hasRolledBack(client, error))
       throw error
     } finally {
+      // A broken one may have more to say.
+      if (!isBroken) client.off('error', ignore)
       client.release(isBroken)
     }
   }
