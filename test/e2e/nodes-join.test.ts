@@ -1,7 +1,7 @@
 /** Nodes come to a database without being told of each other: the first ones make its schema, a later one takes its share at once. */
 import { expect, test } from 'vitest'
 import { startHolder } from '../support/holder.ts'
-import { WINDOW, ask, idOf, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
+import { WINDOW, idOf, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
 import { createDatabase } from '../support/postgres.ts'
 import { Program } from '../support/program.ts'
 
@@ -11,8 +11,7 @@ const VERSIONS = 'SELECT version FROM callme.schema_versions ORDER BY version'
 test(`${TOGETHER} nodes that start at the same time on an empty database make its schema once, and all are ready`, async () => {
   await using database = await createDatabase()
   await using nodes = await startNodes(database.url, TOGETHER)
-  const answers = await Promise.all(nodes.programs.map(({ url }) => ask(`${url}/ready`)))
-  expect(answers.map((answer) => answer?.status)).toEqual(nodes.programs.map(() => 200))
+  await Promise.all(nodes.programs.map(isReady))
   const versions = (await database.query(VERSIONS)).map(({ version }) => version)
   expect(versions.length).toBeGreaterThan(0)
   expect(versions).toEqual(versions.map((_, index) => index + 1))
@@ -27,7 +26,13 @@ test('a node that joins takes its share of what waits, and one that leaves takes
   const holder = await startHolder()
   const tasks = 4 * WINDOW
   await nodes.putMany(
-    Array.from({ length: tasks }, (_, n) => ({ task_name: `held-${n}`, trigger_at: '+0m', max_delay: 60, timeout: 300, callback: holder.url })),
+    Array.from({ length: tasks }, (_, n) => ({
+      task_name: `held-${n}`,
+      trigger_at: '+0m',
+      max_delay: 60,
+      timeout: 300,
+      callback: holder.url,
+    })),
   )
   await holder.waitFor(2 * WINDOW)
   const joined = await nodes.join()

@@ -144,6 +144,11 @@ export async function ask(url: string, init?: RequestInit): Promise<Answer | und
   }
 }
 
+/** Resolves once a node says that it is ready. Each look is a request, so no time is assumed. */
+export async function isReady({ url }: Program): Promise<void> {
+  while ((await ask(`${url}/ready`))?.status !== 200) await setImmediate()
+}
+
 /** The id under which a node claims. */
 export async function idOf(program: Program): Promise<string> {
   return (await program.logged('node.started'))['node'] as string
