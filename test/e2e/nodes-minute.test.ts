@@ -1,0 +1,130 @@
+/** Three nodes on one PostgreSQL share a crowded minute, also when two of them fail in the middle of it. */
+import { expect, test } from 'vitest'
+import { startHolder } from '../support/holder.ts'
+import { WINDOW, idOf, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
+import { createDatabase } from '../support/postgres.ts'
+import type { TestDatabase } from '../support/postgres.ts'
+import type { Program } from '../support/program.ts'
+import { startReceiver } from '../support/receiver.ts'
+import type { ReceivedRequest } from '../support/receiver.ts'
+import { openEvents } from '../support/sse.ts'
+
+const TASKS = 10_000
+/** Calls that are not answered until the test says so: more than three nodes make to a host that has not answered yet. */
+const HELD = 60
+/** How many calls are made before two nodes fail. */
+const MIDDLE = 3000
+const SECONDS_TO_REGISTER = 20
+const LOST = 'the node was lost while the call was under way'
+
+test.concurrent(`${TASKS} tasks on one minute are shared by three nodes, and each is called exactly once`, async () => {
+  await using database = await createDatabase()
+  await using nodes = await startNodes(database.url, 3)
+  const receiver = await startReceiver()
+  const minute = Math.ceil(Date.now() / 60_000 + SECONDS_TO_REGISTER / 60) * 60
+  await nodes.putMany(
+    Array.from({ length: TASKS }, (_, n) => ({ task_name: `crowd-${n}`, trigger_at: minute, callback: `${receiver.url}/run` })),
+  )
+  expect(receiver.requests).toEqual([])
+
+  await receiver.waitFor(TASKS)
+  await nodes.leaveAll()
+  const tasks = await storedTasks(database)
+  expect(tasks).toHaveLength(TASKS)
+  expect(tasks.filter(({ state, attempts }) => state !== 'successful' || attempts !== 1)).toEqual([])
+  expect(runsOf(receiver.requests)).toEqual(tasks.map(({ runId }) => runId).sort())
+  expect(receiver.requests.filter(({ at }) => at < minute * 1000)).toEqual([])
+  const attempts = await storedAttempts(database)
+  expect(attempts).toHaveLength(TASKS)
+  expect(new Set(attempts.map(({ node }) => node)).size).toBe(3)
+  await receiver.close()
+})
+
+test.concurrent(
+  'after one node was killed and one frozen until others had its work, all ends and its late results change nothing',
+  async () => {
+    await using database = await createDatabase()
+    await using nodes = await startNodes(database.url, 3)
+    const [survivor, killed, frozen] = nodes.programs as [Program, Program, Program]
+    const frozenId = await idOf(frozen)
+    const receiver = await startReceiver()
+    const holder = await startHolder()
+    const events = await openEvents(survivor.port, { query: '?events=completed,failed,skipped' })
+    const task = (n: number, url: string) => {
+      const delivery = n % 2 ? 'at_most_once' : 'at_least_once'
+      return {
+        task_name: `${url === holder.url ? 'held' : 'run'}-${n}`,
+        trigger_at: '+0m',
+        max_delay: 60,
+        timeout: 600,
+        delivery,
+        callback: url,
+      }
+    }
+    await nodes.putMany(Array.from({ length: HELD }, (_, n) => task(n, holder.url)))
+    await holder.waitFor(3 * WINDOW)
+    await nodes.putMany(Array.from({ length: TASKS }, (_, n) => task(n, receiver.url)))
+    await receiver.waitFor(MIDDLE)
+    frozen.signal('SIGSTOP')
+    await nodes.kill(killed)
+
+    const [killedId, survivorId] = [await idOf(killed), await idOf(survivor)]
+    for (let passes = 1; await anyRunning(database, [killedId, frozenId]); passes += 1) await survivor.loggedTimes('rescued', passes)
+    const lost = (await storedAttempts(database)).filter(({ error }) => error?.includes(LOST))
+    const lostByFrozen = lost.filter(({ node }) => node === frozenId)
+    expect(new Set(lost.map(({ node }) => node))).toEqual(new Set([killedId, frozenId]))
+    const ofFrozen = new Set(lostByFrozen.map(({ runId, number }) => `${runId}/${number}`))
+    expect([...holder.held.keys()].filter((attempt) => ofFrozen.has(attempt))).toHaveLength(WINDOW)
+    holder.release((attempt) => !ofFrozen.has(attempt))
+    await events.have(TASKS + HELD)
+    const before = await everything(database)
+
+    frozen.signal('SIGCONT')
+    holder.release()
+    const late = await frozen.loggedTimes('claim.lost', lostByFrozen.length)
+    expect(late.map((line) => `${String(line['run_id'])}/${String(line['attempt'])}`).sort()).toEqual([...ofFrozen].sort())
+    await nodes.leaveAll()
+    expect(await everything(database)).toEqual(before)
+    expect(events.ids).toEqual([...new Set(events.ids)])
+    expect(events.events).toHaveLength(TASKS + HELD)
+
+    const tasks = await storedTasks(database)
+    const attempts = Map.groupBy(await storedAttempts(database), ({ runId }) => runId)
+    const calls = Map.groupBy([...receiver.requests, ...holder.requests], runOf)
+    const lostRuns = new Set(lost.map(({ runId }) => runId))
+    expect(tasks).toHaveLength(TASKS + HELD)
+    for (const { key, state, runId, error } of tasks) {
+      const [made, called] = [attempts.get(runId) ?? [], calls.get(runId) ?? []]
+      if (!lostRuns.has(runId)) expect([state, made.length, called.length], key).toEqual(['successful', 1, 1])
+      else if (state === 'failed') {
+        expect(error, key).toContain('lost')
+        expect(called.length, key).toBeLessThanOrEqual(1)
+      } else {
+        expect(state, key).toBe('successful')
+        expect(made.at(-1), key).toMatchObject({ status: 200, error: null, node: survivorId })
+        expect(called.length, key).toBeGreaterThanOrEqual(1)
+        expect(called.length, key).toBeLessThanOrEqual(made.length)
+      }
+    }
+    await Promise.all([receiver.close(), holder.close()])
+  },
+)
+
+const runOf = ({ headers }: ReceivedRequest): string => headers['callme-run-id'] as string
+
+/** The runs that were called, one for each call. */
+function runsOf(requests: readonly ReceivedRequest[]): string[] {
+  return requests.map(runOf).sort()
+}
+
+async function anyRunning(database: TestDatabase, nodes: readonly string[]): Promise<boolean> {
+  const rows = await database.query(`SELECT 1 FROM callme.tasks WHERE state = 'running' AND claimed_by = ANY($1) LIMIT 1`, [nodes])
+  return rows.length > 0
+}
+
+/** Every column of all tasks and attempts. */
+async function everything(database: TestDatabase): Promise<Record<string, unknown>[]> {
+  return database.query(`
+    SELECT to_jsonb(t) AS row FROM callme.tasks t UNION ALL SELECT to_jsonb(f) FROM callme.finished f
+    UNION ALL SELECT to_jsonb(a) FROM callme.attempts a ORDER BY row`)
+}
