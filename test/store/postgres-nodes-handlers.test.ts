@@ -105,7 +105,7 @@ test('the rows of a handler that a node was going through when it was closed ano
     { lane: 'receiver.test', n: 1500 },
     { lane: 'ab*@receiver.test', n: 2000 },
   ])
-  await staying.tidy({ now: DUE })
+  await staying.tidy()
   expect(await database.query(lanes)).toEqual([{ lane: 'ab*@receiver.test', n: 3500 }])
   expect(await database.query('SELECT * FROM callme.handler_walks')).toEqual([])
   expect(await claimAll(staying)).toEqual([])

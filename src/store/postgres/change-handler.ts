@@ -114,8 +114,10 @@ async function settle(handlers: HandlerBook, transaction: Transaction, rows: rea
     return lane === row.lane && deadline === row.deadline ? [] : [{ row, lane, deadline }]
   })
   if (settled.length === 0) return
-  for (const { row, lane, deadline } of settled.filter(({ row }) => row.state !== 'running'))
-    transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, deadline)
+  for (const { row, lane, deadline } of settled) {
+    if (row.state !== 'running') transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, deadline)
+    else opens(transaction, row)
+  }
   const [lanes, deadlines] = [settled.map(({ lane }) => lane), settled.map(({ deadline }) => deadline)]
   await transaction.query(SETTLE, [...keyParams(settled.map(({ row }) => keyOf(row))), lanes, deadlines])
 }
@@ -162,8 +164,15 @@ async function moveRunning(transaction: Transaction, handlers: HandlerBook, name
     return lane === row.lane ? [] : [{ row, lane }]
   })
   if (moved.length === 0) return
+  for (const { row } of moved) opens(transaction, row)
   const [lanes, deadlines] = [moved.map(({ lane }) => lane), moved.map(({ row }) => row.deadline)]
   await transaction.query(SETTLE, [...keyParams(moved.map(({ row }) => keyOf(row))), lanes, deadlines])
+}
+
+/** Where a running row leaves the lanes of a handler, that has room again. */
+function opens({ signals }: Transaction, row: TaskRow): void {
+  const { group } = parseLane(row.lane)
+  if (group !== undefined) signals.opens(group)
 }
 
 /** What waits is gone through in the writes that follow, also after a crash. */

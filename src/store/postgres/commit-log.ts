@@ -28,7 +28,7 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
   const batches = [...batchesOf(changes.told())]
   const said = signals.said()
   const deltas = new Map(changes.deltas())
-  if (batches.length === 0 && said === undefined && deltas.size === 0) return 0
+  if (batches.length === 0 && said === undefined && deltas.size === 0 && !transaction.isWriting) return 0
   const first = [
     said === undefined ? null : JSON.stringify(said),
     batches[0]?.count ?? 0,

@@ -13,7 +13,7 @@ import { Transaction } from './transaction.ts'
 /** Writes for many callers at once; answers in their order. May be run again after it was undone. */
 export interface Verb<I, O> {
   (transaction: Transaction, inputs: readonly I[]): Promise<O[]>
-  /** whether what comes after it must see what it has committed, and not only what it has written */
+  /** whether it is written by itself: what comes after it sees what it has committed, and shares none of its locks */
   readonly isAlone?: true
   /** how many rows an input is about; one where that is not said */
   readonly weigh?: (input: I) => number
@@ -84,8 +84,11 @@ export class GroupWriter {
   async #writeAll(): Promise<void> {
     // Those of one turn of the event loop go together.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#members.length > 0) await this.#writeGroup(this.#nextGroup())
-    this.#writing = undefined
+    try {
+      while (this.#members.length > 0) await this.#writeGroup(this.#nextGroup())
+    } finally {
+      this.#writing = undefined
+    }
   }
 
   #nextGroup(): Member[] {
@@ -133,20 +136,19 @@ export class GroupWriter {
     const { database, stream } = this.#options
     let doubt: Doubt | undefined
     try {
-      const done = await database.transaction(async (queries) => {
+      await database.transaction(async (queries) => {
         const transaction = new Transaction(queries)
         // First, because what was done already may leave nothing to do, and so nothing to tell by.
         const empty = before?.rows ? await insertEmptyCommit(queries, { stream, seq: this.#seq + 1 }) : 0
         const answers = await runVerbs(transaction, members)
         const rows = empty + (await insertCommit(transaction, { stream, seq: this.#seq + empty + 1 }))
         doubt = { answers, transaction, rows }
-        return doubt
       })
-      this.#conclude(done, members)
-      return undefined
     } catch (error) {
       return { error, doubt }
     }
+    if (doubt !== undefined) this.#conclude(doubt, members)
+    return undefined
   }
 
   #conclude({ answers, transaction, rows }: Doubt, members: readonly Member[]): void {

@@ -32,7 +32,7 @@ interface Candidate {
 /** An entry that was there before. */
 type Existing = Pick<Task, 'state' | 'created'> & { readonly id?: number }
 
-const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR SHARE'
+const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR KEY SHARE'
 const RESET = `
   UPDATE callme.tasks t SET state = 'pending', lane = r.lane, due_at = r."dueAt", deadline = r.deadline, lease_until = NULL,
     claimed_by = NULL, run_id = r."runId", attempts = 0, lost = 0, in_advance = 0, executed_at = NULL, response_status = NULL,

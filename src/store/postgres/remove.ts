@@ -47,6 +47,7 @@ export async function removeRows(
   rows: readonly Pick<TaskRow, 'name' | 'trigger_at' | 'state'>[],
 ): Promise<number> {
   if (rows.length === 0) return 0
+  transaction.isWriting = true
   const [ended, waiting] = [rows.filter(({ state }) => isFinal(state)), rows.filter(({ state }) => !isFinal(state))]
   const removed: TaskRow[] = []
   for (const [sql, part] of [[REMOVE_ENDED, ended] as const, [REMOVE_WAITING, waiting] as const]) {
