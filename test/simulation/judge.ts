@@ -186,7 +186,7 @@ export class Judge {
   /** @throws Violation where a task has not ended */
   end(): void {
     for (const entry of this.watch.entries.values()) {
-      const isOver = entry.triggerAt * 1000 < this.#options.time.now - ENDED_AFTER_MS
+      const isOver = Math.max(entry.triggerAt * 1000, entry.updated) < this.#options.time.now - ENDED_AFTER_MS
       if (isOver && !isEnded(entry)) throw new Violation('every task ends', `${entry.key} is ${entry.state}`)
     }
   }

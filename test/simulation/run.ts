@@ -1,6 +1,7 @@
 /**
- * `npm run simulate -- [--seed N] [--days D] [--only IDS] [--store postgres://…]`: lets worlds live, from seed N on, until D days have passed in them. The first
- * one in which a rule does not hold is shown with the shortest history that is found, which `--only` has happen again.
+ * `npm run simulate -- [--seed N] [--days D] [--only IDS] [--store postgres://…]`: lets worlds live, from seed N on, until D days have
+ * passed in them. The first one in which a rule does not hold is shown with the shortest history that is found, which `--only` has
+ * happen again. The user of a PostgreSQL server must be one who may create databases.
  */
 import { parseArgs } from 'node:util'
 import type { Decision } from './decisions.ts'

@@ -7,6 +7,9 @@ import type { RuleContext } from './rule-context.ts'
 import { checkFollowed, checkHeads } from './series-rules.ts'
 import type { Committed } from './world-store.ts'
 
+/** While something is overdue, nodes stand still for no longer. */
+const OVERDUE_MS = 5000
+
 export class Watch {
   /** by key, as they are now */
   readonly entries = new Map<string, Entry>()
@@ -38,8 +41,10 @@ export class Watch {
   /** The next time (epoch ms) at which something is to happen to an entry; undefined where nothing is. */
   nextMoment(now: number): number | undefined {
     let next: number | undefined
+    // What is overdue waits for the next look of a node.
     const consider = (at: number): void => {
-      if (at > now && (next === undefined || at < next)) next = at
+      const moment = at > now ? at : now + OVERDUE_MS
+      if (next === undefined || moment < next) next = moment
     }
     for (const entry of this.entries.values()) {
       if (isEnded(entry)) continue
