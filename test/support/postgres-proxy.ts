@@ -16,6 +16,8 @@ export interface Break {
 export interface PostgresProxy {
   /** that of the database, through the proxy */
   readonly url: string
+  /** What clients have asked to be run so far: the text, and the name under which a session is to keep it, mostly none. */
+  readonly statements: readonly { readonly text: string; readonly keptAs: string }[]
   /** Breaks all connections that there are. @returns how many */
   breakAll(): number
   /** Breaks the next connection that comes to such a packet; resolves when it is broken. */
@@ -28,6 +30,7 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
   const url = new URL(databaseUrl)
   const [host, port] = [url.hostname, Number(url.port)]
   const pairs = new Set<readonly [Socket, Socket]>()
+  const statements: PostgresProxy['statements'][number][] = []
   let pending: (Break & { broken: () => void }) | undefined
   const proxy = net.createServer((client) => {
     const server = net.connect({ host, port, noDelay: true })
@@ -40,7 +43,9 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
     }
     for (const socket of pair) socket.on('error', end).on('close', end)
     let swallowed: (() => void) | undefined
-    client.on('data', (packet) => {
+    const read = statementReader((statement) => statements.push(statement))
+    client.on('data', (packet: Buffer) => {
+      read(packet)
       const here = pending !== undefined && packet.includes(pending.at) ? pending : undefined
       if (here === undefined) {
         server.write(packet)
@@ -58,7 +63,7 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
           if (here.answer === 'not awaited') leave()
         })
     })
-    server.on('data', (packet) => {
+    server.on('data', (packet: Buffer) => {
       if (swallowed === undefined) client.write(packet)
       else swallowed()
     })
@@ -73,6 +78,7 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
   }
   return {
     url: url.href,
+    statements,
     breakAll,
     breakNext(where) {
       return new Promise((broken) => {
@@ -83,5 +89,26 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
       breakAll()
       await new Promise((resolve) => proxy.close(resolve))
     },
+  }
+}
+
+/** Reads the messages of a client (PostgreSQL, Frontend/Backend Protocol): those that hold a statement are `Q` and `P`. */
+function statementReader(onStatement: (statement: PostgresProxy['statements'][number]) => void): (packet: Buffer) => void {
+  let bytes = Buffer.alloc(0)
+  let isStartup = true
+  return (packet) => {
+    bytes = Buffer.concat([bytes, packet])
+    for (;;) {
+      // Only the first message has no type before its length.
+      const start = isStartup ? 0 : 1
+      const end = bytes.length < start + 4 ? Infinity : start + bytes.readUInt32BE(start)
+      if (bytes.length < end) return
+      const type = isStartup ? '' : bytes.toString('latin1', 0, 1)
+      const [first = '', second = ''] = bytes.toString('utf8', start + 4, end).split('\0')
+      if (type === 'Q') onStatement({ text: first, keptAs: '' })
+      if (type === 'P') onStatement({ text: second, keptAs: first })
+      bytes = bytes.subarray(end)
+      isStartup = false
+    }
   }
 }

@@ -12,6 +12,8 @@ import type { Transaction } from './transaction.ts'
  * wait, for they may have locked what that one wants next.
  */
 const LOCK = 'SELECT * FROM callme.handlers WHERE name = $1 FOR NO KEY UPDATE SKIP LOCKED'
+/** A lease that ended so long ago was found long ago. */
+const OVERDUE_MS = 60_000
 /** When to look again at a handler of which another node was claiming tasks. */
 const LOOK_AGAIN_MS = 250
 const RUNNING = `
@@ -81,7 +83,9 @@ export class GroupRooms {
 
   /** Up to `limit`. */
   async #running(group: string, limit: number): Promise<number> {
-    const [row] = await this.#transaction.query<{ running: number }>(RUNNING, [group, this.#session.leases.seen, limit])
+    // A clock set back has leases end before what was looked at.
+    const after = Math.min(this.#session.leases.seen, this.#now - OVERDUE_MS)
+    const [row] = await this.#transaction.query<{ running: number }>(RUNNING, [group, after, limit])
     return row?.running ?? 0
   }
 
