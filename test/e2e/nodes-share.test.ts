@@ -1,7 +1,10 @@
-/** Three nodes on one PostgreSQL share a crowded minute, also when two of them fail in the middle of it. */
+/**
+ * Three nodes on one PostgreSQL share what is due, also while some of them fail or are restarted: nothing is lost, and only what a failure
+ * has left in doubt is called again. Much of this is waiting, for the minute and for leases, so it is done at the same time.
+ */
 import { expect, test } from 'vitest'
 import { startHolder } from '../support/holder.ts'
-import { WINDOW, idOf, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
+import { WINDOW, idOf, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
 import { createDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import type { Program } from '../support/program.ts'
@@ -15,6 +18,10 @@ const HELD = 60
 /** How many calls are made before two nodes fail. */
 const MIDDLE = 3000
 const SECONDS_TO_REGISTER = 20
+const RESTARTS = 12
+const CLIENTS = 4
+/** How many calls are made between two restarts. */
+const BETWEEN = 150
 const LOST = 'the node was lost while the call was under way'
 
 test.concurrent(`${TASKS} tasks on one minute are shared by three nodes, and each is called exactly once`, async () => {
@@ -109,6 +116,42 @@ test.concurrent(
     await Promise.all([receiver.close(), holder.close()])
   },
 )
+
+test.concurrent(`through ${RESTARTS} restarts under load every task that was stored is called exactly once`, async () => {
+  await using database = await createDatabase()
+  await using nodes = await startNodes(database.url, 3)
+  // Some calls are under way whenever a node is told to stop.
+  const receiver = await startReceiver((response) => setTimeout(() => response.end(), Math.random() * 300))
+  const stored: string[] = []
+  let isLoading = true
+  const client = async (number: number): Promise<void> => {
+    for (let n = 0; isLoading; n += 1) {
+      const name = `load-${number}-${n}`
+      await nodes.put(name, { callback: receiver.url })
+      stored.push(name)
+    }
+  }
+  const clients = Array.from({ length: CLIENTS }, (_, number) => client(number))
+  for (let restart = 0; restart < RESTARTS; restart += 1) {
+    const [oldest] = nodes.programs
+    if (oldest === undefined) throw new Error('there is no node')
+    await receiver.waitFor(receiver.requests.length + BETWEEN)
+    await nodes.leave(oldest)
+    await isReady(await nodes.join())
+  }
+  isLoading = false
+  await Promise.all(clients)
+
+  await receiver.waitFor((await storedTasks(database)).length)
+  await nodes.leaveAll()
+  const tasks = await storedTasks(database)
+  const names = new Set(tasks.map(({ key }) => key.split('@')[0]))
+  expect(stored.length).toBeGreaterThan(RESTARTS * BETWEEN)
+  expect(stored.filter((name) => !names.has(name))).toEqual([])
+  expect(tasks.filter(({ state }) => state !== 'successful')).toEqual([])
+  expect(runsOf(receiver.requests)).toEqual(tasks.map(({ runId }) => runId).sort())
+  await receiver.close()
+})
 
 const runOf = ({ headers }: ReceivedRequest): string => headers['callme-run-id'] as string
 
