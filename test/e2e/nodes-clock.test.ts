@@ -44,6 +44,11 @@ test('with one node two minutes ahead and one two minutes behind, each minute is
   expect(answers[2]?.body['error']).toMatch(/^the clock of this machine is 1[12]\d\.\d s behind that of the database/)
   expect(answers[1]?.headers.get('Retry-After')).toBe('5')
 
+  for (const { url, lines } of [ahead, behind]) {
+    expect((await ask(`${url}/health`))?.status).toBe(200)
+    expect(lines.find(({ event }) => event === 'clock.skewed')).toMatchObject({ level: 'warn' })
+  }
+
   holder.release()
   await nodes.leaveAll()
   const attempts = await storedAttempts(database)
