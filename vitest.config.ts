@@ -6,6 +6,8 @@ const globalSetup = 'test/support/postgres-global-setup.ts'
 export default defineConfig({
   test: {
     globalSetup,
+    // Much of what the tests do is to wait for other processes.
+    maxWorkers: 3,
     projects: [
       {
         test: {

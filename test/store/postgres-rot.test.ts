@@ -58,6 +58,7 @@ test('a round of many tasks reads as much of the indexes after others as before,
   const [, second, ...others] = rounds
   for (const name of INDEXES) {
     expect(second?.[name]).toBeGreaterThanOrEqual(COUNT)
-    for (const round of others) expect(round[name]).toBeLessThan((second?.[name] ?? 0) + COUNT)
+    // News of another node may come late, and has it look at the rows of a round once more.
+    for (const round of others) expect(round[name]).toBeLessThan(2 * (second?.[name] ?? 0))
   }
 })

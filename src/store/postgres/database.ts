@@ -32,7 +32,7 @@ export class Database implements Queries {
    * @param connections how many at the most
    * @param statementLimitMs how long a statement may take before its connection is given up; 0 for as long as it wants
    */
-  constructor(url: string, connections: number, statementLimitMs = 3 * TRANSACTION_LIMIT_MS) {
+  constructor(url: string, connections: number, statementLimitMs = TRANSACTION_LIMIT_MS) {
     this.#pool = new pg.Pool({
       connectionString: url,
       max: connections,

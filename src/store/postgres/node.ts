@@ -46,7 +46,7 @@ export interface Connections {
 }
 
 export function connect(url: string): Connections {
-  return { writing: new Database(url, 3), reading: new Database(url, 2), listening: new Database(url, 1) }
+  return { writing: new Database(url, 3), reading: new Database(url, 2, PATIENCE_MS), listening: new Database(url, 1, PATIENCE_MS) }
 }
 
 export async function closeConnections({ writing, reading, listening }: Connections): Promise<void> {
