@@ -29,11 +29,13 @@ export class Program {
   url = ''
 
   /**
+   * @param store the value of `--store`, or the path of a SQLite file
    * @param flags of `callme serve`; the port is any free one unless they name it
    * @param env in addition to this process's environment
    */
   constructor(store: string, flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
-    const args = [BIN, 'serve', '--listen', '127.0.0.1:0', '--store', `sqlite:${store}`, ...flags]
+    const place = /^\w+:/.test(store) ? store : `sqlite:${store}`
+    const args = [BIN, 'serve', '--listen', '127.0.0.1:0', '--store', place, ...flags]
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     const { stdout, stderr } = this.#child
     if (!stdout || !stderr) throw new Error('the program has no output')
