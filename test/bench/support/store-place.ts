@@ -1,5 +1,5 @@
 /** Where a bench keeps its stores: files of a folder for SQLite, databases of a server for PostgreSQL. */
-import { copyFileSync, rmSync } from 'node:fs'
+import { copyFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface StorePlace {
@@ -8,11 +8,14 @@ export interface StorePlace {
   create(copied?: string): Promise<string>
   /** Does at once what the database does in time, so that a store just filled is worked with as one that has been there for a while. */
   settle(store: string): Promise<void>
+  /** What the store has come to, a line for each of its parts. */
+  describe(store: string): Promise<string[]>
   remove(store: string): Promise<void>
   /** CPU time in ms of the store's own processes, those that have ended included. */
   cpuMs(): number
 }
 
+const BYTES_PER_MB = 1e6
 const PREFIX = 'sqlite:'
 
 /** SQLite runs within callme's process, so it has no CPU time of its own. */
@@ -26,6 +29,10 @@ export function sqlitePlace(folder: string): StorePlace {
       return Promise.resolve(PREFIX + path)
     },
     settle: () => Promise.resolve(),
+    describe: (store) => {
+      const size = (suffix: string): string => (statSync(sqlitePath(store) + suffix).size / BYTES_PER_MB).toFixed(0)
+      return Promise.resolve([`file ${size('')} MB, write-ahead log ${size('-wal')} MB`])
+    },
     remove: (store) => {
       for (const suffix of ['', '-wal', '-shm', '.lock']) rmSync(sqlitePath(store) + suffix, { force: true })
       return Promise.resolve()
