@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { newTask } from '../../../src/domain/task.ts'
 import type { NewTask } from '../../../src/domain/task.ts'
-import type { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts'
+import type { Store } from '../../../src/store/store.ts'
 
 const BATCH = 100_000
 const ROWS_PER_MINUTE = 5
@@ -27,7 +27,7 @@ export function minuteOfRow(row: number, firstMinute: number): number {
  * index of names twice.
  */
 export async function fillWideStore(
-  store: SqliteStore,
+  store: Store,
   { from, to, firstMinute }: { from: number; to: number; firstMinute: number },
 ): Promise<void> {
   for (let row = from; row < to; row += BATCH) {
