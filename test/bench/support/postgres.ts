@@ -15,6 +15,7 @@ const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
 }
+const DESCRIBED = 5
 const [USER, PASSWORD] = ['postgres', 'password']
 
 /** Its `cpuMs` is NaN where the server runs on another machine. Its databases are gone after the bench. */
@@ -50,6 +51,7 @@ export async function startPostgres(): Promise<StorePlace & AsyncDisposable> {
       await client.query('VACUUM (ANALYZE)')
       await client.end()
     },
+    describe,
     remove,
     cpuMs: () => (server === undefined ? Number.NaN : familyCpuMs(server)),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
@@ -61,6 +63,27 @@ export async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   return client
+}
+
+/** Opens a transaction that reads and is then left open: what it may still see, no vacuum takes away. @returns a function that ends it */
+export async function holdBack(store: string): Promise<() => Promise<void>> {
+  const reader = await connect(store)
+  await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+  await reader.query('SELECT count(*) FROM pg_class')
+  return () => reader.end()
+}
+
+/** Its largest tables. */
+async function describe(store: string): Promise<string[]> {
+  const reader = await connect(store)
+  const { rows } = await reader.query<Record<'name' | 'live' | 'dead' | 'size' | 'indexes', string>>(
+    `SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead,
+      pg_size_pretty(pg_table_size(relid)) AS size, pg_size_pretty(pg_indexes_size(relid)) AS indexes
+     FROM pg_stat_user_tables ORDER BY pg_total_relation_size(relid) DESC LIMIT $1`,
+    [DESCRIBED],
+  )
+  await reader.end()
+  return rows.map(({ name, live, dead, size, indexes }) => `${name}: ${live} rows, ${dead} dead, ${size}, indexes ${indexes}`)
 }
 
 async function startServer(stack: AsyncDisposableStack): Promise<string> {
