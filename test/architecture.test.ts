@@ -21,7 +21,11 @@ interface Layer {
 
 const DOMAIN = 'src/domain/'
 const SEAMS = ['src/store/store.ts', 'src/caller/caller.ts', 'src/clock.ts', 'src/log.ts']
-const ADAPTERS = [...SEAMS, 'src/store/migrator.ts', DOMAIN]
+/** What the stores share. */
+const STORE_PARTS = globSync('src/store/*.ts', { cwd: ROOT })
+  .map((path) => path.replaceAll('\\', '/'))
+  .filter((path) => path !== 'src/store/open-store.ts')
+const ADAPTERS = [...SEAMS, ...STORE_PARTS, DOMAIN]
 
 /** The first layer that holds a file is its own. */
 const LAYERS: readonly Layer[] = [
@@ -33,8 +37,10 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/version.ts', ours: [], packages: [], node: ['node:module'] },
   { part: 'src/schema-types.ts', ours: [], packages: [], node: [] },
   { part: 'src/config.ts', ours: [DOMAIN, 'src/log.ts', 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
-  { part: 'src/store/migrator.ts', ours: [DOMAIN], packages: [] },
+  { part: 'src/store/open-store.ts', ours: [DOMAIN, ...SEAMS, 'src/config.ts', 'src/store/'], packages: [], node: [] },
   { part: 'src/store/sqlite/', ours: ADAPTERS, packages: ['better-sqlite3'] },
+  { part: 'src/store/postgres/', ours: ADAPTERS, packages: ['pg'] },
+  ...STORE_PARTS.map((part) => ({ part, ours: [DOMAIN, ...STORE_PARTS], packages: [], node: ['node:fs'] })),
   { part: 'src/caller/', ours: [...ADAPTERS, 'src/version.ts'], packages: ['got'] },
   { part: 'src/scheduler/', ours: [DOMAIN, ...SEAMS, 'src/version.ts'], packages: [] },
   {
@@ -103,7 +109,9 @@ describe('the source', () => {
     ['src/scheduler/ticker.ts', "import { openSqliteStore } from '../store/sqlite/open-sqlite-store.ts'"],
     ['src/scheduler/ticker.ts', "export { got } from 'got'"],
     ['src/api/put-task.ts', "const store = await import('../store/sqlite/sqlite-store.ts')"],
-    ['src/store/sqlite/row.ts', "import { start } from '../../server.ts'"],
+    ['src/store/sqlite/session.ts', "import { start } from '../../server.ts'"],
+    ['src/store/postgres/session.ts', "import Database from 'better-sqlite3'"],
+    ['src/store/task-row.ts', "import { openSession } from './sqlite/session.ts'"],
     ['src/server.ts', "import express from 'express'"],
     ['src/server.ts', "import { serveCommand } from './cli/serve.ts'"],
     ['src/utils.ts', ''],

@@ -1,4 +1,4 @@
-/** Chores beside the minute loop: renews leases, rescues what lost its node, prunes what is old. `runOnce` is one pass of all. */
+/** Chores beside the minute loop: renews leases, rescues what lost its node, prunes what is old, lets the store tidy up. `runOnce` is one pass of all. */
 import type { Clock } from '../clock.ts'
 import type { Task } from '../domain/task.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
@@ -62,6 +62,7 @@ export class Upkeep {
     await store.renew(claims(), { leaseUntil: now + LEASE_MS })
     await this.#rescue({ now })
     await this.#prune()
+    await store.tidy({ now })
   }
 
   async #runAndContinue(): Promise<void> {
@@ -96,7 +97,7 @@ export class Upkeep {
     do {
       batch = await store.prune({ before: clock.now() - retentionMs, limit: PRUNE_BATCH })
       pruned += batch
-    } while (batch === PRUNE_BATCH && pruned < PRUNED_AT_ONCE && !this.#isStopping)
+    } while (batch >= PRUNE_BATCH && pruned < PRUNED_AT_ONCE && !this.#isStopping)
     if (pruned > 0) log.info('pruned', { tasks: pruned })
   }
 }

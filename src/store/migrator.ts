@@ -7,23 +7,34 @@ export interface Migration {
   readonly version: number
   readonly name: string
   readonly sql: string
+  /** programs that know this version or a later one can work with what the migration makes */
+  readonly worksWith: number
 }
 
+/** How a step that only adds something says so: an older program next to a newer one goes on. */
+const ADDITIVE = /^-- Programs that know version (\d+) can work with this\./m
+
 /** Reads the numbered `.sql` files of one backend, in order. */
-export function readMigrations(backend: 'sqlite'): Migration[] {
+export function readMigrations(backend: 'sqlite' | 'postgres'): Migration[] {
   const folder = new URL(`../../schema/sql/${backend}/`, import.meta.url)
   return readdirSync(folder)
     .sort()
-    .map((name) => ({ version: Number(name.slice(0, 4)), name, sql: readFileSync(new URL(name, folder), 'utf8') }))
+    .map((name) => toMigration(name, readFileSync(new URL(name, folder), 'utf8')))
+}
+
+export function toMigration(name: string, sql: string): Migration {
+  const version = Number(name.slice(0, 4))
+  return { version, name, sql, worksWith: Number(ADDITIVE.exec(sql)?.[1] ?? version) }
 }
 
 /**
  * @param current the version that the database has; 0 when it is new
- * @throws CallmeError `store_too_new` when a newer callme has already changed the database
+ * @param worksWith the oldest version that a program must know to work with it
+ * @throws CallmeError `store_too_new` when a newer callme has changed the database in a way that this one cannot work with
  */
-export function pendingMigrations(all: readonly Migration[], current: number): Migration[] {
+export function pendingMigrations(all: readonly Migration[], current: number, worksWith = current): Migration[] {
   const newest = all.at(-1)?.version ?? 0
-  if (current > newest) {
+  if (current > newest && worksWith > newest) {
     const message = `the store has schema version ${current}, this callme knows versions up to ${newest}: start the newer callme that last used it`
     throw new CallmeError('store_too_new', message)
   }

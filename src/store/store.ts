@@ -86,7 +86,10 @@ export interface TaskStore {
    */
   remove(selection: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number>
 
-  /** Removes final entries last changed before `before`, oldest first, at most `limit`, and answers how many. */
+  /**
+   * Removes final entries last changed before `before`, oldest first, at most `limit`, and answers how many. A store that drops what a
+   * day has left as a whole may take more at once, and leave the last day on which there was much until all of it is old.
+   */
   prune(options: { before: number; limit: number }): Promise<number>
 
   /** How many entries there are in each state; writes one row on the way, as the proof that the store can be written. */
@@ -103,6 +106,9 @@ export interface TaskStore {
    * @returns a function that ends this
    */
   onDue(listener: (dueAt: number) => void): () => void
+
+  /** Does what the store itself needs done now and then; nothing of it can be seen. */
+  tidy(options: { now: number }): Promise<void>
 
   /** Waits for the writes under way, then lets go of the store. */
   close(): Promise<void>

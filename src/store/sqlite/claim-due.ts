@@ -1,13 +1,13 @@
 /** The claim: takes due rows lane by lane, shared evenly, without looking at the rows that wait behind a full lane. */
 import { hostOf } from '../../domain/task.ts'
+import { NEVER } from '../group-room.ts'
+import type { GroupRoom } from '../group-room.ts'
 import type { Claim, ClaimResult } from '../store.ts'
-import type { Changes } from './changes.ts'
+import type { Changes } from '../changes.ts'
 import { finishClaim } from './finish-claim.ts'
 import { GroupRooms } from './group-rooms.ts'
-import type { GroupRoom } from './group-rooms.ts'
-import { NEVER } from './lane-bounds.ts'
-import { parseLane } from './lane-name.ts'
-import type { TaskRow } from './row.ts'
+import { parseLane } from '../lane-name.ts'
+import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 
 /** One for all lanes of a host. */

@@ -1,17 +1,18 @@
 /** Makes, reads, brings forward and removes single entries, each inside the transaction of its caller. */
 import { randomUUID } from 'node:crypto'
 import { errorCallbackKey } from '../../domain/error-callback.ts'
-import { servesTasksWithoutCallback, withHandler } from '../../domain/handler.ts'
-import { deadlineOf, hostOf, isFinal, pendingTask } from '../../domain/task.ts'
+import { servesTasksWithoutCallback } from '../../domain/handler.ts'
+import { deadlineOf, isFinal, pendingTask } from '../../domain/task.ts'
 import type { NewTask, Task } from '../../domain/task.ts'
 import { formatTaskKey } from '../../domain/task-key.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import { nextState } from '../../domain/transitions.ts'
+import { placeTask } from '../place-task.ts'
 import type { PutResult } from '../store.ts'
-import type { Changes } from './changes.ts'
-import { parseLane } from './lane-name.ts'
-import { toTask } from './row.ts'
-import type { TaskRow } from './row.ts'
+import type { Changes } from '../changes.ts'
+import { parseLane } from '../lane-name.ts'
+import { toTask } from '../task-row.ts'
+import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 
 export function findRow({ statements }: Session, key: TaskKey): TaskRow | undefined {
@@ -33,15 +34,6 @@ export function readTask(session: Session, row: TaskRow): Task {
   if (callback === undefined) return task
   const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = callback
   return { ...task, errorCallback: { state, attempts, executedAt, responseStatus, error } }
-}
-
-/** Where a fresh entry waits, and until when: with what the handler of its name says where it says nothing itself. */
-export function placeTask({ handlers }: Session, task: NewTask): NewTask & { readonly rowLane: string } {
-  const handler = handlers.of(task.name)?.definition
-  if (handler === undefined && task.definition.callback !== undefined) return { ...task, rowLane: task.lane }
-  const definition = withHandler(task.definition, handler)
-  const deadline = task.definition.max_delay === undefined ? deadlineOf(task.triggerAt * 1000, definition) : task.deadline
-  return { ...task, definition, deadline, lane: task.lane || hostOf(definition), rowLane: handlers.laneOf(task.name, task.lane) }
 }
 
 /** A row that is written for the first time, without its id. */
@@ -68,7 +60,7 @@ export function putEntry(session: Session, task: NewTask, options: { now: number
   if (task.definition.callback === undefined && !servesTasksWithoutCallback(handlers.of(task.name)?.definition)) {
     return { outcome: 'no_callback' }
   }
-  const { rowLane, ...placed } = placeTask(session, task)
+  const { rowLane, ...placed } = placeTask(session.handlers, task)
   const row = {
     ...{ name: task.name, triggerAt: task.triggerAt, lane: rowLane, dueAt: task.dueAt, deadline: placed.deadline },
     ...{ runId: task.runId, now, rescheduledFrom: null, repeatedTo: null, definition: JSON.stringify(task.definition) },

@@ -1,10 +1,10 @@
 /** What a claim of rows brings with it, whoever claimed them: counts, the next entries of their series, and the word to listeners. */
 import { outcomeOf } from '../../domain/outcome.ts'
 import type { Task } from '../../domain/task.ts'
-import type { Changes } from './changes.ts'
+import type { Changes } from '../changes.ts'
 import { recordOutcome } from './outcomes.ts'
-import { toTask } from './row.ts'
-import type { TaskRow } from './row.ts'
+import { toTask } from '../task-row.ts'
+import type { TaskRow } from '../task-row.ts'
 import { continueSeries } from './series.ts'
 import type { Session } from './session.ts'
 

@@ -6,7 +6,7 @@
 import { SqliteError } from 'better-sqlite3'
 import type { Database, Statement } from 'better-sqlite3'
 import type { ChangeLog } from './change-log.ts'
-import { Changes } from './changes.ts'
+import { Changes } from '../changes.ts'
 import { storeError } from './store-error.ts'
 
 /** Changes rows, and says what it has changed. May be run again after a rollback. */

@@ -3,17 +3,13 @@ import { isErrorCallback } from '../../domain/error-callback.ts'
 import { servesTasksWithoutCallback } from '../../domain/handler.ts'
 import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
 import { isPattern, rangeOfNames } from '../../domain/name-pattern.ts'
+import { HandlerPatterns } from '../handler-patterns.ts'
+import { toHandler } from '../handler-row.ts'
+import type { HandlerRow } from '../handler-row.ts'
 import type { HandlerStore } from '../store.ts'
 import type { ChangeLog } from './change-log.ts'
-import { ORPHANS, groupLane, lanesOf, parseLane } from './lane-name.ts'
+import { ORPHANS, groupLane, lanesOf, parseLane } from '../lane-name.ts'
 import type { Statements } from './statements.ts'
-
-interface HandlerRow {
-  readonly name: string
-  readonly created: number
-  readonly updated: number
-  readonly definition: string
-}
 
 type ResultOf<Verb extends keyof HandlerStore> = Awaited<ReturnType<HandlerStore[Verb]>>
 
@@ -25,8 +21,8 @@ export class Handlers {
   /** by the name of a task */
   readonly #known = new Map<string, Handler | undefined>()
   #areThere: boolean | undefined
-  /** those of more than one name, by how many characters names must begin with, and by these; the longest first */
-  #patterns: ReadonlyMap<number, ReadonlyMap<string, Handler>> | undefined
+  /** those of more than one name */
+  #patterns: HandlerPatterns | undefined
 
   constructor(statements: Statements, changeLog: ChangeLog) {
     this.#statements = statements
@@ -105,12 +101,8 @@ export class Handlers {
 
   /** @param but a pattern that is passed over */
   #patternOf(name: string, but?: string): Handler | undefined {
-    this.#patterns ??= byBeginning((this.#statements.patterns.all() as HandlerRow[]).map(toHandler))
-    for (const [length, handlers] of this.#patterns) {
-      const handler = handlers.get(name.slice(0, length))
-      if (handler !== undefined && handler.name !== but) return handler
-    }
-    return undefined
+    this.#patterns ??= new HandlerPatterns((this.#statements.patterns.all() as HandlerRow[]).map(toHandler))
+    return this.#patterns.longestFor(name, but)
   }
 
   /** Whether tasks that have not ended have no callback but that of `handler`, of those whose names `pattern` stands for. */
@@ -140,18 +132,4 @@ export class Handlers {
   #beginWalk(name: string): void {
     this.#statements.beginWalk.run(name, rangeOfNames(name).first)
   }
-}
-
-function byBeginning(patterns: readonly Handler[]): ReadonlyMap<number, ReadonlyMap<string, Handler>> {
-  const lengths = new Map<number, Map<string, Handler>>()
-  for (const handler of patterns.toSorted((one, other) => other.name.length - one.name.length)) {
-    const { first: beginning } = rangeOfNames(handler.name)
-    const handlers = lengths.get(beginning.length) ?? new Map<string, Handler>()
-    lengths.set(beginning.length, handlers.set(beginning, handler))
-  }
-  return lengths
-}
-
-function toHandler({ name, created, updated, definition }: HandlerRow): Handler {
-  return { name, definition: JSON.parse(definition) as HandlerDefinition, created, updated }
 }

@@ -2,11 +2,9 @@
  * Keeps `lanes.next_due` at or below the time at which a row of its lane may be claimed: the earliest `due_at`, or, where its handler
  * has no room, when it has again. Remembers what it wrote, so that most writes need not touch it.
  */
-import { lanesOf } from './lane-name.ts'
+import { NEVER } from '../group-room.ts'
+import { lanesOf } from '../lane-name.ts'
 import type { Statements } from './statements.ts'
-
-/** Later than everything, the bound of a closed lane: the end of a running task, or a change of the handler, comes first. */
-export const NEVER = Number.MAX_SAFE_INTEGER
 
 const MOST_REMEMBERED = 10_000
 

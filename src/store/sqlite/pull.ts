@@ -1,11 +1,11 @@
 /** The claim of a worker: due rows of one handler, within its limits. */
+import { NEVER } from '../group-room.ts'
 import type { PullResult } from '../store.ts'
-import type { Changes } from './changes.ts'
+import type { Changes } from '../changes.ts'
 import { finishClaim } from './finish-claim.ts'
 import { GroupRooms } from './group-rooms.ts'
-import { NEVER } from './lane-bounds.ts'
-import { lanesOf } from './lane-name.ts'
-import type { TaskRow } from './row.ts'
+import { lanesOf } from '../lane-name.ts'
+import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 
 export interface Worker {

@@ -3,10 +3,10 @@ import { errorCallbackKey } from '../../domain/error-callback.ts'
 import { isFinal } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import type { Selection } from '../store.ts'
-import type { Changes } from './changes.ts'
+import type { Changes } from '../changes.ts'
 import { findRow, readTask, removeRows } from './entries.ts'
 import { continueSeries } from './series.ts'
-import type { TaskRow } from './row.ts'
+import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 
 /** One that is still to be delivered stays: the task did fail. */

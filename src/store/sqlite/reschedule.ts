@@ -1,16 +1,16 @@
 /** One batch of a reschedule: copies final entries, moves waiting ones, and passes over minutes that are taken. */
-import { FAILURE_STATES, TASK_STATES, WAITING_STATES, isFinal, newTask } from '../../domain/task.ts'
-import type { Task, TaskDefinition, TaskState } from '../../domain/task.ts'
+import { isFinal, newTask } from '../../domain/task.ts'
+import type { Task, TaskDefinition } from '../../domain/task.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/trigger-time.ts'
-import type { RescheduleRequest, Selection, Store } from '../store.ts'
-import type { Changes } from './changes.ts'
-import { insertRow, placeTask, readBack, readTask } from './entries.ts'
-import { parseLane } from './lane-name.ts'
-import type { TaskRow } from './row.ts'
+import type { Changes } from '../changes.ts'
+import { isTaken, walked } from '../reschedule-walk.ts'
+import { placeTask } from '../place-task.ts'
+import type { RescheduleRequest, Store } from '../store.ts'
+import { insertRow, readBack, readTask } from './entries.ts'
+import { parseLane } from '../lane-name.ts'
+import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 import type { Statements } from './statements.ts'
-
-const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
 
 /** How many names are remembered from batch to batch. */
 const MOST_PASSED = 10_000
@@ -36,21 +36,11 @@ export function rescheduleBatch(session: Session, request: RescheduleRequest, ch
   return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
 }
 
-function walked({ selection, triggerAt, all }: RescheduleRequest, isFirstWalk: boolean): Selection {
-  const allowed: readonly TaskState[] = isFirstWalk ? WAITING_STATES : all ? NOT_RUNNING : FAILURE_STATES
-  const states = allowed.filter((state) => selection.states?.includes(state) ?? true)
-  return isFirstWalk ? { ...selection, states, from: Math.max(selection.from ?? 0, triggerAt) } : { ...selection, states }
-}
-
-function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
-  return all ? isFinal(row.state) || row.trigger_at < triggerAt : row.rescheduled_to === null
-}
-
 function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, changes: Changes): Task {
   const { statements, bounds } = session
   const own = JSON.parse(row.definition) as TaskDefinition
   const key = { name: row.name, triggerAt }
-  const { rowLane, dueAt, deadline, runId } = placeTask(session, { ...newTask(key, own), lane: parseLane(row.lane).host })
+  const { rowLane, dueAt, deadline, runId } = placeTask(session.handlers, { ...newTask(key, own), lane: parseLane(row.lane).host })
   const fresh = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: row.trigger_at, definition: row.definition }
   // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
   const repeatedTo = row.repeated_to

@@ -8,7 +8,7 @@ import { TASK_STATES, WAITING_STATES } from '../../domain/task.ts'
 import type { TaskState } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import type { Selection } from '../store.ts'
-import type { TaskRow } from './row.ts'
+import type { TaskRow } from '../task-row.ts'
 
 /** `next` is where the following stretch starts, also when this one found nothing; absent at the end. */
 export interface Stretch {

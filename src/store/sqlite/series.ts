@@ -1,10 +1,12 @@
 /** Series: stores the entry that follows one that repeats, inside the transaction that takes that one. */
-import { nextOccurrence, parseRecurrence } from '../../domain/recurrence.ts'
-import { newTask, pendingTask, withDefaults } from '../../domain/task.ts'
+import { nextOccurrence } from '../../domain/recurrence.ts'
+import { newTask, pendingTask } from '../../domain/task.ts'
 import type { TaskDefinition } from '../../domain/task.ts'
-import type { Changes } from './changes.ts'
-import { findRow, insertRow, placeTask } from './entries.ts'
-import type { TaskRow } from './row.ts'
+import type { Changes } from '../changes.ts'
+import { placeTask } from '../place-task.ts'
+import { isOfSeries, seriesOf } from '../series-of-row.ts'
+import { findRow, insertRow } from './entries.ts'
+import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -13,13 +15,10 @@ import type { Session } from './session.ts'
  * @returns the `trigger_at` of the entry that follows
  */
 export function continueSeries(session: Session, row: TaskRow, now: number, changes: Changes): number | null {
-  if (row.repeated_to !== null || !row.definition.includes('"repeat"')) return row.repeated_to
-  const own = JSON.parse(row.definition) as TaskDefinition
-  if (own.repeat === undefined) return null
-  const recurrence = parseRecurrence(own.repeat, own.timezone)
-  // Checked when it was stored; a zone that this machine does not know any more must not hold up the claim of others.
-  if (!recurrence.ok) return null
-  let triggerAt = nextOccurrence(recurrence.value, Math.max(row.trigger_at, Math.floor(now / 1000)))
+  const series = seriesOf(row)
+  if (series === undefined) return row.repeated_to
+  const { own, recurrence } = series
+  let triggerAt = nextOccurrence(recurrence, Math.max(row.trigger_at, Math.floor(now / 1000)))
   while (triggerAt !== undefined) {
     const taken = findRow(session, { name: row.name, triggerAt })
     if (taken === undefined) storeNext(session, { name: row.name, triggerAt, own, definition: row.definition }, now, changes)
@@ -27,7 +26,7 @@ export function continueSeries(session: Session, row: TaskRow, now: number, chan
       session.statements.markRepeated.run(triggerAt, row.id)
       return triggerAt
     }
-    triggerAt = nextOccurrence(recurrence.value, triggerAt)
+    triggerAt = nextOccurrence(recurrence, triggerAt)
   }
   return null
 }
@@ -41,15 +40,10 @@ interface NextEntry {
 }
 
 function storeNext(session: Session, { definition, own, ...key }: NextEntry, now: number, changes: Changes): void {
-  const { rowLane, ...placed } = placeTask(session, newTask(key, own))
+  const { rowLane, ...placed } = placeTask(session.handlers, newTask(key, own))
   const { dueAt, deadline, runId } = placed
   const row = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition }
   insertRow(session, row)
   changes.moved(key, undefined, 'pending')
   changes.tell('created', pendingTask(placed, { created: now, now }), now)
-}
-
-function isOfSeries(row: TaskRow, own: TaskDefinition): boolean {
-  const other = JSON.parse(row.definition) as TaskDefinition
-  return other.repeat === own.repeat && withDefaults(other).timezone === withDefaults(own).timezone
 }

@@ -1,9 +1,9 @@
 /** One stretch of the waiting rows of names whose handler has changed: has their lanes and deadlines say what holds now. */
 import { isErrorCallback } from '../../domain/error-callback.ts'
 import { rangeOfNames } from '../../domain/name-pattern.ts'
-import { parseLane } from './lane-name.ts'
-import { toTask } from './row.ts'
-import type { TaskRow } from './row.ts'
+import { parseLane } from '../lane-name.ts'
+import { toTask } from '../task-row.ts'
+import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
 
 /** Small, because pattern handlers have millions of rows and other work must be let in. */

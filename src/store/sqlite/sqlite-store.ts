@@ -26,8 +26,8 @@ import { pullDue } from './pull.ts'
 import type { Worker } from './pull.ts'
 import { removeEntries } from './remove.ts'
 import { rescheduleBatch } from './reschedule.ts'
-import { toAttempt } from './row.ts'
-import type { AttemptRow, TaskRow } from './row.ts'
+import { toAttempt } from '../task-row.ts'
+import type { AttemptRow, TaskRow } from '../task-row.ts'
 import { openSession } from './session.ts'
 import type { Session } from './session.ts'
 import { settleRows } from './settle-rows.ts'
@@ -197,6 +197,7 @@ export class SqliteStore implements Store {
   /** There is no other node, whose clock or tasks would matter. */
   readonly time = (): Promise<undefined> => Promise.resolve(undefined)
   readonly onDue = (): (() => void) => () => undefined
+  readonly tidy = (): Promise<void> => Promise.resolve()
 
   async close(): Promise<void> {
     this.#isClosing = true

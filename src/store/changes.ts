@@ -1,8 +1,8 @@
 /** Gathers what one write changes: how many tasks each state gains or loses, and what listeners are told. Written with it, or not at all. */
-import { isErrorCallback } from '../../domain/error-callback.ts'
-import type { Task, TaskState } from '../../domain/task.ts'
-import type { ChangeKind, TaskChange } from '../../domain/task-change.ts'
-import type { TaskKey } from '../../domain/task-key.ts'
+import { isErrorCallback } from '../domain/error-callback.ts'
+import type { Task, TaskState } from '../domain/task.ts'
+import type { ChangeKind, TaskChange } from '../domain/task-change.ts'
+import type { TaskKey } from '../domain/task-key.ts'
 
 /** A change that has no number yet. */
 export type Told = Pick<TaskChange, 'kind' | 'at' | 'task'>
@@ -15,8 +15,13 @@ export class Changes {
   /** `undefined` stands for a row that did not exist before, or does not any more. */
   moved(key: Pick<TaskKey, 'name'>, from: TaskState | undefined, to: TaskState | undefined): void {
     if (isErrorCallback(key)) return
-    if (from !== undefined) this.#deltas.set(from, (this.#deltas.get(from) ?? 0) - 1)
-    if (to !== undefined) this.#deltas.set(to, (this.#deltas.get(to) ?? 0) + 1)
+    if (from !== undefined) this.count(from, -1)
+    if (to !== undefined) this.count(to, 1)
+  }
+
+  /** So many tasks more, or less, are in a state. */
+  count(state: TaskState, delta: number): void {
+    this.#deltas.set(state, (this.#deltas.get(state) ?? 0) + delta)
   }
 
   tell(kind: ChangeKind, task: Task, at: number): void {

@@ -1,8 +1,8 @@
-/** A row of the SQLite store and the task or attempt it stands for. */
-import { withHandler } from '../../domain/handler.ts'
-import type { HandlerDefinition } from '../../domain/handler.ts'
-import { deadlineOf, hostOf } from '../../domain/task.ts'
-import type { Attempt, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task.ts'
+/** A row of a store and the task or attempt it stands for. */
+import { withHandler } from '../domain/handler.ts'
+import type { HandlerDefinition } from '../domain/handler.ts'
+import { deadlineOf, hostOf } from '../domain/task.ts'
+import type { Attempt, Awaited, Task, TaskDefinition, TaskState } from '../domain/task.ts'
 import { parseLane } from './lane-name.ts'
 
 export interface TaskRow {

@@ -1,0 +1,89 @@
+/** How many tasks of each handler may be claimed now, by its limits, over all nodes. One is made for each claim, inside its transaction. */
+import type { HandlerDefinition } from '../../domain/handler.ts'
+import { KEEP_SECONDS, RATE_SECONDS, noLimit, noRoom, roomWithin } from '../group-room.ts'
+import type { GroupRoom } from '../group-room.ts'
+import type { HandlerRow } from '../handler-row.ts'
+import { toHandler } from '../handler-row.ts'
+import { lanesOf } from '../lane-name.ts'
+import type { HandlerBook } from './handler-book.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Of all that claim tasks of a handler with limits, one does at a time: each counts what those before it have claimed. */
+const LOCK = 'SELECT * FROM callme.handlers WHERE name = $1 FOR UPDATE'
+const RUNNING = `
+  SELECT count(*)::int AS running FROM (
+    SELECT 1 FROM callme.tasks WHERE state = 'running' AND strpos(lane, '@') > 0 AND lane >= $1 AND lane < $2 LIMIT $3) some`
+const STARTS = `
+  SELECT coalesce(sum(n), 0)::int AS started, min(second) AS oldest FROM callme.starts WHERE name = $1 AND second BETWEEN $2 AND $3`
+const ADD_STARTS = `
+  INSERT INTO callme.starts AS s (name, second, n) VALUES ($1, $2, $3) ON CONFLICT (name, second) DO UPDATE SET n = s.n + excluded.n`
+const FORGET_STARTS = 'DELETE FROM callme.starts WHERE name = $1 AND second < $2'
+
+export class GroupRooms {
+  readonly #transaction: Transaction
+  readonly #handlers: HandlerBook
+  readonly #now: number
+  readonly #rooms = new Map<string, GroupRoom>()
+
+  constructor(transaction: Transaction, handlers: HandlerBook, now: number) {
+    this.#transaction = transaction
+    this.#handlers = handlers
+    this.#now = now
+  }
+
+  /** For calls; tasks that are pulled leave no room for these. */
+  async forCalls(group: string): Promise<GroupRoom> {
+    const handler = this.#handlers.of(group)?.definition
+    if (handler === undefined) return noLimit()
+    return handler.pull ? noRoom() : this.within(group, handler)
+  }
+
+  /** By the limits of the handler alone, as they are for workers. */
+  async within(group: string, handler: HandlerDefinition): Promise<GroupRoom> {
+    const known = this.#rooms.get(group)
+    if (known) return known
+    const room = handler.paused ? noRoom() : await this.#count(group, handler)
+    this.#rooms.set(group, room)
+    return room
+  }
+
+  /** Takes note of so many attempts that start now. */
+  async take(group: string, room: GroupRoom, count: number): Promise<void> {
+    room.left -= count
+    if (!room.hasRate || count === 0) return
+    const second = Math.floor(this.#now / 1000)
+    await this.#transaction.query(ADD_STARTS, [group, second, count])
+    await this.#transaction.query(FORGET_STARTS, [group, second - KEEP_SECONDS])
+  }
+
+  /** Counts anew, after a claim. */
+  async recount(group: string): Promise<GroupRoom> {
+    this.#rooms.delete(group)
+    return this.forCalls(group)
+  }
+
+  async #count(group: string, heard: HandlerDefinition): Promise<GroupRoom> {
+    if (heard.concurrency === undefined && heard.rate === undefined) return noLimit()
+    const [row] = await this.#transaction.query<HandlerRow>(LOCK, [group])
+    const handler = row === undefined ? heard : toHandler(row).definition
+    if (handler.paused) return noRoom()
+    const { concurrency, rate } = handler
+    const running = concurrency === undefined ? 0 : await this.#running(group, concurrency)
+    const { started, oldest } = rate === undefined ? { started: 0, oldest: null } : await this.#starts(group)
+    return roomWithin(handler, { running, started, oldest })
+  }
+
+  /** Up to `limit`. */
+  async #running(group: string, limit: number): Promise<number> {
+    const { first, end } = lanesOf(group)
+    const [row] = await this.#transaction.query<{ running: number }>(RUNNING, [first, end, limit])
+    return row?.running ?? 0
+  }
+
+  async #starts(group: string): Promise<{ started: number; oldest: number | null }> {
+    const second = Math.floor(this.#now / 1000)
+    const params = [group, second - RATE_SECONDS, second + RATE_SECONDS]
+    const [row] = await this.#transaction.query<{ started: number; oldest: number | null }>(STARTS, params)
+    return row ?? { started: 0, oldest: null }
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * What one node has open of a store that many share: its connections, what it remembers, and the streams through which it writes. It hears
+ * of the other nodes by reading what they have committed, before each claim and now and then.
+ */
+import { setTimeout } from 'node:timers/promises'
+import { ChangeLog } from './change-log.ts'
+import type { Database } from './database.ts'
+import { PATIENCE_MS } from './database.ts'
+import { GroupWriter } from './group-writer.ts'
+import { HandlerBook } from './handler-book.ts'
+import { Horizon } from './horizon.ts'
+import { LaneFronts } from './lane-fronts.ts'
+import { Listeners } from './listeners.ts'
+import { News } from './news.ts'
+import { makePartitions } from './partitions.ts'
+import type { Session } from './session.ts'
+import type { Transaction } from './transaction.ts'
+import { verbsOf } from './verbs.ts'
+import type { Verbs } from './verbs.ts'
+
+/** How late listeners hear of another node at the most, while nothing is claimed. */
+const LISTEN_EVERY_MS = 500
+const SEEN_EVERY_MS = 60_000
+const PARTITIONS_EVERY_MS = 3_600_000
+/** How long the scheduler waits for the database: less than its leases, so that it need not wonder about a claim that was not answered. */
+const SCHEDULING_PATIENCE_MS = 50_000
+
+const OPEN_STREAM = 'INSERT INTO callme.streams DEFAULT VALUES RETURNING id'
+const KEEP_STREAMS = `
+  INSERT INTO callme.streams (id, seen) OVERRIDING SYSTEM VALUE SELECT unnest($1::bigint[]), now()
+  ON CONFLICT (id) DO UPDATE SET seen = excluded.seen`
+/** Those of nodes that are gone, once nothing is left to be read of them. */
+const FORGET_STREAMS = `
+  DELETE FROM callme.streams s WHERE s.seen < now() - interval '1 day' AND NOT EXISTS (SELECT 1 FROM callme.commits c WHERE c.stream = s.id)`
+
+export class Node {
+  readonly session: Session
+  readonly verbs: Verbs
+  readonly changeLog: ChangeLog
+  /** writes what clients ask for */
+  readonly requests: GroupWriter
+  /** writes what the scheduler does */
+  readonly scheduling: GroupWriter
+  /** writes what takes long */
+  readonly chores: GroupWriter
+  readonly changed = new Listeners<void>()
+  readonly due = new Listeners<number>()
+  readonly #database: Database
+  readonly #streams: readonly number[]
+  readonly #closing = new AbortController()
+  #lastSeen = performance.now()
+  #lastPartitions = -Infinity
+
+  private constructor(database: Database, streams: readonly [number, number, number], stopping: AbortSignal) {
+    this.#database = database
+    this.#streams = streams
+    const [handlers, fronts, deadlines] = [new HandlerBook(), new LaneFronts(), new Horizon()]
+    const onHeard = ({ hasChanges, dueAt }: { hasChanges: boolean; dueAt: number }): void => {
+      if (hasChanges) this.changed.tell()
+      if (dueAt < Infinity) this.due.tell(dueAt)
+    }
+    const news = new News({ database, own: new Set(streams), handlers, fronts, deadlines, onHeard })
+    this.session = { database, handlers, fronts, news, deadlines, leases: new Horizon() }
+    this.verbs = verbsOf(this.session)
+    this.changeLog = new ChangeLog(database)
+    const onCommit = (transaction: Transaction): void => {
+      this.#committed(transaction)
+    }
+    const writer = (stream: number, patienceMs: () => number) => new GroupWriter({ database, stream, patienceMs, onCommit })
+    this.requests = writer(streams[0], () => PATIENCE_MS)
+    this.scheduling = writer(streams[1], () => (stopping.aborted ? PATIENCE_MS : SCHEDULING_PATIENCE_MS))
+    this.chores = writer(streams[2], () => PATIENCE_MS)
+  }
+
+  /** @param stopping has the scheduler be impatient as well */
+  static async open(database: Database, stopping: AbortSignal): Promise<Node> {
+    const streams: number[] = []
+    while (streams.length < 3) streams.push(...(await database.query<{ id: number }>(OPEN_STREAM)).map(({ id }) => id))
+    const node = new Node(database, streams as [number, number, number], stopping)
+    await node.session.news.catchUp()
+    void node.#listen()
+    return node
+  }
+
+  get isClosing(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /** Goes through the rows of handlers that have changed, a stretch at a time; what is left at the end goes on at another time. */
+  async settle(): Promise<void> {
+    while (!this.isClosing && (await this.chores.write(this.verbs.settle, undefined)));
+  }
+
+  async tidy(now: number): Promise<void> {
+    const time = performance.now()
+    await this.changeLog.tidy()
+    await this.settle()
+    if (time - this.#lastSeen > SEEN_EVERY_MS) {
+      await this.#database.query(KEEP_STREAMS, [this.#streams])
+      await this.#database.query(FORGET_STREAMS)
+      this.#lastSeen = time
+    }
+    if (time - this.#lastPartitions > PARTITIONS_EVERY_MS) {
+      await makePartitions(this.#database, now)
+      this.#lastPartitions = time
+    }
+  }
+
+  /** Proves that the store can be written. */
+  async touch(): Promise<void> {
+    await this.#database.query(KEEP_STREAMS, [this.#streams])
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosing) return
+    this.#closing.abort()
+    for (const writer of [this.requests, this.scheduling, this.chores]) await writer.settled()
+    await this.#database.end()
+  }
+
+  #committed({ changes, signals }: Transaction): void {
+    const said = signals.said() ?? {}
+    this.session.news.apply(said)
+    if (changes.told().length > 0 || said.handlers !== undefined) this.changed.tell()
+  }
+
+  async #listen(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      // A database that is away is no news.
+      await this.session.news.catchUp().catch(() => undefined)
+      await setTimeout(LISTEN_EVERY_MS, undefined, { ref: false, signal }).catch(() => undefined)
+    }
+  }
+}

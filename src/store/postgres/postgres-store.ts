@@ -1,0 +1,208 @@
+/**
+ * The PostgreSQL store of one of many nodes: each verb as a member of a group commit, or as a read. Reads see what is committed. Requests,
+ * the scheduler, and what takes long are written side by side, so that none of them waits for another.
+ */
+import { CallmeError } from '../../domain/errors.ts'
+import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
+import type { Outcome } from '../../domain/outcome.ts'
+import { TASK_STATES } from '../../domain/task.ts'
+import type { Attempt, NewTask, Task, TaskState } from '../../domain/task.ts'
+import type { TaskKey } from '../../domain/task-key.ts'
+import { toHandler } from '../handler-row.ts'
+import type { HandlerRow } from '../handler-row.ts'
+import type {
+  AckResult,
+  Acknowledgement,
+  Claim,
+  ClaimResult,
+  PullResult,
+  PutResult,
+  RescheduleRequest,
+  Selection,
+  Store,
+} from '../store.ts'
+import { toAttempt } from '../task-row.ts'
+import type { AttemptRow } from '../task-row.ts'
+import type { Node } from './node.ts'
+import { ANY_EXPIRED, ANY_LEASE_OVER } from './outcomes.ts'
+import { fullDays } from './prune.ts'
+import { minutesOf, partitionedDays, unlessInTheWay } from './partitions.ts'
+import type { Worker } from './pull.ts'
+import { rescheduleBatch } from './reschedule.ts'
+import { findRow, readTasks } from './rows.ts'
+import { readStretch } from './selection.ts'
+import { Transaction } from './transaction.ts'
+import type { Verbs } from './verbs.ts'
+
+/** Within a run the numbers count: the clock may have been set back between two attempts. */
+const HISTORY = `
+  SELECT run_id, number, started_at, duration_ms, status, error, node FROM callme.attempts WHERE trigger_at = $2 AND name = $1
+  ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
+const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
+const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
+const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
+/** A claim is durable before its lease is over, or not at all: what ended so long ago has been seen. */
+const LEASE_MARGIN_MS = 15_000
+/** How many entries are removed in one transaction. */
+const STRETCH = 1000
+
+export class PostgresStore implements Store {
+  readonly #node: Node
+  readonly #verbs: Verbs
+
+  constructor(node: Node) {
+    this.#node = node
+    this.#verbs = node.verbs
+  }
+
+  put(tasks: readonly NewTask[], { now, ifAbsent = false }: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
+    return this.#node.requests.write(this.#verbs.put, { tasks, now, ifAbsent })
+  }
+
+  async get(key: TaskKey): Promise<Task | undefined> {
+    const { database, handlers, news } = this.#node.session
+    await news.catchUp()
+    const row = await findRow(database, key)
+    return row && (await readTasks(database, handlers, [row]))[0]
+  }
+
+  async history(key: TaskKey): Promise<Attempt[]> {
+    return (await this.#node.session.database.query<AttemptRow>(HISTORY, [key.name, key.triggerAt])).map(toAttempt)
+  }
+
+  async list(selection: Selection, { after, limit }: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
+    const { database, handlers, news } = this.#node.session
+    await news.catchUp()
+    const { rows } = await readStretch(database, selection, after, limit + 1)
+    return { tasks: await readTasks(database, handlers, rows.slice(0, limit)), more: rows.length > limit }
+  }
+
+  claimDue(claim: Claim): Promise<ClaimResult> {
+    return this.#node.scheduling.write(this.#verbs.claimDue, claim)
+  }
+
+  record(outcomes: readonly Outcome[]): Promise<boolean[]> {
+    return this.#node.scheduling.write(this.#verbs.record, outcomes)
+  }
+
+  async expire({ now, limit }: { now: number; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
+    const { database, deadlines } = this.#node.session
+    const after = deadlines.begin(now)
+    const [any] = await database.query(ANY_EXPIRED, [after, now])
+    if (any !== undefined) return this.#node.scheduling.write(this.#verbs.expire, { after, now, limit })
+    deadlines.clear(now)
+    return { tasks: [], more: false }
+  }
+
+  pull(handlerName: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
+    return this.#node.scheduling.write(this.#verbs.pull, { handlerName, worker })
+  }
+
+  acknowledge(ack: Acknowledgement): Promise<AckResult> {
+    return this.#node.requests.write(this.#verbs.acknowledge, ack)
+  }
+
+  async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
+    if (claims.length > 0) await this.#node.scheduling.write(this.#verbs.renew, { claims, leaseUntil })
+  }
+
+  async rescue({ now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
+    const { database, leases } = this.#node.session
+    if (onlyNode !== undefined) return this.#node.scheduling.write(this.#verbs.rescue, { now, limit, onlyNode })
+    const after = leases.begin(now)
+    const [any] = await database.query(ANY_LEASE_OVER, [after, now])
+    if (any !== undefined) return this.#node.scheduling.write(this.#verbs.rescue, { now, limit, after })
+    leases.clear(now - LEASE_MARGIN_MS)
+    return []
+  }
+
+  reschedule(request: RescheduleRequest): ReturnType<Store['reschedule']> {
+    if (!request.dryRun) return this.#node.chores.write(this.#verbs.reschedule, request)
+    const { session } = this.#node
+    return session.database.tryOut((queries) => rescheduleBatch(session, new Transaction(queries), request))
+  }
+
+  run(key: TaskKey, { now, removeAfter = false }: { now: number; removeAfter?: boolean }): ReturnType<Store['run']> {
+    return this.#node.requests.write(this.#verbs.run, { key, now, removeAfter })
+  }
+
+  async remove(given: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number> {
+    const selection = { ...given, states: (given.states ?? TASK_STATES).filter((state) => state !== 'running') }
+    let removed = 0
+    let after: TaskKey | undefined
+    do {
+      const limit = Math.min(options.limit - removed, STRETCH)
+      const stretch = await this.#node.chores.write(this.#verbs.remove, { selection, after, options: { ...options, limit } })
+      removed += stretch.removed
+      after = stretch.next
+    } while (after && removed < options.limit)
+    return removed
+  }
+
+  async prune({ before, limit }: { before: number; limit: number }): Promise<number> {
+    const { database } = this.#node.session
+    let dropped = 0
+    for (const day of await partitionedDays(database)) {
+      if (minutesOf(day).to * 1000 > before || dropped > limit) continue
+      dropped += (await unlessInTheWay(() => this.#node.chores.write(this.#verbs.pruneDay, { day, before }))) ?? 0
+    }
+    if (dropped > 0) return dropped
+    return this.#node.chores.write(this.#verbs.pruneRows, { before, limit, but: await fullDays(database, before) })
+  }
+
+  async counts(): Promise<Record<TaskState, number>> {
+    await this.#node.touch()
+    return this.#node.changeLog.counts()
+  }
+
+  async putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
+    return this.#settled(await this.#node.chores.write(this.#verbs.putHandler, { name, definition, ...options }))
+  }
+
+  async getHandler(name: string): Promise<Handler | undefined> {
+    const [row] = await this.#node.session.database.query<HandlerRow>(HANDLER, [name])
+    return row && toHandler(row)
+  }
+
+  async listHandlers({ after = '', limit }: { after?: string; limit: number }): Promise<{ handlers: Handler[]; more: boolean }> {
+    const rows = await this.#node.session.database.query<HandlerRow>(HANDLERS_AFTER, [after, limit + 1])
+    return { handlers: rows.slice(0, limit).map(toHandler), more: rows.length > limit }
+  }
+
+  async removeHandler(name: string, { force }: { force: boolean }): ReturnType<Store['removeHandler']> {
+    return this.#settled(await this.#node.chores.write(this.#verbs.removeHandler, { name, force }))
+  }
+
+  changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
+    return this.#node.changeLog.read(page)
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#node.changed.add(listener)
+  }
+
+  async time(): Promise<number> {
+    const [row] = await this.#node.session.database.query<{ now: number }>(TIME)
+    if (row === undefined) throw new CallmeError('store_unavailable', 'the database does not tell the time')
+    return row.now
+  }
+
+  onDue(listener: (dueAt: number) => void): () => void {
+    return this.#node.due.add(listener)
+  }
+
+  tidy({ now }: { now: number }): Promise<void> {
+    return this.#node.tidy(now)
+  }
+
+  close(): Promise<void> {
+    return this.#node.close()
+  }
+
+  /** Once the rows that a handler concerns are where they belong. */
+  async #settled<T>(result: T): Promise<T> {
+    await this.#node.settle()
+    await this.#node.session.news.catchUp()
+    return result
+  }
+}

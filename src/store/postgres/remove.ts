@@ -1,0 +1,59 @@
+/** Removes entries: those that a client wants gone, and those that retention takes. */
+import { errorCallbackKey } from '../../domain/error-callback.ts'
+import { isFinal } from '../../domain/task.ts'
+import type { TaskKey } from '../../domain/task-key.ts'
+import type { Selection } from '../store.ts'
+import type { TaskRow } from '../task-row.ts'
+import { columnsOf, findRows, keyOf, keyParams, lockFound, readRows, readTasks } from './rows.ts'
+import { readStretch } from './selection.ts'
+import { continueSeries } from './series.ts'
+import type { Session } from './session.ts'
+import type { Transaction } from './transaction.ts'
+
+const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
+const of = (table: string): string => `DELETE FROM callme.${table} t USING ${KEYS} WHERE t.trigger_at = k.trigger_at AND t.name = k.name`
+const REMOVE_WAITING = `${of('tasks')} AND t.state <> 'running' RETURNING ${columnsOf('t')}`
+const REMOVE_ENDED = `${of('finished')} RETURNING ${columnsOf('t')}`
+const REMOVE_ATTEMPTS = of('attempts')
+
+/**
+ * One stretch of a removal by a client.
+ * @returns how many were removed, and where the following stretch starts
+ */
+export async function removeEntries(
+  session: Session,
+  transaction: Transaction,
+  selection: Selection,
+  after: TaskKey | undefined,
+  options: { now: number; limit: number; continueSeries?: boolean },
+): Promise<{ removed: number; next: TaskKey | undefined }> {
+  const { rows: found, next } = await readStretch(transaction, selection, after, options.limit)
+  const rows = await lockFound(transaction, found)
+  const tasks = await readTasks(transaction, session.handlers, rows)
+  if (options.continueSeries) await continueSeries(session, transaction, rows, options.now)
+  for (const task of tasks) transaction.changes.tell('deleted', task, options.now)
+  const callbacks = await findRows(
+    transaction,
+    rows.map((row) => errorCallbackKey({ name: row.name, runId: row.run_id, triggerAt: row.trigger_at })),
+  )
+  // One that is still to be delivered stays: the task did fail.
+  const delivered = callbacks.filter(({ state }) => isFinal(state))
+  await removeRows(transaction, [...rows, ...delivered])
+  return { removed: rows.length, next }
+}
+
+/** Tells no listener: whoever removes for a client does. */
+export async function removeRows(
+  transaction: Transaction,
+  rows: readonly Pick<TaskRow, 'name' | 'trigger_at' | 'state'>[],
+): Promise<number> {
+  if (rows.length === 0) return 0
+  const [ended, waiting] = [rows.filter(({ state }) => isFinal(state)), rows.filter(({ state }) => !isFinal(state))]
+  const removed: TaskRow[] = []
+  for (const [sql, part] of [[REMOVE_ENDED, ended] as const, [REMOVE_WAITING, waiting] as const]) {
+    if (part.length > 0) removed.push(...(await readRows(transaction, sql, keyParams(part.map(keyOf)))))
+  }
+  await transaction.query(REMOVE_ATTEMPTS, keyParams(removed.map(keyOf)))
+  for (const row of removed) transaction.changes.moved(row, row.state, undefined)
+  return removed.length
+}

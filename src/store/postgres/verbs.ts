@@ -1,0 +1,64 @@
+/** The writes of the store as verbs of a group commit: calls of one verb that stand together are written together. */
+import type { HandlerDefinition } from '../../domain/handler.ts'
+import type { Outcome } from '../../domain/outcome.ts'
+import type { Task } from '../../domain/task.ts'
+import type { TaskKey } from '../../domain/task-key.ts'
+import type { Acknowledgement, Claim, RescheduleRequest, Selection } from '../store.ts'
+import { putHandler, removeHandler, settleRows } from './change-handler.ts'
+import { claimDue } from './claim-due.ts'
+import type { Verb } from './group-writer.ts'
+import { acknowledgeEntry, expireRows, recordOutcomes, renewLeases, rescueRows } from './outcomes.ts'
+import { pruneDay, pruneRows } from './prune.ts'
+import { pullDue } from './pull.ts'
+import type { Worker } from './pull.ts'
+import { putTasks } from './put.ts'
+import type { PutInput } from './put.ts'
+import { removeEntries } from './remove.ts'
+import { rescheduleBatch } from './reschedule.ts'
+import { runEntry } from './run-entry.ts'
+import type { Session } from './session.ts'
+import type { Transaction } from './transaction.ts'
+
+interface Removal {
+  readonly selection: Selection
+  readonly after: TaskKey | undefined
+  readonly options: { now: number; limit: number; continueSeries?: boolean }
+}
+
+export type Verbs = ReturnType<typeof verbsOf>
+
+export function verbsOf(session: Session) {
+  return {
+    put: (transaction: Transaction, inputs: readonly PutInput[]) => putTasks(session, transaction, inputs),
+    record: (transaction: Transaction, inputs: readonly (readonly Outcome[])[]) => recordOutcomes(transaction, inputs),
+    renew: (transaction: Transaction, inputs: readonly { claims: readonly Task[]; leaseUntil: number }[]) =>
+      renewLeases(transaction, inputs),
+    claimDue: oneByOne((transaction, claim: Claim) => claimDue(session, transaction, claim)),
+    expire: oneByOne((transaction, search: Parameters<typeof expireRows>[2]) => expireRows(session, transaction, search)),
+    pull: oneByOne((transaction, { handlerName, worker }: { handlerName: string; worker: Worker }) =>
+      pullDue(session, transaction, handlerName, worker),
+    ),
+    acknowledge: oneByOne((transaction, ack: Acknowledgement) => acknowledgeEntry(session, transaction, ack)),
+    rescue: oneByOne((transaction, which: Parameters<typeof rescueRows>[2]) => rescueRows(session, transaction, which)),
+    reschedule: oneByOne((transaction, request: RescheduleRequest) => rescheduleBatch(session, transaction, request)),
+    run: oneByOne((transaction, request: Parameters<typeof runEntry>[2]) => runEntry(session, transaction, request)),
+    remove: oneByOne((transaction, { selection, after, options }: Removal) =>
+      removeEntries(session, transaction, selection, after, options),
+    ),
+    pruneDay: oneByOne((transaction, request: Parameters<typeof pruneDay>[1]) => pruneDay(transaction, request)),
+    pruneRows: oneByOne((transaction, request: Parameters<typeof pruneRows>[1]) => pruneRows(transaction, request)),
+    putHandler: oneByOne((transaction, change: { name: string; definition: HandlerDefinition; now: number; force: boolean }) =>
+      putHandler(session, transaction, change),
+    ),
+    removeHandler: oneByOne((transaction, change: { name: string; force: boolean }) => removeHandler(session, transaction, change)),
+    settle: oneByOne((transaction, _: undefined) => settleRows(session, transaction)),
+  }
+}
+
+function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>): Verb<I, O> {
+  return async (transaction, inputs) => {
+    const answers: O[] = []
+    for (const input of inputs) answers.push(await work(transaction, input))
+    return answers
+  }
+}
