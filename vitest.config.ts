@@ -1,14 +1,22 @@
 import { defineConfig } from 'vitest/config'
 
+// Not inherited by the projects, so that there is one server for both.
+const globalSetup = 'test/support/postgres-global-setup.ts'
+
 export default defineConfig({
   test: {
-    pool: 'forks',
+    globalSetup,
     projects: [
       {
-        extends: true,
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/bench/**'], testTimeout: 30_000 },
+        test: {
+          name: 'unit',
+          pool: 'forks',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**', 'test/bench/**'],
+          testTimeout: 30_000,
+        },
       },
-      { extends: true, test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 60_000 } },
+      { test: { name: 'e2e', pool: 'forks', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 60_000 } },
     ],
   },
 })

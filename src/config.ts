@@ -38,7 +38,7 @@ export interface EffectiveSetting {
 export interface Config {
   /** an empty host is every interface; port 0 is any free one */
   readonly listen: { readonly host: string; readonly port: number }
-  readonly store: { readonly kind: 'sqlite'; readonly path: string }
+  readonly store: { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'postgres'; readonly url: string }
   readonly timeoutMs: number
   readonly maxInflight: number
   readonly maxInflightPerHost: number | undefined
@@ -89,15 +89,15 @@ export function loadConfig(flags: Flags, env: Environment): Config {
   const values = Object.fromEntries(effectiveSettings(flags, env).map(({ name, value }) => [name, value])) as unknown as Values
   const label = (name: SettingName): string => labelOf(name, flags)
   const listen = parseListen(values.listen)
-  const path = parseStorePath(values.store)
+  const store = parseStore(values.store)
   const problems: Problem[] = []
   if (listen === undefined) problems.push(badValue('listen', label('listen'), values.listen))
   else if (!isLoopback(listen.host) && !values['no-auth']) problems.push(openToAll(label('listen'), values.listen))
-  if (path === undefined) problems.push(badValue('store', label('store'), values.store))
-  if (listen === undefined || path === undefined || problems.length > 0) throw badConfig(problems)
+  if (store === undefined) problems.push(badValue('store', label('store'), values.store))
+  if (listen === undefined || store === undefined || problems.length > 0) throw badConfig(problems)
   return {
     listen,
-    store: { kind: 'sqlite', path },
+    store,
     timeoutMs: values.timeout * SECOND_MS,
     maxInflight: values['max-inflight'],
     maxInflightPerHost: values['max-inflight-per-host'],
@@ -125,9 +125,9 @@ export function effectiveSettings(flags: Flags, env: Environment): EffectiveSett
   return settings
 }
 
-/** Hides the password of a URL. */
+/** Hides the password of a URL, be it before the host or a parameter; with what follows it, where a part of it may stand there. */
 export function redact(text: string): string {
-  return text.replace(/(\/\/[^/:@]*:).*@/, '$1***@')
+  return text.replace(/([?&]\w*password=).*/is, '$1***').replace(/(\/\/[^/:@]*:).*@/s, '$1***@')
 }
 
 function variableOf(name: string): string {
@@ -178,9 +178,10 @@ function isLoopback(host: string): boolean {
 }
 
 // sqlite://name would read as the file /name at the root of the machine; in memory nothing would be durable.
-function parseStorePath(text: string): string | undefined {
+function parseStore(text: string): Config['store'] | undefined {
+  if (/^postgres(ql)?:\/\/./.test(text)) return URL.canParse(text) ? { kind: 'postgres', url: text } : undefined
   const path = /^sqlite:(?!\/\/[^/])(.+)$/s.exec(text)?.[1]
-  return path === ':memory:' ? undefined : path
+  return path === undefined || path === ':memory:' ? undefined : { kind: 'sqlite', path }
 }
 
 function labelOf(name: SettingName, flags: Flags): string {
@@ -190,8 +191,7 @@ function labelOf(name: SettingName, flags: Flags): string {
 function badValue(name: SettingName, label: string, sent: unknown): Problem {
   const expects = schema.properties[name].expects
   const shown = JSON.stringify(typeof sent === 'string' ? redact(sent).slice(0, 120) : sent)
-  const note = name === 'store' && /^postgres(ql)?:/.test(String(sent)) ? ' (this version knows no PostgreSQL)' : ''
-  return { pointer: label, detail: `${label} must be ${expects}; got ${shown}${note}` }
+  return { pointer: label, detail: `${label} must be ${expects}; got ${shown}` }
 }
 
 function openToAll(label: string, sent: string): Problem {

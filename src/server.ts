@@ -15,7 +15,7 @@ import { Dispatcher } from './scheduler/dispatch.ts'
 import { Lanes } from './scheduler/lanes.ts'
 import { Ticker } from './scheduler/ticker.ts'
 import { Upkeep } from './scheduler/upkeep.ts'
-import { openSqliteStore } from './store/sqlite/open-sqlite-store.ts'
+import { isShared, openStore } from './store/open-store.ts'
 import type { Store } from './store/store.ts'
 import { VERSION } from './version.ts'
 
@@ -37,18 +37,19 @@ const SAVE_GRACE_MS = 5000
  */
 export async function start(config: Config, log: Log): Promise<RunningNode> {
   const node = randomUUID()
-  const store = openSqliteStore(config.store.path)
-  const { app, caller, dispatcher, stopping, ticker, upkeep } = assemble(config, store, node, log)
+  const store = await openStore(config.store)
+  const { app, caller, dispatcher, stopping, ticker, upkeep, wake } = assemble(config, store, node, log)
   // The app refuses a missing Host itself, with a sentence.
   const server = createServer({ requireHostHeader: false }, app).on('clientError', answerClientError)
   try {
-    await upkeep.rescueAbandoned()
+    if (!isShared(config.store)) await upkeep.rescueAbandoned()
     await listen(server, config.listen)
   } catch (error) {
     await caller.stop(0)
     await store.close()
     throw error
   }
+  const unsubscribe = store.onDue(wake)
   ticker.start()
   upkeep.start()
   const address = urlOf(server.address() as AddressInfo)
@@ -57,6 +58,7 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   const stop = async (): Promise<void> => {
     log.info('node.stopping', { node })
     stopping.abort()
+    unsubscribe()
     const graceMs = config.shutdownTimeoutMs
     await Promise.all([close(server, graceMs), ticker.stop(), upkeep.stop(), caller.stop(graceMs)])
     await Promise.race([dispatcher.drained(), setTimeout(SAVE_GRACE_MS, undefined, { ref: false })])
@@ -95,7 +97,7 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
     defaults: { timeout: config.timeoutMs / 1000 },
     version: VERSION,
   })
-  return { app, caller, dispatcher, stopping, ticker, upkeep }
+  return { app, caller, dispatcher, stopping, ticker, upkeep, wake }
 }
 
 function listen(server: Server, { host, port }: Config['listen']): Promise<void> {

@@ -37,7 +37,7 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/version.ts', ours: [], packages: [], node: ['node:module'] },
   { part: 'src/schema-types.ts', ours: [], packages: [], node: [] },
   { part: 'src/config.ts', ours: [DOMAIN, 'src/log.ts', 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
-  { part: 'src/store/open-store.ts', ours: [DOMAIN, ...SEAMS, 'src/config.ts', 'src/store/'], packages: [], node: [] },
+  { part: 'src/store/open-store.ts', ours: ['src/config.ts', 'src/store/'], packages: [], node: [] },
   { part: 'src/store/sqlite/', ours: ADAPTERS, packages: ['better-sqlite3'] },
   { part: 'src/store/postgres/', ours: ADAPTERS, packages: ['pg'] },
   ...STORE_PARTS.map((part) => ({ part, ours: [DOMAIN, ...STORE_PARTS], packages: [], node: ['node:fs'] })),

@@ -17,6 +17,12 @@ describe('callme config', () => {
     expect(JSON.parse(stdout)).toMatchObject({ timeout: 30, retention: 0, 'no-auth': true, listen: ':7000' })
   })
 
+  it('prints the store without its password', async () => {
+    const { stdout } = await runCallme(['config'], { CALLME_STORE: 'postgres://me:hush@db/tasks' })
+    expect(JSON.parse(stdout)).toMatchObject({ store: 'postgres://me:***@db/tasks' })
+    expect(configTable(effectiveSettings({ store: 'postgres://db/tasks?password=hush' }, {}))).not.toContain('hush')
+  })
+
   it('takes --no-auth as a flag of its own', async () => {
     const { stdout } = await runCallme(['config', '--no-auth', '--listen', '0.0.0.0:80'])
     expect(JSON.parse(stdout)).toMatchObject({ 'no-auth': true, listen: '0.0.0.0:80' })

@@ -4,6 +4,7 @@ import type { ListenOptions } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { describeFailure } from '../../src/cli/failure.ts'
 import { CallmeError } from '../../src/domain/errors.ts'
+import { runCallme } from './run-callme.ts'
 
 async function failToListen(options: ListenOptions): Promise<unknown> {
   const server = createServer().listen(options)
@@ -37,6 +38,13 @@ describe('what a failed start says', () => {
   it('names the address that the machine does not have', async () => {
     const { message } = describeFailure(await failToListen({ host: '192.0.2.1', port: 6777 }))
     expect(message).toMatch(/^callme: cannot listen on 192\.0\.2\.1:6777: this machine has no such address/)
+  })
+
+  it('is one line, without its password, about a PostgreSQL that is not there', async () => {
+    const { code, stdout, stderr } = await runCallme(['serve', '--listen=127.0.0.1:0', '--store=postgres://me:hush@127.0.0.1:1/tasks'])
+    expect(stderr).toMatch(/^callme: [^\n]*127\.0\.0\.1:1[^\n]*\n$/)
+    expect(stderr).not.toContain('hush')
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   })
 
   it('is the stack where the program itself is wrong', () => {

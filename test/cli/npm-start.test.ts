@@ -4,14 +4,19 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { temporaryFolder } from '../support/program.ts'
+import { environmentOfOthers, temporaryFolder } from '../support/program.ts'
 
 const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url))
 
 it('npm start passes flags on to serve, and a SIGTERM that npm gets stops the program properly', async () => {
   using folder = temporaryFolder()
   const flags = ['--listen', '127.0.0.1:0', '--store', `sqlite:${join(folder.path, 'callme.db')}`]
-  const npm = spawn('npm', ['start', '--', ...flags], { cwd: CHECKOUT, detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+  const npm = spawn('npm', ['start', '--', ...flags], {
+    cwd: CHECKOUT,
+    env: environmentOfOthers(),
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const events: unknown[] = []
   const lines = createInterface(npm.stdout).on('line', (line) => {
     if (!line.startsWith('{')) return

@@ -1,6 +1,7 @@
 /** Runs the real program to its end. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { environmentOfOthers } from '../support/program.ts'
 
 export const PROGRAM = fileURLToPath(new URL('../../bin/callme.js', import.meta.url))
 
@@ -15,9 +16,8 @@ export interface Ended {
  * @param nodeFlags flags of Node.js itself
  */
 export function runCallme(args: readonly string[], env: Record<string, string> = {}, nodeFlags: readonly string[] = []): Promise<Ended> {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('CALLME_'))
   return new Promise((resolve, reject) => {
-    const options = { env: { ...Object.fromEntries(inherited), ...env } }
+    const options = { env: { ...environmentOfOthers(), ...env } }
     execFile(process.execPath, [...nodeFlags, PROGRAM, ...args], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : error.code
       if (typeof code === 'number') resolve({ code, stdout, stderr })

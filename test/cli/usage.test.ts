@@ -34,8 +34,8 @@ describe('callme', () => {
     { args: ['serve', '--timeout', 'soon'], says: /^callme: --timeout must be an integer of seconds from 1 to 1800; got "soon"\n$/ },
     { args: ['serve', '--listen', '0.0.0.0:6777'], says: /^callme: --listen 0\.0\.0\.0:6777 [^\n]*--no-auth[^\n]*\n$/ },
     {
-      args: ['config', '--store', 'postgres://me:hush@db/x'],
-      says: /^callme: --store must be sqlite:[^\n]*me:\*\*\*@db[^\n]*PostgreSQL[^\n]*\n$/,
+      args: ['config', '--store', 'postgres://me:hush@db:x/y'],
+      says: /^callme: --store must be sqlite:[^\n]*postgres:[^\n]*; got "postgres:\/\/me:\*\*\*@db:x\/y"\n$/,
     },
   ])('exits with 2 and says what is wrong for `callme $args`', async ({ args, says }) => {
     const { code, stdout, stderr } = await runCallme(args)

@@ -1,7 +1,7 @@
 /** The program as its user meets it: start, schedule, see, redo. */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Program, keyOf, temporaryFolder } from '../support/program.ts'
+import { Program, clockWrongBy, keyOf, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 test('a task is called on its minute, not before it, and its status says what happened', async () => {
@@ -68,9 +68,7 @@ test('what was missed while the program was away runs at its start if its window
   await first.kill()
 
   // Two minutes pass: the second life of the program begins with its clock ahead.
-  const second = await new Program(store, [], {
-    NODE_OPTIONS: '--import=data:text/javascript,const%20n=Date.now;Date.now=()=>n()+120000',
-  }).started()
+  const second = await new Program(store, [], clockWrongBy(120_000)).started()
   expect(await second.taskIn(keyOf(open.body), 'successful')).toMatchObject({ attempts: 1 })
   const skipped = await second.taskIn(keyOf(closed.body), 'skipped')
   expect(skipped['error']).toContain('out of time: no call may start at or after')

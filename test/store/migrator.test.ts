@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
-import { pendingMigrations, readMigrations } from '../../src/store/migrator.ts'
+import { pendingMigrations, readMigrations, toMigration } from '../../src/store/migrator.ts'
 
-const ALL = [1, 2, 3].map((version) => ({ version, name: `000${version}-step.sql`, sql: `step ${version}` }))
+const ALL = [1, 2, 3].map((version) => toMigration(`000${version}-step.sql`, `step ${version}`))
+const BACKENDS = ['sqlite', 'postgres'] as const
 
-test('the migrations are numbered from 1 on without a gap, in order', () => {
-  const migrations = readMigrations('sqlite')
+test.each(BACKENDS)('the migrations of %s are numbered from 1 on without a gap, in order', (backend) => {
+  const migrations = readMigrations(backend)
   expect(migrations.map(({ version }) => version)).toEqual(migrations.map((_, index) => index + 1))
   for (const { name, sql } of migrations) {
     expect(name).toMatch(/^\d{4}-[a-z-]+\.sql$/)
@@ -23,4 +24,19 @@ test.each([
 
 test('a database of a newer version is refused', () => {
   expect(() => pendingMigrations(ALL, 4)).toThrow(expect.objectContaining({ code: 'store_too_new' }))
+})
+
+test('both backends have the same migrations', () => {
+  const [sqlite, postgres] = BACKENDS.map((backend) => readMigrations(backend).map(({ name }) => name))
+  expect(postgres).toEqual(sqlite)
+})
+
+test('a database of a newer version is let in where what is new only adds something', () => {
+  expect(pendingMigrations(ALL, 5, 3)).toEqual([])
+  expect(() => pendingMigrations(ALL, 5, 4)).toThrow(expect.objectContaining({ code: 'store_too_new' }))
+})
+
+test('a step says itself which programs can work with what it makes', () => {
+  expect(toMigration('0007-more.sql', '-- More.\n-- Programs that know version 5 can work with this.\nSELECT 1').worksWith).toBe(5)
+  expect(toMigration('0007-more.sql', 'SELECT 1').worksWith).toBe(7)
 })

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 const BIN = new URL('../../bin/callme.js', import.meta.url).pathname
+const STORE_SETTING = /^(sqlite|postgres(ql)?):/
 
 export interface LogLine {
   readonly event: string
@@ -29,14 +30,14 @@ export class Program {
   url = ''
 
   /**
-   * @param store the value of `--store`, or the path of a SQLite file
+   * @param store its setting, or the path of a SQLite file
    * @param flags of `callme serve`; the port is any free one unless they name it
-   * @param env in addition to this process's environment
+   * @param env in addition to this process's environment without its CALLME_ variables
    */
   constructor(store: string, flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
-    const place = /^\w+:/.test(store) ? store : `sqlite:${store}`
-    const args = [BIN, 'serve', '--listen', '127.0.0.1:0', '--store', place, ...flags]
-    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+    const setting = STORE_SETTING.test(store) ? store : `sqlite:${store}`
+    const args = [BIN, 'serve', '--listen', '127.0.0.1:0', '--store', setting, ...flags]
+    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...environmentOfOthers(), ...env } })
     const { stdout, stderr } = this.#child
     if (!stdout || !stderr) throw new Error('the program has no output')
     let errors = ''
@@ -100,6 +101,16 @@ export class Program {
       if (task && states.includes(task['task_state'] as string)) return task
     }
   }
+}
+
+/** The environment of this process without what callme would read of it. */
+export function environmentOfOthers(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CALLME_')))
+}
+
+/** What shows a program, in its environment, a time that is wrong by `ms`. */
+export function clockWrongBy(ms: number): Record<string, string> {
+  return { NODE_OPTIONS: `--import=${new URL('shifted-clock.ts', import.meta.url).href}?ms=${ms}` }
 }
 
 /** A folder that is gone after the test. */
