@@ -19,3 +19,20 @@ export const systemClock: Clock = {
     }
   },
 }
+
+/** By how many ms a time is ahead of the system's clock: one whole number, which threads can share. */
+export type ClockOffset = BigInt64Array<SharedArrayBuffer>
+
+/** An offset of 0. */
+export function newClockOffset(): ClockOffset {
+  return new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT))
+}
+
+/** `base`, with a time that is ahead of its own by what `offset` holds at each moment. */
+export function offsetClock(base: Clock, offset: ClockOffset): Clock {
+  return {
+    now: () => base.now() + Number(Atomics.load(offset, 0)),
+    monotonic: () => base.monotonic(),
+    setTimer: (ms, wake) => base.setTimer(ms, wake),
+  }
+}

@@ -25,6 +25,8 @@ export interface Setting {
   /** what a right value looks like */
   readonly expects: string
   readonly placeholder?: string
+  /** whether a file may hold it, so that it need not stand in the environment */
+  readonly secret?: boolean
   readonly default?: string | number | boolean
 }
 
@@ -71,7 +73,7 @@ export const SETTINGS: readonly Setting[] = Object.entries(schema.properties).ma
   variable: variableOf(name),
 }))
 
-const validate = new Ajv2020({ allErrors: true, keywords: ['expects', 'placeholder'] }).compile<Values>(schema)
+const validate = new Ajv2020({ allErrors: true, keywords: ['expects', 'placeholder', 'secret'] }).compile<Values>(schema)
 
 // Kubernetes and Docker set these for a service that is called "callme"; nobody wrote them.
 const SERVICE_LINK = /^CALLME_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/

@@ -10,6 +10,8 @@ export type LogEvent =
   | 'node.stopping'
   | 'node.stopped'
   | 'clock.jumped'
+  | 'clock.skewed'
+  | 'clock.unmeasured'
   | 'tick.finished'
   | 'tick.failed'
   | 'task.stored'

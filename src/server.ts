@@ -8,9 +8,10 @@ import { setTimeout } from 'node:timers/promises'
 import { answerClientError } from './api/client-error.ts'
 import { createApp } from './api/create-app.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
-import { systemClock } from './clock.ts'
+import { newClockOffset, offsetClock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Log } from './log.ts'
+import { ClockWatch } from './scheduler/clock-watch.ts'
 import { Dispatcher } from './scheduler/dispatch.ts'
 import { Lanes } from './scheduler/lanes.ts'
 import { Ticker } from './scheduler/ticker.ts'
@@ -38,10 +39,11 @@ const SAVE_GRACE_MS = 5000
 export async function start(config: Config, log: Log): Promise<RunningNode> {
   const node = randomUUID()
   const store = await openStore(config.store)
-  const { app, caller, dispatcher, stopping, ticker, upkeep, wake } = assemble(config, store, node, log)
+  const { app, caller, clockWatch, dispatcher, stopping, ticker, upkeep, wake } = assemble(config, store, node, log)
   // The app refuses a missing Host itself, with a sentence.
   const server = createServer({ requireHostHeader: false }, app).on('clientError', answerClientError)
   try {
+    await clockWatch.runOnce()
     if (!isShared(config.store)) await upkeep.rescueAbandoned()
     await listen(server, config.listen)
   } catch (error) {
@@ -52,6 +54,7 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   const unsubscribe = store.onDue(wake)
   ticker.start()
   upkeep.start()
+  clockWatch.start()
   const address = urlOf(server.address() as AddressInfo)
   log.info('node.started', { node, address, version: VERSION, pid: process.pid })
 
@@ -60,7 +63,7 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
     stopping.abort()
     unsubscribe()
     const graceMs = config.shutdownTimeoutMs
-    await Promise.all([close(server, graceMs), ticker.stop(), upkeep.stop(), caller.stop(graceMs)])
+    await Promise.all([close(server, graceMs), ticker.stop(), upkeep.stop(), clockWatch.stop(), caller.stop(graceMs)])
     await Promise.race([dispatcher.drained(), setTimeout(SAVE_GRACE_MS, undefined, { ref: false })])
     await store.close()
     log.info('node.stopped', { node })
@@ -69,9 +72,13 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
 }
 
 function assemble(config: Config, store: Store, node: string, log: Log) {
-  const clock = systemClock
-  const caller = createWorkerPool({ workers: availableParallelism() > 2 ? 2 : 1, concurrency: config.maxInflight, clock, log })
-  const ticker: Ticker = new Ticker({ clock, log, pass: () => dispatcher.pass() })
+  const clockOffset = newClockOffset()
+  const clock = offsetClock(systemClock, clockOffset)
+  const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
+  const followJump = () => clockWatch.followJump()
+  const workers = availableParallelism() > 2 ? 2 : 1
+  const caller = createWorkerPool({ workers, concurrency: config.maxInflight, clock, clockOffset, log })
+  const ticker: Ticker = new Ticker({ clock, log, pass: () => followJump().then(() => dispatcher.pass()) })
   const wake = (dueAt: number): void => {
     caller.prepare()
     ticker.wake(dueAt)
@@ -82,8 +89,9 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
   const dispatcher = new Dispatcher(execution, lanes, () => {
     wake(clock.now())
   })
-  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs: config.retentionMs, wake })
-  const readiness = () => ticker.readiness()
+  const { retentionMs } = config
+  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs, wake, followJump })
+  const readiness = () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset })
   const stopping = new AbortController()
   const app = createApp({
     store,
@@ -97,7 +105,7 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
     defaults: { timeout: config.timeoutMs / 1000 },
     version: VERSION,
   })
-  return { app, caller, dispatcher, stopping, ticker, upkeep, wake }
+  return { app, caller, clockWatch, dispatcher, stopping, ticker, upkeep, wake }
 }
 
 function listen(server: Server, { host, port }: Config['listen']): Promise<void> {

@@ -5,6 +5,7 @@ import ackSchema from '../schema/api/ack.json' with { type: 'json' }
 import handlerSchema from '../schema/api/handler.json' with { type: 'json' }
 import taskSchema from '../schema/api/task.json' with { type: 'json' }
 import configSchema from '../schema/config.json' with { type: 'json' }
+import { SETTINGS } from '../src/config.ts'
 import { presentTask } from '../src/domain/present.ts'
 import { pendingTask, TASK_STATES } from '../src/domain/task.ts'
 import { CHANGE_KINDS } from '../src/domain/task-change.ts'
@@ -136,12 +137,12 @@ test('the table of settings holds every setting, its variable and its default', 
   expect(rows).toEqual(settings)
 })
 
-test('every flag and variable that a text names is a setting', () => {
-  const flags = Object.keys(configSchema.properties).map((name) => `--${name}`)
+test('every flag and variable that a text names is a setting, or the file of a secret one', () => {
+  const flags = SETTINGS.map(({ name }) => `--${name}`)
+  const variables = SETTINGS.flatMap(({ variable, secret }) => (secret ? [variable, `${variable}_FILE`] : [variable]))
   for (const text of [readme, architecture, read('CONTRIBUTING.md')]) {
     for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(flags).toContain(flag)
-    for (const [variable] of text.matchAll(/CALLME_[A-Z_]+/g))
-      expect(flags.map((flag) => `CALLME_${flag.slice(2).toUpperCase().replaceAll('-', '_')}`)).toContain(variable)
+    for (const [variable] of text.matchAll(/CALLME_[A-Z_]+/g)) expect(variables).toContain(variable)
   }
 })
 

@@ -10,6 +10,8 @@ export interface Readiness {
   readonly ready: boolean
   /** end of the last tick, epoch ms; null before the first */
   readonly lastTick: number | null
+  /** ms by which the clock of the store is ahead of the system's; 0 where it has none */
+  readonly clockOffset: number
 }
 
 export interface AppOptions {

@@ -1,7 +1,7 @@
 /** One worker thread and the calls that it was given. A thread that dies is replaced, and none of its calls is left without a result. */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { Clock } from '../clock.ts'
+import type { Clock, ClockOffset } from '../clock.ts'
 import type { CallResult } from '../domain/verdict.ts'
 import type { Log } from '../log.ts'
 import type { CallWorkerData, FromCallWorker, ToCallWorker } from './call-worker.ts'
@@ -13,6 +13,8 @@ export interface CallThreadOptions {
   /** a thread whose heap grows beyond this dies alone, the process lives */
   readonly maxHeapMb: number
   readonly clock: Clock
+  /** of `clock`, which the thread goes by as well */
+  readonly clockOffset: ClockOffset
   readonly log: Log
 }
 
@@ -86,8 +88,8 @@ export class CallThread {
 
   #spawn(): void {
     const started = new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT))
-    const { concurrency, maxHeapMb } = this.#options
-    const workerData: CallWorkerData = { concurrency, started }
+    const { concurrency, maxHeapMb, clockOffset } = this.#options
+    const workerData: CallWorkerData = { concurrency, started, clockOffset }
     const worker = new Worker(ENTRY, { name: 'callme calls', workerData, resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } })
     let error: unknown
     worker.on('message', (results: FromCallWorker) => {

@@ -1,5 +1,7 @@
 /** The entry of a worker thread: makes the calls it is given, a limited number at once and in their order, and sends back the results. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { offsetClock, systemClock } from '../clock.ts'
+import type { ClockOffset } from '../clock.ts'
 import type { CallResult } from '../domain/verdict.ts'
 import type { CallRequest } from './caller.ts'
 import { httpCall } from './http-call.ts'
@@ -10,6 +12,8 @@ export interface CallWorkerData {
   readonly concurrency: number
   /** one number, kept by the worker: how many calls it has started. It can be read when the worker is dead. */
   readonly started: BigInt64Array
+  /** of the time that deadlines and results go by */
+  readonly clockOffset: ClockOffset
 }
 
 /** To the worker: calls, numbered from 0 in the order in which they are sent, or the word to start none of those that wait. */
@@ -20,7 +24,8 @@ export type FromCallWorker = readonly { readonly number: number; readonly result
 
 if (parentPort === null) throw new Error('call-worker is the entry of a worker thread and cannot be run by itself')
 const port = parentPort
-const { concurrency, started } = workerData as CallWorkerData
+const { concurrency, started, clockOffset } = workerData as CallWorkerData
+const clock = offsetClock(systemClock, clockOffset)
 const waiting: CallRequest[] = []
 let underWay = 0
 let nextNumber = 0
@@ -46,7 +51,7 @@ function startWaiting(): void {
     underWay += 1
     // Before the call: one that a dying worker may have made must never count as not started.
     Atomics.store(started, 0, BigInt(nextNumber))
-    void httpCall(request).then((result) => {
+    void httpCall(request, clock).then((result) => {
       underWay -= 1
       give(number, result)
       startWaiting()

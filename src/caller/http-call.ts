@@ -6,6 +6,8 @@ import type { Socket } from 'node:net'
 import { urlToHttpOptions } from 'node:url'
 import got from 'got'
 import type { Response } from 'got'
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { KEPT_BYTES, keptText } from '../domain/kept-text.ts'
 import type { CallResult } from '../domain/verdict.ts'
 import { describeCallError, statusOfCallError } from './call-error.ts'
@@ -19,6 +21,12 @@ interface Answer {
   readonly status: number
   readonly body: string
   readonly retryAfter: string | undefined
+}
+
+interface Lateness {
+  readonly isLate: () => boolean
+  /** is told when it was too late once the connection stood */
+  readonly onLate: () => void
 }
 
 // Cuts idle sockets only: a call under way outlives the agent's timeout. How many calls there are at once is not its business.
@@ -39,30 +47,31 @@ const client = got.extend({
   allowGetBody: true,
 })
 
-/** Makes one call, unless its deadline has passed. Resolves with every outcome, bad ones too; it does not reject. */
-export async function httpCall(request: CallRequest): Promise<CallResult> {
-  const startedAt = Date.now()
-  if (startedAt >= request.deadline) return { kind: 'not_called', reason: 'late' }
+/** Makes one call, unless its deadline has passed by `clock`. Resolves with every outcome, bad ones too; it does not reject. */
+export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> = systemClock): Promise<CallResult> {
+  const isLate = (): boolean => clock.now() >= request.deadline
+  const startedAt = clock.now()
+  if (isLate()) return { kind: 'not_called', reason: 'late' }
   try {
-    const { status, body, retryAfter } = await exchange(request)
-    const result = { kind: 'answered', startedAt, endedAt: Date.now(), status, body } as const
+    const { status, body, retryAfter } = await exchange(request, isLate)
+    const result = { kind: 'answered', startedAt, endedAt: clock.now(), status, body } as const
     return retryAfter === undefined ? result : { ...result, retryAfter }
   } catch (cause) {
     if (cause === TOO_LATE) return { kind: 'not_called', reason: 'late' }
     const status = statusOfCallError(cause)
-    const result = { kind: 'unanswered', startedAt, endedAt: Date.now(), error: describeCallError(cause, request) } as const
+    const result = { kind: 'unanswered', startedAt, endedAt: clock.now(), error: describeCallError(cause, request) } as const
     return status === undefined ? result : { ...result, status }
   }
 }
 
-function exchange(call: CallRequest): Promise<Answer> {
+function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
   const { url, method, headers, body, timeoutMs } = call
   return new Promise((resolve, reject) => {
     const stream = client.stream(url, {
       method: method as 'GET',
       headers,
       timeout: { request: timeoutMs },
-      request: (to: URL, options: RequestOptions) => send(to, options, call, reject.bind(undefined, TOO_LATE)),
+      request: (to: URL, options: RequestOptions) => send(to, options, call, { isLate, onLate: reject.bind(undefined, TOO_LATE) }),
       ...(body !== undefined && { body }),
     })
     let response: Response | undefined
@@ -107,7 +116,7 @@ function exchange(call: CallRequest): Promise<Answer> {
 }
 
 /** Hands over no more than is needed; got's own set of options costs a quarter of a call. */
-function send(url: URL, { method, headers }: RequestOptions, call: CallRequest, onLate: () => void): ClientRequest {
+function send(url: URL, { method, headers }: RequestOptions, call: CallRequest, { isLate, onLate }: Lateness): ClientRequest {
   const isSecure = url.protocol === 'https:'
   const [reusing, single] = isSecure ? [httpsAgent, singleHttpsAgent] : [httpAgent, singleHttpAgent]
   const options = { ...urlToHttpOptions(url), method, headers, agent: call.mayReuseConnection ? reusing : single }
@@ -116,7 +125,7 @@ function send(url: URL, { method, headers }: RequestOptions, call: CallRequest, 
   request.once('socket', (socket) => {
     if (!socket.connecting) return
     socket.once(isSecure ? 'secureConnect' : 'connect', () => {
-      if (Date.now() < call.deadline) return
+      if (!isLate()) return
       onLate()
       request.destroy()
     })

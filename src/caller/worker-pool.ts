@@ -1,5 +1,5 @@
 /** The caller of a node: shares calls over worker threads, so that the main one stays free for the API and the store. */
-import type { Clock } from '../clock.ts'
+import type { Clock, ClockOffset } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { CallThread } from './call-thread.ts'
 import type { Caller } from './caller.ts'
@@ -12,6 +12,8 @@ export interface WorkerPoolOptions {
   /** of each thread; one that needs more dies alone and is replaced */
   readonly maxHeapMb?: number
   readonly clock: Clock
+  /** of `clock`, which the threads go by as well */
+  readonly clockOffset: ClockOffset
   readonly log: Log
 }
 
@@ -22,10 +24,10 @@ const MAX_HEAP_MB = 1024
  * The threads start with the first call, or when they are told to prepare. When one dies, the calls that it had started resolve as `lost`, those that waited as `not_called`,
  * and the thread is replaced.
  */
-export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, log }: WorkerPoolOptions): Caller {
+export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, clockOffset, log }: WorkerPoolOptions): Caller {
   const count = Math.min(workers, concurrency)
   const threads = Array.from({ length: count }, (_, index) => {
-    return new CallThread({ concurrency: Math.floor((concurrency + index) / count), maxHeapMb, clock, log })
+    return new CallThread({ concurrency: Math.floor((concurrency + index) / count), maxHeapMb, clock, clockOffset, log })
   })
   let stopped: Promise<void> | undefined
 

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { effectiveSettings, loadConfig, redact } from '../config.ts'
 import type { EffectiveSetting } from '../config.ts'
+import { readSecrets } from './environment.ts'
 import { addSettingOptions, givenFlags } from './setting-options.ts'
 
 export function configCommand(): Command {
@@ -9,8 +10,9 @@ export function configCommand(): Command {
   addSettingOptions(command).option('--json', 'Print JSON, as when the output is not a terminal.')
   return command.action((options: { json?: boolean }) => {
     const flags = givenFlags(command)
-    loadConfig(flags, process.env)
-    const settings = effectiveSettings(flags, process.env)
+    const env = readSecrets(flags, process.env)
+    loadConfig(flags, env)
+    const settings = effectiveSettings(flags, env)
     const isTable = process.stdout.isTTY && options.json !== true
     process.stdout.write(isTable ? configTable(settings) : configJson(settings))
   })

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import { createLog } from '../log.ts'
+import { readSecrets } from './environment.ts'
 import { addSettingOptions, givenFlags } from './setting-options.ts'
 
 const EXIT_CUT_OFF = 1
@@ -11,7 +12,8 @@ const ECHO_MS = 250
 export function serveCommand(): Command {
   const command = addSettingOptions(new Command('serve').description('Run the scheduler and its HTTP API.'))
   return command.action(async () => {
-    const config = loadConfig(givenFlags(command), process.env)
+    const flags = givenFlags(command)
+    const config = loadConfig(flags, readSecrets(flags, process.env))
     const { start } = await import('../server.ts')
     const stopRequested = onStopSignal()
     const node = await start(config, createLog(config.logLevel, process.stdout))

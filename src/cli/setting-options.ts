@@ -7,7 +7,11 @@ import type { Flags, Setting } from '../config.ts'
 /** Adds a flag for every setting. */
 export function addSettingOptions(command: Command): Command {
   for (const setting of SETTINGS) command.addOption(optionOf(setting))
-  return command.addHelpText('after', '\nEach flag can also be set in the environment: --max-inflight as CALLME_MAX_INFLIGHT. Flags win.')
+  const environment = 'Each flag can also be set in the environment: --max-inflight as CALLME_MAX_INFLIGHT. Flags win.'
+  const secrets = SETTINGS.filter(({ secret }) => secret).map(
+    ({ name, variable }) => `--${name} can stand in a file that ${variable}_FILE names.`,
+  )
+  return command.addHelpText('after', ['', environment, ...secrets].join('\n'))
 }
 
 /** The settings that the command line gives, defaults not included. */

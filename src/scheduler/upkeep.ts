@@ -17,6 +17,8 @@ export interface UpkeepOptions {
   readonly retentionMs: number
   /** is told when (epoch ms) rescued tasks are due */
   readonly wake: (dueAt: number) => void
+  /** resolves when `clock` is right, even if the system's has jumped */
+  readonly followJump: () => Promise<void>
 }
 
 /** A lease that is over is found within 15 s: this, and the time that a pass takes. */
@@ -67,6 +69,7 @@ export class Upkeep {
 
   async #runAndContinue(): Promise<void> {
     try {
+      await this.#options.followJump()
       await this.runOnce()
     } catch (error) {
       this.#options.log.error('upkeep.failed', { err: error })

@@ -90,7 +90,7 @@ describe('a path that is not known', () => {
 
 describe('GET /health', () => {
   it.each(['/health', '/'])('answers while the process lives, at %s', async (path) => {
-    api.readiness = { ready: false, lastTick: null }
+    api.readiness = { ready: false, lastTick: null, clockOffset: 0 }
     const answer = await api.http.get(path)
     expect([answer.status, answer.body]).toEqual([200, { status: 'ok', version: VERSION }])
   })
@@ -113,11 +113,24 @@ describe('GET /ready', () => {
     [null, 'never'],
     [Date.UTC(2027, 0, 1), '2027-01-01T00:00:00.000Z'],
   ])('answers 503 when the last tick is too old: %j', async (lastTick, said) => {
-    api.readiness = { ready: false, lastTick }
+    api.readiness = { ready: false, lastTick, clockOffset: 0 }
     const answer = await api.http.get('/ready')
     expect(expectProblem(answer, 503)).toContain(`last tick was ${said}`)
     expect(answer.headers['retry-after']).toBe('5')
     expect((await api.http.head('/ready')).status).toBe(503)
+  })
+
+  it.each([
+    [30_001, '30.0 s behind that of the database, more than 30 s'],
+    [-3_600_000, '3600.0 s ahead of that of the database, more than 30 s'],
+  ])('answers 503 when the clock of the store is ahead by %i ms', async (clockOffset, said) => {
+    api.readiness = { ...api.readiness, clockOffset }
+    expect(expectProblem(await api.http.get('/ready'), 503)).toContain(said)
+  })
+
+  it.each([30_000, -30_000])('answers 200 when the clock of the store is ahead by %i ms', async (clockOffset) => {
+    api.readiness = { ...api.readiness, clockOffset }
+    expect((await api.http.get('/ready')).status).toBe(200)
   })
 })
 

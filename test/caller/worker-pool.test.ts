@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Caller } from '../../src/caller/caller.ts'
 import { createWorkerPool } from '../../src/caller/worker-pool.ts'
 import type { WorkerPoolOptions } from '../../src/caller/worker-pool.ts'
-import { systemClock } from '../../src/clock.ts'
+import { newClockOffset, systemClock } from '../../src/clock.ts'
 import { createLog } from '../../src/log.ts'
 import { aCall } from '../support/a-call.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -27,7 +27,7 @@ afterEach(async () => {
 
 function startPool(options: Partial<WorkerPoolOptions> = {}): Caller {
   const log = createLog('debug', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) })
-  const pool = createWorkerPool({ workers: 1, concurrency: 8, clock: systemClock, log, ...options })
+  const pool = createWorkerPool({ workers: 1, concurrency: 8, clock: systemClock, clockOffset: newClockOffset(), log, ...options })
   cleanups.push(() => pool.stop(0))
   return pool
 }
@@ -105,6 +105,32 @@ describe('calls', () => {
     vi.stubEnv('http_proxy', 'http://127.0.0.1:9')
     const { url } = await aReceiver()
     await expect(startPool().call(aCall({ url }))).resolves.toMatchObject({ kind: 'answered' })
+  })
+})
+
+describe('a clock that is ahead of the system by an offset', () => {
+  const DAY_MS = 86_400_000
+
+  it('is what calls are timed by and refused by as late, as far as it is ahead at that moment', async () => {
+    const { url } = await aReceiver()
+    const clockOffset = newClockOffset()
+    const pool = startPool({ clockOffset })
+    const deadline = Date.now() + DAY_MS / 2
+    for (const [offset, isLate] of [
+      [0, false],
+      [DAY_MS, true],
+      [-DAY_MS, false],
+    ] as const) {
+      Atomics.store(clockOffset, 0, BigInt(offset))
+      const before = Date.now() + offset
+      const result = await pool.call(aCall({ url, deadline }))
+      if (isLate) expect(result).toEqual({ kind: 'not_called', reason: 'late' })
+      else if (result.kind !== 'answered') expect.fail(result.kind)
+      else {
+        expect(result.startedAt).toBeGreaterThanOrEqual(before)
+        expect(result.endedAt).toBeLessThanOrEqual(Date.now() + offset)
+      }
+    }
   })
 })
 

@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { configTable } from '../../src/cli/config.ts'
 import { SETTINGS, effectiveSettings } from '../../src/config.ts'
+import { temporaryFolder } from '../support/program.ts'
 import { runCallme } from './run-callme.ts'
 
 describe('callme config', () => {
@@ -21,6 +24,32 @@ describe('callme config', () => {
     const { stdout } = await runCallme(['config'], { CALLME_STORE: 'postgres://me:hush@db/tasks' })
     expect(JSON.parse(stdout)).toMatchObject({ store: 'postgres://me:***@db/tasks' })
     expect(configTable(effectiveSettings({ store: 'postgres://db/tasks?password=hush' }, {}))).not.toContain('hush')
+  })
+
+  it('reads the store from a file where the environment names one', async () => {
+    using folder = temporaryFolder()
+    const [file, blank] = [join(folder.path, 'store'), join(folder.path, 'blank')]
+    writeFileSync(file, 'postgres://me:hush@db/tasks\n')
+    writeFileSync(blank, '\n')
+    const run = (env: Record<string, string>, ...flags: string[]) => runCallme(['config', ...flags], env)
+
+    const shown = await run({ CALLME_STORE_FILE: file, CALLME_STORE: '' })
+    expect(JSON.parse(shown.stdout)).toMatchObject({ store: 'postgres://me:***@db/tasks' })
+    const flagged = await run({ CALLME_STORE_FILE: join(folder.path, 'none') }, '--store=sqlite:a.db')
+    expect(JSON.parse(flagged.stdout)).toMatchObject({ store: 'sqlite:a.db' })
+    const unset = await run({ CALLME_STORE_FILE: '' })
+    expect(JSON.parse(unset.stdout)).toMatchObject({ store: 'sqlite:callme.db' })
+
+    const refused: [Record<string, string>, RegExp][] = [
+      [{ CALLME_STORE_FILE: file, CALLME_STORE: 'sqlite:a.db' }, /^callme: CALLME_STORE and CALLME_STORE_FILE are both set: [^\n]+\n$/],
+      [{ CALLME_STORE_FILE: join(folder.path, 'none') }, /^callme: the file of CALLME_STORE_FILE cannot be read: ENOENT[^\n]+none'\n$/],
+      [{ CALLME_STORE_FILE: blank }, /^callme: the file of CALLME_STORE_FILE is empty: [^\n]+blank\n$/],
+    ]
+    for (const [env, says] of refused) {
+      const { code, stdout, stderr } = await run(env)
+      expect(stderr).toMatch(says)
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    }
   })
 
   it('takes --no-auth as a flag of its own', async () => {

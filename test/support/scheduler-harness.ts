@@ -5,6 +5,9 @@ import type { Attempt, NewTask, Task, TaskDefinition } from '../../src/domain/ta
 import { CallmeError } from '../../src/domain/errors.ts'
 import type { HandlerDefinition } from '../../src/domain/handler.ts'
 import type { TaskKey } from '../../src/domain/task-key.ts'
+import { newClockOffset, offsetClock } from '../../src/clock.ts'
+import type { Clock } from '../../src/clock.ts'
+import { ClockWatch } from '../../src/scheduler/clock-watch.ts'
 import { Dispatcher } from '../../src/scheduler/dispatch.ts'
 import { Lanes } from '../../src/scheduler/lanes.ts'
 import { Ticker } from '../../src/scheduler/ticker.ts'
@@ -21,6 +24,8 @@ export interface HarnessOptions {
   readonly node?: string
   /** epoch ms; ten seconds before `MINUTE` where absent */
   readonly startAt?: number
+  /** epoch ms; what the store's clock shows when the node's own is at its start. A store without a clock where absent. */
+  readonly storeTime?: number
   readonly maxInflight?: number
   readonly maxInflightPerHost?: number
   readonly retentionMs?: number
@@ -39,7 +44,12 @@ const DEFAULT_MAX_INFLIGHT = 128
 const MOST_SETTLINGS = 2000
 
 export class SchedulerHarness {
+  /** the system's */
   readonly clock: FakeClock
+  /** what the node goes by */
+  readonly nodeClock: Clock
+  readonly clockWatch: ClockWatch
+  readonly #storeTime: (() => number) | undefined
   readonly store: Store
   readonly caller: ScriptedCaller
   readonly lanes: Lanes
@@ -63,17 +73,23 @@ export class SchedulerHarness {
     } = options
     this.clock = successorOf?.clock ?? new FakeClock(options.startAt ?? MINUTE_MS - 10_000)
     this.store = successorOf?.store ?? openSqliteStore(':memory:')
-    this.caller = new ScriptedCaller(this.clock)
+    this.#storeTime = successorOf ? successorOf.#storeTime : timeFrom(options.storeTime, this.clock)
+    const offset = newClockOffset()
+    const clock = offsetClock(this.clock, offset)
+    this.nodeClock = clock
+    this.caller = new ScriptedCaller(clock)
     this.lanes = new Lanes({ maxInflight, maxInflightPerHost })
-    const { clock, caller } = this
+    const { caller } = this
     const log = createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) })
-    const store = hooked(this.store, this.before)
+    const store = hooked(this.store, this.before, this.#storeTime)
+    this.clockWatch = new ClockWatch({ store, clock: this.clock, offset, log })
+    const followJump = () => this.clockWatch.followJump()
     this.ticker = new Ticker({
       clock,
       log,
       pass: () => {
         this.passes.push(clock.now())
-        return this.dispatcher.pass()
+        return followJump().then(() => this.dispatcher.pass())
       },
     })
     const wake = (dueAt: number): void => {
@@ -83,19 +99,21 @@ export class SchedulerHarness {
     this.dispatcher = new Dispatcher(execution, this.lanes, () => {
       wake(clock.now())
     })
-    this.upkeep = new Upkeep({ store, clock, log, node, claims: () => this.dispatcher.claims(), retentionMs, wake })
+    this.upkeep = new Upkeep({ store, clock, log, node, claims: () => this.dispatcher.claims(), retentionMs, wake, followJump })
   }
 
   async start(): Promise<void> {
-    await this.upkeep.rescueAbandoned()
+    await this.clockWatch.runOnce()
+    if (this.#storeTime === undefined) await this.upkeep.rescueAbandoned()
     this.ticker.start()
     this.upkeep.start()
+    this.clockWatch.start()
     await settle()
   }
 
   /** Lets calls under way end within `graceMs`; resolves when all is recorded. The store stays open for a successor. */
   async stop(graceMs = 0): Promise<void> {
-    await Promise.all([this.ticker.stop(), this.upkeep.stop()])
+    await Promise.all([this.ticker.stop(), this.upkeep.stop(), this.clockWatch.stop()])
     const stopped = this.caller.stop(graceMs)
     await this.clock.advance(graceMs)
     await stopped
@@ -104,20 +122,20 @@ export class SchedulerHarness {
 
   /** Stores tasks and wakes the ticker, as the API does. */
   async put(...tasks: NewTask[]): Promise<void> {
-    await this.store.put(tasks, { now: this.clock.now() })
+    await this.store.put(tasks, { now: this.nodeClock.now() })
     for (const { dueAt } of tasks) this.ticker.wake(dueAt)
     await settle()
   }
 
   /** The process is gone: nothing more is claimed, recorded or handed back, and the calls under way never end. */
   async crash(): Promise<void> {
-    await Promise.all([this.ticker.stop(), this.upkeep.stop()])
+    await Promise.all([this.ticker.stop(), this.upkeep.stop(), this.clockWatch.stop()])
   }
 
   /** Stores the handler of a name and wakes the ticker, as the API does. */
   async putHandler(name: string, definition: HandlerDefinition): Promise<void> {
-    await this.store.putHandler(name, definition, { now: this.clock.now(), force: true })
-    this.ticker.wake(this.clock.now())
+    await this.store.putHandler(name, definition, { now: this.nodeClock.now(), force: true })
+    this.ticker.wake(this.nodeClock.now())
     await settle()
   }
 
@@ -127,7 +145,7 @@ export class SchedulerHarness {
     triggerAt = MINUTE,
     removeAfter = false,
   }: Partial<TaskKey> & { removeAfter?: boolean } = {}): Promise<void> {
-    const task = await this.store.run({ name, triggerAt }, { now: this.clock.now(), removeAfter })
+    const task = await this.store.run({ name, triggerAt }, { now: this.nodeClock.now(), removeAfter })
     if (typeof task === 'string') throw new Error(`${name}@${triggerAt} is ${task}`)
     this.ticker.wake(task.dueAt)
     await settle()
@@ -135,7 +153,7 @@ export class SchedulerHarness {
 
   /** Has somebody say how a running task has ended, or that it goes on, as the API does; the first attempt, as successful, where that is not said. */
   async acknowledge(said: Partial<Acknowledgement> = {}): Promise<AckResult['outcome']> {
-    const now = this.clock.now()
+    const now = this.nodeClock.now()
     const ack = { key: { name: 'a-task', triggerAt: MINUTE }, attempt: 1, status: 'successful', retryable: true, detail: null } as const
     const { outcome } = await this.store.acknowledge({ ...ack, now, random: 0, ...said })
     this.ticker.wake(now)
@@ -181,10 +199,15 @@ export function refuseWrites(): never {
   throw new CallmeError('store_unavailable', 'the store does not answer: database or disk is full (SQLITE_FULL)')
 }
 
-function hooked(store: Store, before: SchedulerHarness['before']): Store {
+/** A clock that shows `start` now, and goes on as time does, whatever becomes of the system's. */
+function timeFrom(start: number | undefined, clock: FakeClock): (() => number) | undefined {
+  return start === undefined ? undefined : () => start + clock.monotonic()
+}
+
+function hooked(store: Store, before: SchedulerHarness['before'], time: (() => number) | undefined): Store {
   return new Proxy(store, {
     get: (target, verb: keyof Store) => {
-      const method = target[verb].bind(target) as (...args: unknown[]) => unknown
+      const method = (verb === 'time' && time ? time : target[verb].bind(target)) as (...args: unknown[]) => unknown
       // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
       return async (...args: unknown[]) => {
         ;(before[verb] as ((...args: unknown[]) => void) | undefined)?.(...args)

@@ -30,6 +30,7 @@ const RUNNING_OF_NAMES = `
 const BEGIN_WALK = `
   INSERT INTO callme.handler_walks (name, after_name, after_trigger_at) VALUES ($1, $2, -1)
   ON CONFLICT (name) DO UPDATE SET after_name = excluded.after_name, after_trigger_at = excluded.after_trigger_at`
+const ANY_WALK = 'SELECT 1 FROM callme.handler_walks LIMIT 1'
 const WALK = 'SELECT * FROM callme.handler_walks ORDER BY name LIMIT 1 FOR UPDATE'
 const ADVANCE_WALK = 'UPDATE callme.handler_walks SET after_name = $2, after_trigger_at = $3 WHERE name = $1'
 const END_WALK = 'DELETE FROM callme.handler_walks WHERE name = $1'
@@ -54,14 +55,15 @@ export async function putHandler(
   session: Session,
   transaction: Transaction,
   { name, definition, now, force }: { name: string; definition: HandlerDefinition; now: number; force: boolean },
-): Promise<ResultOf<'putHandler'>> {
-  const before = await takeTurn(session, transaction, name)
+): Promise<ResultOf<'putHandler'> | 'unsettled'> {
+  if (!(await takeTurn(session, transaction))) return 'unsettled'
+  const before = await findHandler(transaction, name)
   const serving = before ?? session.handlers.behind(name)
   if (!force && !servesTasksWithoutCallback(definition) && (await isNeeded(transaction, serving, name))) return 'needed'
   const created = before?.created ?? now
   const handler = { name, definition, created, updated: now }
   await transaction.query(UPSERT, [name, created, now, JSON.stringify(definition)])
-  tell(session, transaction, name)
+  tell(session, transaction, name, handler)
   if (before === undefined) await moveRunning(transaction, session.handlers.with(name, handler), name)
   if (before === undefined || before.definition.max_delay !== definition.max_delay) await beginWalk(transaction, name)
   return { outcome: before ? 'replaced' : 'created', handler }
@@ -71,14 +73,15 @@ export async function removeHandler(
   session: Session,
   transaction: Transaction,
   { name, force }: { name: string; force: boolean },
-): Promise<ResultOf<'removeHandler'>> {
-  const before = await takeTurn(session, transaction, name)
+): Promise<ResultOf<'removeHandler'> | 'unsettled'> {
+  if (!(await takeTurn(session, transaction))) return 'unsettled'
+  const before = await findHandler(transaction, name)
   if (before === undefined) return 'unknown'
   const next = session.handlers.behind(name)
   if (!force && !servesTasksWithoutCallback(next?.definition) && (await isNeeded(transaction, before, name))) return 'needed'
   await transaction.query(DELETE, [name])
   await transaction.query(FORGET_STARTS, [name])
-  tell(session, transaction, name)
+  tell(session, transaction, name, undefined)
   await moveRunning(transaction, session.handlers.with(name, undefined), name)
   await beginWalk(transaction, name)
   return 'removed'
@@ -104,21 +107,30 @@ export async function settleRows(session: Session, transaction: Transaction): Pr
 
 async function settle(handlers: HandlerBook, transaction: Transaction, rows: readonly TaskRow[]): Promise<void> {
   const settled = rows.flatMap((row) => {
-    if (row.state === 'running' || isErrorCallback(row)) return []
-    const { deadline } = toTask(row, handlers.of(row.name)?.definition)
+    if (isErrorCallback(row)) return []
+    // One that another node claimed while the handler changed is running, and is counted by its lane.
+    const { deadline } = row.state === 'running' ? row : toTask(row, handlers.of(row.name)?.definition)
     const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
     return lane === row.lane && deadline === row.deadline ? [] : [{ row, lane, deadline }]
   })
   if (settled.length === 0) return
-  for (const { row, lane, deadline } of settled) transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, deadline)
+  for (const { row, lane, deadline } of settled.filter(({ row }) => row.state !== 'running'))
+    transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, deadline)
   const [lanes, deadlines] = [settled.map(({ lane }) => lane), settled.map(({ deadline }) => deadline)]
   await transaction.query(SETTLE, [...keyParams(settled.map(({ row }) => keyOf(row))), lanes, deadlines])
 }
 
-/** Whether a handler needs another change before, and what it is now: after this no other node changes one. */
-async function takeTurn(session: Session, transaction: Transaction, name: string): Promise<Handler | undefined> {
+/**
+ * After this no other node changes a handler, and this one knows them all.
+ * @returns whether all rows are where the changes before have put them: only then can be seen whether a handler is needed
+ */
+async function takeTurn(session: Session, transaction: Transaction): Promise<boolean> {
   await transaction.query(TAKE_TURN)
   await session.news.catchUp()
+  return (await transaction.query(ANY_WALK)).length === 0
+}
+
+async function findHandler(transaction: Transaction, name: string): Promise<Handler | undefined> {
   const [row] = await transaction.query<HandlerRow>(FIND, [name])
   return row && toHandler(row)
 }
@@ -131,8 +143,8 @@ async function isNeeded(transaction: Transaction, handler: Handler | undefined, 
 }
 
 /** What waited for a limit of the handler, or of the one behind it, is looked at anew. */
-function tell({ handlers }: Session, { signals }: Transaction, name: string): void {
-  signals.changes(name)
+function tell({ handlers }: Session, { signals }: Transaction, name: string, handler: Handler | undefined): void {
+  signals.changes(name, handler)
   for (const group of [name, handlers.behind(name)?.name]) if (group !== undefined) signals.opens(group)
 }
 

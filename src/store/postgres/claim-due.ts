@@ -42,12 +42,12 @@ const LANES_AT_ONCE = 100
 const MOST_LANES = 500
 /** How many rows one claim moves to the lanes where they belong, for the same reason. */
 const MOST_MOVED = 1000
-/** When to look again at rows that another node was about to claim: it may have failed. */
+/** When to look again at rows that another node was about to claim. */
 const LOOK_AGAIN_MS = 250
 
 export async function claimDue(session: Session, transaction: Transaction, claim: Claim): Promise<ClaimResult> {
-  session.fronts.begin(claim.now)
   await session.news.catchUp()
+  session.fronts.begin(claim.now)
   const run = new ClaimRun(session, transaction, claim)
   const rows = await run.claim()
   const tasks = await finishClaim(session, transaction, rows, claim)
@@ -84,7 +84,7 @@ class ClaimRun {
     const rows: TaskRow[] = []
     while (this.#left.total > 0 && this.#left.hiddenDue > this.#claim.now) {
       const lanes = await this.#lanesWithRoom()
-      if (this.#seen.size >= MOST_LANES) this.#left.hiddenDue = this.#claim.now
+      if (this.#seen.size + this.#closed.size >= MOST_LANES) this.#left.hiddenDue = this.#claim.now
       if (lanes.length === 0) break
       rows.push(...(await this.#claimOfLanes(lanes)))
       await this.#closeExhausted(lanes)
@@ -101,8 +101,10 @@ class ClaimRun {
       for (const { lane, first } of firsts) fronts.move(lane, first)
       for (const lane of this.#served) fronts.served(lane)
       for (const [lane, until] of this.#closed) fronts.close(lane, until)
-      const isHidden = firsts.some(({ lane, first }) => first !== undefined && first.dueAt <= now && this.#emptied.has(lane))
-      onNextDue(Math.min(this.#left.hiddenDue, fronts.nextDue(now), isHidden ? now + LOOK_AGAIN_MS : NEVER))
+      // Behind those that are out of time, or that another node was about to claim: it may fail.
+      const hidden = firsts.filter(({ lane, again }) => again !== undefined && this.#emptied.has(lane)).map(({ again = NEVER }) => again)
+      const dues = hidden.map((again) => (again > now ? again : now + LOOK_AGAIN_MS))
+      onNextDue(Math.min(this.#left.hiddenDue, fronts.nextDue(now), ...dues))
     })
   }
 
@@ -126,7 +128,7 @@ class ClaimRun {
         found.push(share)
         this.#seen.set(lane, share)
       }
-      if (found.length >= Math.max(this.#left.total, LANES_AT_ONCE) || this.#seen.size >= MOST_LANES) break
+      if (found.length >= Math.max(this.#left.total, LANES_AT_ONCE) || this.#closed.size >= MOST_LANES) break
     }
     return found
   }

@@ -29,10 +29,12 @@ const CLAIM_FOR_WORKER = `
 const MOVE = `
   UPDATE callme.tasks t SET lane = k.lane FROM unnest($1::text[], $2::bigint[], $3::text[]) AS k (name, trigger_at, lane)
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
-// As the transaction sees them: what it has claimed waits no more. What is out of time is left to the expiry.
+// As the transaction sees them: what it has claimed waits no more.
 const FIRSTS = `
-  SELECT w.lane, t.due_at, t.id FROM ${WISHES} LEFT JOIN LATERAL (
-    SELECT t.due_at, t.id FROM callme.tasks t WHERE ${WAITING} AND t.deadline > $5 ORDER BY t.due_at, t.id LIMIT 1) t ON true`
+  SELECT w.lane, t.due_at, t.id, live.due_at AS again FROM ${WISHES}
+  LEFT JOIN LATERAL (SELECT t.due_at, t.id FROM callme.tasks t WHERE ${WAITING} ORDER BY t.due_at, t.id LIMIT 1) t ON true
+  LEFT JOIN LATERAL (
+    SELECT t.due_at FROM callme.tasks t WHERE ${WAITING} AND t.deadline > $5 ORDER BY t.due_at, t.id LIMIT 1) live ON true`
 
 export type DueRow = Pick<TaskRow, 'name' | 'trigger_at' | 'lane' | 'due_at' | 'id' | 'deadline'>
 
@@ -65,16 +67,27 @@ export async function moveRows(transaction: Transaction, moves: readonly { row: 
   await transaction.query(MOVE, [...keyParams(moves.map(({ row }) => keyOf(row))), moves.map(({ lane }) => lane)])
 }
 
-/** The first waiting row of each lane that is not out of time. */
+/** Where a lane begins. */
+export interface LaneFirst {
+  readonly lane: string
+  /** of its first waiting row */
+  readonly first: Place | undefined
+  /** when the first one of those is due that are not out of time */
+  readonly again: number | undefined
+}
+
+/** Where lanes begin, once what was claimed of them waits no more. */
 export async function firstPlaces(
   transaction: Transaction,
   lanes: readonly Pick<LaneWish, 'lane' | 'front'>[],
   now: number,
-): Promise<{ lane: string; first: Place | undefined }[]> {
+): Promise<LaneFirst[]> {
   if (lanes.length === 0) return []
   const params = [...wishParams(lanes.map((lane) => ({ ...lane, limit: 1 }))), now]
-  const rows = await transaction.query<{ lane: string; due_at: number | null; id: number }>(FIRSTS, params)
-  return rows.map(({ lane, due_at: dueAt, id }) => ({ lane, first: dueAt === null ? undefined : { dueAt, id } }))
+  const rows = await transaction.query<{ lane: string; due_at: number | null; id: number; again: number | null }>(FIRSTS, params)
+  return rows.map(({ lane, due_at: dueAt, id, again }) => {
+    return { lane, first: dueAt === null ? undefined : { dueAt, id }, again: again ?? undefined }
+  })
 }
 
 function wishParams(wishes: readonly LaneWish[]): unknown[] {

@@ -1,6 +1,7 @@
 /** Connections to the database: a small pool, and transactions that need nothing of a session but themselves, so that a pooler may stand between. */
-import pg from 'pg'
 import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
+import { CallmeError } from '../../domain/errors.ts'
 import { isUnavailable, storeError } from './store-error.ts'
 
 /** Whatever runs a statement: a transaction, or the pool for one statement alone. */
@@ -17,17 +18,17 @@ const TRY_AGAIN_MS = 100
 const TRANSACTION_LIMIT_MS = 10_000
 const BEGIN = `BEGIN; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}; SET LOCAL idle_in_transaction_session_timeout = ${TRANSACTION_LIMIT_MS}`
 
-/** Every integer of the schema is one that JavaScript keeps exactly. */
-const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === pg.types.builtins.INT8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
-}
+/** `bigint`, by its number in pg_type. Every integer of the schema is one that JavaScript keeps exactly. */
+const INT8 = 20
+const parserOf = pg.types.getTypeParser as (oid: number, format?: 'text' | 'binary') => unknown
+const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => ((oid as number) === INT8 ? Number : parserOf(oid, format)) }
 
 /** Ends a transaction that is not meant to be done. */
 class Undone extends Error {}
 
 export class Database implements Queries {
   readonly #pool: pg.Pool
+  #isClosed = false
 
   /** @param statementLimitMs how long a statement may take before its connection is given up; 0 for as long as it wants */
   constructor(url: string, statementLimitMs = 3 * TRANSACTION_LIMIT_MS) {
@@ -38,7 +39,7 @@ export class Database implements Queries {
       query_timeout: statementLimitMs,
       keepAlive: true,
       application_name: 'callme',
-      types: types as pg.CustomTypesConfig,
+      types,
     })
     // A connection that breaks while nobody uses it is replaced when one is needed.
     this.#pool.on('error', () => undefined)
@@ -46,7 +47,10 @@ export class Database implements Queries {
 
   /** One statement that changes nothing. */
   query<R>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
-    return patiently(async () => (await this.#pool.query<R & pg.QueryResultRow>(sql, [...params])).rows)
+    return patiently(async () => {
+      this.#mustBeOpen()
+      return (await this.#pool.query<R & pg.QueryResultRow>(sql, [...params])).rows
+    })
   }
 
   /** A transaction that comes to the same when it is run twice. */
@@ -56,6 +60,7 @@ export class Database implements Queries {
 
   /** Runs `work` between BEGIN and COMMIT on one connection. When this rejects in the end, nobody knows whether the commit was done. */
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    this.#mustBeOpen()
     const client = await this.#pool.connect()
     let isBroken = true
     try {
@@ -91,7 +96,12 @@ export class Database implements Queries {
   }
 
   async end(): Promise<void> {
+    this.#isClosed = true
     await this.#pool.end()
+  }
+
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new CallmeError('store_unavailable', 'the store is closed')
   }
 
   async #hasRolledBack(client: pg.PoolClient, error: unknown): Promise<boolean> {

@@ -12,7 +12,7 @@ import type { Transaction } from './transaction.ts'
 const LOCK = 'SELECT * FROM callme.handlers WHERE name = $1 FOR UPDATE'
 const RUNNING = `
   SELECT count(*)::int AS running FROM (
-    SELECT 1 FROM callme.tasks WHERE state = 'running' AND strpos(lane, '@') > 0 AND lane >= $1 AND lane < $2 LIMIT $3) some`
+    SELECT 1 FROM callme.tasks WHERE state = 'running' AND strpos(lane, '@') > 0 AND lane >= $1 AND lane < $2 LIMIT $3) counted`
 const STARTS = `
   SELECT coalesce(sum(n), 0)::int AS started, min(second) AS oldest FROM callme.starts WHERE name = $1 AND second BETWEEN $2 AND $3`
 const ADD_STARTS = `

@@ -11,7 +11,11 @@ import { isConflict, isUnavailable, storeError } from './store-error.ts'
 import { Transaction } from './transaction.ts'
 
 /** Writes for many callers at once; answers in their order. May be run again after it was undone. */
-export type Verb<I, O> = (transaction: Transaction, inputs: readonly I[]) => Promise<O[]>
+export interface Verb<I, O> {
+  (transaction: Transaction, inputs: readonly I[]): Promise<O[]>
+  /** whether what comes after it must see what it has committed, and not only what it has written */
+  readonly isAlone?: true
+}
 
 interface Member {
   readonly verb: Verb<never, unknown>
@@ -59,7 +63,7 @@ export class GroupWriter {
   write<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
     return new Promise<O>((resolve, reject) => {
       const until = performance.now() + this.#options.patienceMs()
-      this.#members.push({ verb: verb as Verb<never, unknown>, input, until, resolve, reject })
+      this.#members.push({ verb: verb, input, until, resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }
@@ -72,8 +76,13 @@ export class GroupWriter {
   async #writeAll(): Promise<void> {
     // Those of one turn of the event loop go together.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#members.length > 0) await this.#writeGroup(this.#members.splice(0, MOST_MEMBERS))
+    while (this.#members.length > 0) await this.#writeGroup(this.#nextGroup())
     this.#writing = undefined
+  }
+
+  #nextGroup(): Member[] {
+    const alone = this.#members.findIndex(({ verb }) => verb.isAlone)
+    return this.#members.splice(0, alone === -1 ? MOST_MEMBERS : Math.min(Math.max(1, alone), MOST_MEMBERS))
   }
 
   async #writeGroup(group: readonly Member[]): Promise<void> {

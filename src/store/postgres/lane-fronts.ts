@@ -49,7 +49,7 @@ export class LaneFronts {
     for (const { lane, place } of fronts) this.lower(lane, place)
   }
 
-  /** A claim begins. Where it is made earlier than the one before, times until which lanes were closed mean nothing any more. */
+  /** A claim begins that knows all that was signalled until now. Where it is made earlier than the one before, times until which lanes were closed mean nothing any more. */
   begin(now: number): void {
     this.#news.clear()
     this.#opened.clear()

@@ -3,10 +3,12 @@
  * of the other nodes by reading what they have committed, before each claim and now and then.
  */
 import { setTimeout } from 'node:timers/promises'
+import { CallmeError } from '../../domain/errors.ts'
 import { ChangeLog } from './change-log.ts'
 import type { Database } from './database.ts'
 import { PATIENCE_MS } from './database.ts'
 import { GroupWriter } from './group-writer.ts'
+import type { Verb } from './group-writer.ts'
 import { HandlerBook } from './handler-book.ts'
 import { Horizon } from './horizon.ts'
 import { LaneFronts } from './lane-fronts.ts'
@@ -48,6 +50,10 @@ export class Node {
   readonly #database: Database
   readonly #streams: readonly number[]
   readonly #closing = new AbortController()
+  /** under way, until the rows are where they belong */
+  #handlerChange: Promise<unknown> | undefined
+  /** the last change of a handler that was asked for */
+  #storing: Promise<unknown> = Promise.resolve()
   #lastSeen = performance.now()
   #lastPartitions = -Infinity
 
@@ -91,6 +97,26 @@ export class Node {
     while (!this.isClosing && (await this.chores.write(this.verbs.settle, undefined)));
   }
 
+  /**
+   * One change after the other, and each once the rows are where the one before has put them. What is asked of this node afterwards sees
+   * the change, also before it is through with the rows.
+   * @param write answers `unsettled` where that is still to be done
+   */
+  async changeHandler<T>(write: (writer: GroupWriter) => Promise<T | 'unsettled'>): Promise<T> {
+    while (this.#handlerChange) await this.#handlerChange.catch(() => undefined)
+    const changing = this.#changeAndSettle(write).finally(() => {
+      this.#handlerChange = undefined
+    })
+    this.#handlerChange = changing
+    return changing
+  }
+
+  /** Has the scheduler write what must see every handler that this node was told of before. */
+  async schedule<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
+    await this.#storing.catch(() => undefined)
+    return this.scheduling.write(verb, input)
+  }
+
   async tidy(now: number): Promise<void> {
     const time = performance.now()
     await this.changeLog.tidy()
@@ -118,8 +144,20 @@ export class Node {
     await this.#database.end()
   }
 
+  async #changeAndSettle<T>(write: (writer: GroupWriter) => Promise<T | 'unsettled'>): Promise<T> {
+    for (;;) {
+      const storing = write(this.requests)
+      this.#storing = storing
+      const result = await storing
+      await this.settle()
+      if (result !== 'unsettled') return result
+      if (this.isClosing) throw new CallmeError('store_unavailable', 'the store is being closed')
+    }
+  }
+
   #committed({ changes, signals }: Transaction): void {
     const said = signals.said() ?? {}
+    for (const [name, handler] of signals.handlers) this.session.handlers.set(name, handler)
     this.session.news.apply(said)
     if (changes.told().length > 0 || said.handlers !== undefined) this.changed.tell()
   }

@@ -23,10 +23,11 @@ const EXPIRED = `
 const EXTEND = `
   UPDATE callme.tasks t SET deadline = k.deadline FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, deadline)
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
-export const ANY_LEASE_OVER = `SELECT 1 FROM callme.tasks t WHERE t.state = 'running' AND t.lease_until > $1 AND t.lease_until <= $2 LIMIT 1`
 const LEASE_OVER = `
   SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.lease_until > $1 AND t.lease_until <= $2
   ORDER BY t.lease_until LIMIT $3 FOR UPDATE SKIP LOCKED`
+/** A claim is durable before its lease is over, or not at all; and what another node was about to settle is settled by now, or not at all. */
+const LEASE_MARGIN_MS = 15_000
 const ABANDONED = `
   SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.claimed_by <> $1 AND t.awaiting IS NULL LIMIT $2
   FOR UPDATE SKIP LOCKED`
@@ -91,18 +92,19 @@ async function extendWindows(transaction: Transaction, rows: readonly TaskRow[],
   await transaction.query(EXTEND, [...keyParams(extended.map(({ row }) => keyOf(row))), extended.map(({ deadline }) => deadline)])
 }
 
-/** @param which rows whose lease ended after the one time and up to the other, or those that another node has under way */
+/** @param which rows whose lease is over, or those that another node has under way */
 export async function rescueRows(
   session: Session,
   transaction: Transaction,
-  which: { now: number; limit: number } & ({ after: number } | { onlyNode: string }),
+  { now, limit, onlyNode }: { now: number; limit: number; onlyNode?: string },
 ): Promise<Task[]> {
-  const { now, limit } = which
+  const { handlers, leases } = session
   const rows =
-    'after' in which
-      ? await readRows(transaction, LEASE_OVER, [which.after, now, limit])
-      : await readRows(transaction, ABANDONED, [which.onlyNode, limit])
-  const tasks = await readTasks(transaction, session.handlers, rows)
+    onlyNode === undefined
+      ? await readRows(transaction, LEASE_OVER, [leases.begin(now), now, limit])
+      : await readRows(transaction, ABANDONED, [onlyNode, limit])
+  if (rows.length === 0 && onlyNode === undefined) leases.clear(now - LEASE_MARGIN_MS)
+  const tasks = await readTasks(transaction, handlers, rows)
   const written = await writeOutcomes(
     transaction,
     tasks.map((task) => lossOf(task, now)),
@@ -113,7 +115,7 @@ export async function rescueRows(
 export async function renewLeases(
   transaction: Transaction,
   inputs: readonly { claims: readonly Task[]; leaseUntil: number }[],
-): Promise<void[]> {
+): Promise<undefined[]> {
   const claims = inputs.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
   await transaction.query(RENEW, [
     ...keyParams(claims.map(({ task }) => task)),

@@ -24,7 +24,7 @@ import type {
 import { toAttempt } from '../task-row.ts'
 import type { AttemptRow } from '../task-row.ts'
 import type { Node } from './node.ts'
-import { ANY_EXPIRED, ANY_LEASE_OVER } from './outcomes.ts'
+import { ANY_EXPIRED } from './outcomes.ts'
 import { fullDays } from './prune.ts'
 import { minutesOf, partitionedDays, unlessInTheWay } from './partitions.ts'
 import type { Worker } from './pull.ts'
@@ -41,8 +41,6 @@ const HISTORY = `
 const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
 const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
-/** A claim is durable before its lease is over, or not at all: what ended so long ago has been seen. */
-const LEASE_MARGIN_MS = 15_000
 /** How many entries are removed in one transaction. */
 const STRETCH = 1000
 
@@ -78,7 +76,7 @@ export class PostgresStore implements Store {
   }
 
   claimDue(claim: Claim): Promise<ClaimResult> {
-    return this.#node.scheduling.write(this.#verbs.claimDue, claim)
+    return this.#node.schedule(this.#verbs.claimDue, claim)
   }
 
   record(outcomes: readonly Outcome[]): Promise<boolean[]> {
@@ -95,25 +93,19 @@ export class PostgresStore implements Store {
   }
 
   pull(handlerName: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
-    return this.#node.scheduling.write(this.#verbs.pull, { handlerName, worker })
+    return this.#node.schedule(this.#verbs.pull, { handlerName, worker })
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
-    return this.#node.requests.write(this.#verbs.acknowledge, ack)
+    return this.#node.scheduling.write(this.#verbs.acknowledge, ack)
   }
 
   async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
     if (claims.length > 0) await this.#node.scheduling.write(this.#verbs.renew, { claims, leaseUntil })
   }
 
-  async rescue({ now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
-    const { database, leases } = this.#node.session
-    if (onlyNode !== undefined) return this.#node.scheduling.write(this.#verbs.rescue, { now, limit, onlyNode })
-    const after = leases.begin(now)
-    const [any] = await database.query(ANY_LEASE_OVER, [after, now])
-    if (any !== undefined) return this.#node.scheduling.write(this.#verbs.rescue, { now, limit, after })
-    leases.clear(now - LEASE_MARGIN_MS)
-    return []
+  rescue(which: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
+    return this.#node.scheduling.write(this.#verbs.rescue, which)
   }
 
   reschedule(request: RescheduleRequest): ReturnType<Store['reschedule']> {
@@ -155,8 +147,8 @@ export class PostgresStore implements Store {
     return this.#node.changeLog.counts()
   }
 
-  async putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
-    return this.#settled(await this.#node.chores.write(this.#verbs.putHandler, { name, definition, ...options }))
+  putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
+    return this.#node.changeHandler((writer) => writer.write(this.#verbs.putHandler, { name, definition, ...options }))
   }
 
   async getHandler(name: string): Promise<Handler | undefined> {
@@ -169,8 +161,8 @@ export class PostgresStore implements Store {
     return { handlers: rows.slice(0, limit).map(toHandler), more: rows.length > limit }
   }
 
-  async removeHandler(name: string, { force }: { force: boolean }): ReturnType<Store['removeHandler']> {
-    return this.#settled(await this.#node.chores.write(this.#verbs.removeHandler, { name, force }))
+  removeHandler(name: string, { force }: { force: boolean }): ReturnType<Store['removeHandler']> {
+    return this.#node.changeHandler((writer) => writer.write(this.#verbs.removeHandler, { name, force }))
   }
 
   changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
@@ -197,12 +189,5 @@ export class PostgresStore implements Store {
 
   close(): Promise<void> {
     return this.#node.close()
-  }
-
-  /** Once the rows that a handler concerns are where they belong. */
-  async #settled<T>(result: T): Promise<T> {
-    await this.#node.settle()
-    await this.#node.session.news.catchUp()
-    return result
   }
 }

@@ -21,7 +21,7 @@ const OLD = `SELECT f.name, f.trigger_at, f.state FROM callme.finished f WHERE f
 export async function fullDays(queries: Queries, before: number): Promise<number[]> {
   const full: number[] = []
   for (const day of await partitionedDays(queries)) {
-    const counted = `SELECT count(*)::int AS n FROM (SELECT 1 FROM callme.${partition('finished', day)} WHERE updated < $1 LIMIT ${MUCH + 1}) some`
+    const counted = `SELECT count(*)::int AS n FROM (SELECT 1 FROM callme.${partition('finished', day)} WHERE updated < $1 LIMIT ${MUCH + 1}) old`
     const [row] = await queries.query<{ n: number }>(counted, [before])
     if ((row?.n ?? 0) > MUCH) full.push(day)
   }

@@ -29,8 +29,8 @@ export async function pullDue(
   const [row] = await transaction.query<HandlerRow>(HANDLER, [handlerName])
   const handler = row && toHandler(row).definition
   if (handler?.pull !== true) return 'not_pulled'
-  fronts.begin(now)
   await news.catchUp()
+  fronts.begin(now)
   const rooms = new GroupRooms(transaction, handlers, now)
   const room = await rooms.within(handlerName, handler)
   const limit = Math.min(worker.limit, room.left)
@@ -47,7 +47,7 @@ export async function pullDue(
   const firsts = await firstPlaces(transaction, lanes, now)
   transaction.afterCommit(() => {
     for (const { lane, first } of firsts) fronts.move(lane, first)
-    const dues = fronts.of(handlerName).map((lane) => fronts.frontOf(lane).dueAt)
+    const dues = firsts.flatMap(({ again }) => again ?? [])
     const nextDue = Math.min(NEVER, ...dues.filter((dueAt) => dueAt > now))
     result.nextDue = nextDue < NEVER ? nextDue : undefined
   })

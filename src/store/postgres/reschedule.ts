@@ -1,30 +1,37 @@
 /** One batch of a reschedule: copies final entries, moves waiting ones, and passes over minutes that are taken. */
 import { isFinal, newTask } from '../../domain/task.ts'
 import type { Task, TaskDefinition } from '../../domain/task.ts'
+import { formatTaskKey } from '../../domain/task-key.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/trigger-time.ts'
 import { parseLane } from '../lane-name.ts'
 import { placeTask } from '../place-task.ts'
 import { isTaken, walked } from '../reschedule-walk.ts'
 import type { RescheduleRequest, Store } from '../store.ts'
 import type { TaskRow } from '../task-row.ts'
-import type { Queries } from './database.ts'
+import { FreeMinutes } from './free-minutes.ts'
 import { insertFreeRows } from './insert-rows.ts'
 import type { FreshRow } from './insert-rows.ts'
-import { findRow, lockFound, readBack, readTasks } from './rows.ts'
+import { findRows, keyOf, keyParams, lockFound, readTasks } from './rows.ts'
 import { readStretch } from './selection.ts'
 import type { Session } from './session.ts'
+import { Conflict } from './store-error.ts'
 import type { Transaction } from './transaction.ts'
 
 /** How many names are remembered from batch to batch. */
 const MOST_PASSED = 10_000
 
-const MARK = 'UPDATE callme.finished SET rescheduled_to = $3, updated = $4 WHERE trigger_at = $2 AND name = $1'
+const MARK = `
+  UPDATE callme.finished f SET rescheduled_to = k.rescheduled_to, updated = $4
+  FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, rescheduled_to)
+  WHERE f.trigger_at = k.trigger_at AND f.name = k.name`
 const MOVE = `
   UPDATE callme.tasks SET trigger_at = $3, state = 'pending', lane = $4, due_at = $5, deadline = $6, lease_until = NULL, claimed_by = NULL,
     run_id = $7, attempts = 0, lost = 0, in_advance = 0, executed_at = NULL, response_status = NULL, response_body = NULL, error = NULL,
     updated = $8, rescheduled_to = NULL, rescheduled_from = $2, window_from = NULL, awaiting = NULL, remove_after = 0
   WHERE name = $1 AND trigger_at = $2`
-const MOVE_ATTEMPTS = 'UPDATE callme.attempts SET trigger_at = $3 WHERE trigger_at = $2 AND name = $1'
+const MOVE_ATTEMPTS = `
+  UPDATE callme.attempts a SET trigger_at = k.moved_to FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, moved_to)
+  WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
 
 type Batch = Awaited<ReturnType<Store['reschedule']>>
 
@@ -34,45 +41,89 @@ export async function rescheduleBatch(session: Session, transaction: Transaction
   // A copy, because a write may be run again.
   const known = request.after?.passed ?? new Map<string, number>()
   const passed = new Map(known.size < MOST_PASSED ? known : [])
-  const tasks: Task[] = []
-  for (const row of await lockFound(transaction, rows)) {
-    if (!isFirstWalk && !isTaken(request, row)) continue
-    tasks.push(await rescheduleRow(session, transaction, row, { wanted: request.triggerAt, now: request.now, passed }))
-  }
+  const taken = (await lockFound(transaction, rows)).filter((row) => isFirstWalk || isTaken(request, row))
+  const moves = await planMoves(session, transaction, taken, { ...request, passed })
+  const tasks = await makeMoves(session, transaction, moves, request.now)
   if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
   return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
 }
 
-async function rescheduleRow(
+/** A row, and what it becomes or is copied to. */
+interface Move {
+  readonly row: TaskRow
+  readonly fresh: FreshRow
+}
+
+/**
+ * Finds each row the first minute that no other entry of its name has, one after the other.
+ * @param plan `passed`: by name, the minute before which all were found taken: no later entry, of this batch or a following one, has to
+ * pass over them again
+ */
+async function planMoves(
   session: Session,
   transaction: Transaction,
-  row: TaskRow,
-  { wanted, now, passed }: { wanted: number; now: number; passed: Map<string, number> },
-): Promise<Task> {
-  for (;;) {
-    const triggerAt = await freeMinute(transaction, row, wanted, passed)
-    const fresh = freshRow(session, row, { triggerAt, now })
-    if (isFinal(row.state)) {
-      // A minute that another node took just now is passed over like any other.
-      if ((await insertFreeRows(transaction, [fresh])).size === 0) continue
-      await transaction.query(MARK, [row.name, row.trigger_at, triggerAt, now])
-      const [before] = await readTasks(transaction, session.handlers, [{ ...row, rescheduled_to: triggerAt, updated: now }])
-      if (before !== undefined) transaction.changes.tell('updated', before, now)
-      transaction.changes.moved(fresh, undefined, 'pending')
-    } else {
-      await moveRow(transaction, row, fresh)
-      transaction.changes.moved(fresh, row.state, 'pending')
-    }
-    const task = await readBack(transaction, session.handlers, fresh)
-    transaction.changes.tell(isFinal(row.state) ? 'created' : 'updated', task, now)
-    return task
+  rows: readonly TaskRow[],
+  { triggerAt: wanted, now, passed }: { triggerAt: number; now: number; passed: Map<string, number> },
+): Promise<Move[]> {
+  const minutes = new FreeMinutes(transaction)
+  const counts = new Map<string, number>()
+  for (const { name } of rows) counts.set(name, (counts.get(name) ?? 0) + 1)
+  await minutes.read(
+    [...counts].map(([name, count]) => {
+      const from = passed.get(name) ?? wanted
+      return { name, from, to: from + 2 * count * SECONDS_PER_MINUTE }
+    }),
+  )
+  const moves: Move[] = []
+  for (const row of rows) {
+    const { name, trigger_at: before } = row
+    const own = isFinal(row.state) || before < wanted ? Infinity : before
+    const triggerAt = await minutes.first(name, passed.get(name) ?? wanted, own)
+    passed.set(name, triggerAt)
+    if (!isFinal(row.state)) minutes.leave(name, before)
+    minutes.take(name, triggerAt)
+    moves.push({ row, fresh: freshRow(session, row, { triggerAt, now }) })
   }
+  return moves
+}
+
+/** Copies what is final, moves what waits. */
+async function makeMoves(session: Session, transaction: Transaction, moves: readonly Move[], now: number): Promise<Task[]> {
+  const [copied, moved] = [moves.filter(({ row }) => isFinal(row.state)), moves.filter(({ row }) => !isFinal(row.state))]
+  // One after the other: each goes where an earlier one may just have been.
+  for (const { row, fresh } of moved) await moveRow(transaction, row, fresh)
+  if (moved.length > 0) await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
+  const inserted = await insertFreeRows(
+    transaction,
+    copied.map(({ fresh }) => fresh),
+  )
+  if (inserted.size < copied.length) throw new Conflict('another node has taken a minute that was free')
+  if (copied.length > 0) await transaction.query(MARK, [...moveParams(copied), now])
+  const before = await readTasks(
+    transaction,
+    session.handlers,
+    copied.map(({ row, fresh }) => ({ ...row, rescheduled_to: fresh.triggerAt, updated: now })),
+  )
+  const rows = new Map(
+    (
+      await findRows(
+        transaction,
+        moves.map(({ fresh }) => fresh),
+      )
+    ).map((row) => [formatTaskKey(keyOf(row)), row]),
+  )
+  const tasks = await readTasks(
+    transaction,
+    session.handlers,
+    moves.flatMap(({ fresh }) => rows.get(formatTaskKey(fresh)) ?? []),
+  )
+  for (const [index, task] of tasks.entries()) tell(transaction, moves[index], task, before)
+  return tasks
 }
 
 async function moveRow(transaction: Transaction, row: TaskRow, fresh: FreshRow): Promise<void> {
   const { triggerAt, lane, dueAt, deadline, runId, now } = fresh
   await transaction.query(MOVE, [row.name, row.trigger_at, triggerAt, lane, dueAt, deadline, runId, now])
-  if (triggerAt !== row.trigger_at) await transaction.query(MOVE_ATTEMPTS, [row.name, row.trigger_at, triggerAt])
   transaction.signals.waits(lane, { dueAt, id: row.id }, deadline)
 }
 
@@ -85,14 +136,16 @@ function freshRow({ handlers }: Session, row: TaskRow, { triggerAt, now }: { tri
   return { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom, repeatedTo, definition }
 }
 
-/**
- * The first minute from `wanted` on that no other entry of the name has.
- * @param passed by name, the minute before which all were found taken: no later entry, of this batch or a following one, has to pass over them again
- */
-async function freeMinute(queries: Queries, row: TaskRow, wanted: number, passed: Map<string, number>): Promise<number> {
-  const own = isFinal(row.state) || row.trigger_at < wanted ? Infinity : row.trigger_at
-  let minute = passed.get(row.name) ?? wanted
-  while (minute !== own && (await findRow(queries, { name: row.name, triggerAt: minute })) !== undefined) minute += SECONDS_PER_MINUTE
-  passed.set(row.name, minute)
-  return minute
+function moveParams(moves: readonly Move[]): [string[], number[], number[]] {
+  return [...keyParams(moves.map(({ row }) => keyOf(row))), moves.map(({ fresh }) => fresh.triggerAt)]
+}
+
+/** @param before the entries that were copied, as they are now */
+function tell({ changes }: Transaction, move: Move | undefined, task: Task, before: Task[]): void {
+  if (move === undefined) return
+  const { row, fresh } = move
+  const original = isFinal(row.state) ? before.shift() : undefined
+  if (original !== undefined) changes.tell('updated', original, fresh.now)
+  changes.moved(fresh, original === undefined ? row.state : undefined, 'pending')
+  changes.tell(original === undefined ? 'updated' : 'created', task, fresh.now)
 }

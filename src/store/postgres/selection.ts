@@ -38,7 +38,11 @@ export async function readStretch(queries: Queries, selection: Selection, after:
     ...(ended.length > 0 ? [page('finished', ended, FINAL_STATES.length)] : []),
   ]
   if (pages.length === 0) return { rows: [] }
-  const rows = await readRows(queries, `${pages.join(' UNION ALL ')} ORDER BY trigger_at, name LIMIT $${params.length}`, params)
+  const rows = await readRows(
+    queries,
+    `SELECT * FROM (${pages.join(' UNION ALL ')}) page ORDER BY trigger_at, name LIMIT $${params.length}`,
+    params,
+  )
   const last = rows.at(-1)
   return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
 }

@@ -1,5 +1,7 @@
 /** What other nodes must know of one write: where rows wait now, whose limits have room again, which handlers have changed. Written with it. */
 
+import type { Handler } from '../../domain/handler.ts'
+
 /** Where a row waits: the first row of a lane is the one that is due first, and of these the one that was stored first. */
 export interface Place {
   readonly dueAt: number
@@ -17,7 +19,8 @@ export interface SignalsSaid {
 export class Signals {
   readonly #lanes = new Map<string, { place: Place; deadline: number }>()
   readonly #groups = new Set<string>()
-  readonly #handlers = new Set<string>()
+  /** as they are now */
+  readonly handlers = new Map<string, Handler | undefined>()
 
   /** A row waits in the lane. */
   waits(lane: string, place: Place, deadline: number): void {
@@ -35,18 +38,18 @@ export class Signals {
   }
 
   /** A handler came, went or changed. */
-  changes(handler: string): void {
-    this.#handlers.add(handler)
+  changes(name: string, handler: Handler | undefined): void {
+    this.handlers.set(name, handler)
   }
 
   /** undefined where there is nothing to know */
   said(): SignalsSaid | undefined {
-    if (this.#lanes.size + this.#groups.size + this.#handlers.size === 0) return undefined
+    if (this.#lanes.size + this.#groups.size + this.handlers.size === 0) return undefined
     const lanes = [...this.#lanes].map(([lane, { place, deadline }]) => [lane, place.dueAt, place.id, deadline] as const)
     return {
       ...(lanes.length > 0 && { lanes }),
       ...(this.#groups.size > 0 && { groups: [...this.#groups] }),
-      ...(this.#handlers.size > 0 && { handlers: [...this.#handlers] }),
+      ...(this.handlers.size > 0 && { handlers: [...this.handlers.keys()] }),
     }
   }
 }

@@ -7,7 +7,8 @@ import { CallmeError } from '../../domain/errors.ts'
  * after a failover, resources, intervention of an operator, system and internal errors, and what a distributed engine asks to be repeated.
  */
 const UNAVAILABLE = /^(08|25|40|53|57|58|XX)/
-const CONFLICT = /^40/
+/** transaction_rollback: a deadlock, or what could not be serialized. */
+const CONFLICT = '40'
 /** Of Node.js and of the driver, which gives some of its errors no code. */
 const DISCONNECTED =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$|connection terminated|client has encountered a connection error|timeout exceeded when trying to connect|query read timeout|connection error and is not queryable|cannot use a pool after calling end/i
@@ -20,9 +21,13 @@ export function codeOf(error: unknown): string {
   return code || error.message
 }
 
+/** Thrown by a write that finds that another node was faster: run again, it sees what that has written. */
+export class Conflict extends Error {}
+
 /** Whether the transaction was undone because of another one, and may be run again at once. */
 export function isConflict(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && CONFLICT.test(codeOf(error))
+  if (error instanceof Conflict) return true
+  return error instanceof pg.DatabaseError && (codeOf(error).startsWith(CONFLICT) || error.constraint === 'tasks_pkey')
 }
 
 /** Whether the database does not answer, or cannot do its work now. */

@@ -47,10 +47,10 @@ export function verbsOf(session: Session) {
     ),
     pruneDay: oneByOne((transaction, request: Parameters<typeof pruneDay>[1]) => pruneDay(transaction, request)),
     pruneRows: oneByOne((transaction, request: Parameters<typeof pruneRows>[1]) => pruneRows(transaction, request)),
-    putHandler: oneByOne((transaction, change: { name: string; definition: HandlerDefinition; now: number; force: boolean }) =>
+    putHandler: alone((transaction, change: { name: string; definition: HandlerDefinition; now: number; force: boolean }) =>
       putHandler(session, transaction, change),
     ),
-    removeHandler: oneByOne((transaction, change: { name: string; force: boolean }) => removeHandler(session, transaction, change)),
+    removeHandler: alone((transaction, change: { name: string; force: boolean }) => removeHandler(session, transaction, change)),
     settle: oneByOne((transaction, _: undefined) => settleRows(session, transaction)),
   }
 }
@@ -61,4 +61,9 @@ function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>
     for (const input of inputs) answers.push(await work(transaction, input))
     return answers
   }
+}
+
+/** What comes after it must know what it has changed. */
+function alone<I, O>(work: (transaction: Transaction, input: I) => Promise<O>): Verb<I, O> {
+  return Object.assign(oneByOne(work), { isAlone: true as const })
 }

@@ -1,0 +1,119 @@
+/**
+ * Has a node go by the clock of its store: measures how far that is ahead of the system's, at the start and every minute. A store that
+ * serves one node has no clock of its own, and nothing is measured. `runOnce` is one measurement.
+ */
+import type { Clock, ClockOffset } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+
+export interface ClockWatchOptions {
+  readonly store: Pick<Store, 'time'>
+  /** the system's */
+  readonly clock: Clock
+  /** is set to what was measured */
+  readonly offset: ClockOffset
+  readonly log: Log
+}
+
+interface Sample {
+  /** ms by which the store's clock is ahead, give or take half the round trip */
+  readonly offset: number
+  readonly roundTrip: number
+  /** of the system's wall clock against the monotonic one */
+  readonly lead: number
+}
+
+const EVERY_MS = 60_000
+/** The one with the shortest round trip is the one that was held up least. */
+const SAMPLES = 5
+const SKEW_MS = 1000
+/** More than the two clocks of a system drift apart in a minute. */
+const JUMP_MS = 100
+
+export class ClockWatch {
+  readonly #options: ClockWatchOptions
+  #running: Promise<void> = Promise.resolve()
+  #cancelTimer: (() => void) | undefined
+  #isStopping = false
+  /** of the sample that counts; undefined where nothing was measured */
+  #lead: number | undefined
+  #toldOffset = 0
+  #isFailing = false
+
+  constructor(options: ClockWatchOptions) {
+    this.#options = options
+  }
+
+  /** ms by which the store's clock is ahead of the system's; 0 where it has none. */
+  get offset(): number {
+    return Number(Atomics.load(this.#options.offset, 0))
+  }
+
+  /** To be called once the first measurement has succeeded. */
+  start(): void {
+    if (this.#lead === undefined) return
+    this.#cancelTimer = this.#options.clock.setTimer(EVERY_MS, () => {
+      this.#running = this.#runAndContinue()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#cancelTimer?.()
+    await this.#running
+  }
+
+  /** @throws CallmeError of the store; the offset stays as it was */
+  async runOnce(): Promise<void> {
+    const { offset, log } = this.#options
+    const sample = await this.#measure()
+    if (sample === undefined) return
+    this.#lead = sample.lead
+    Atomics.store(offset, 0, BigInt(Math.round(sample.offset)))
+    if (Math.abs(this.offset - this.#toldOffset) <= SKEW_MS) return
+    this.#toldOffset = this.offset
+    if (Math.abs(this.offset) > SKEW_MS) log.warn('clock.skewed', { offset_ms: this.offset })
+  }
+
+  /**
+   * Measures again where the system's clock has jumped since, so that nobody is called before the time or has a lease taken away. To be
+   * called before times are compared.
+   * @throws CallmeError of the store
+   */
+  async followJump(): Promise<void> {
+    if (this.#lead !== undefined && Math.abs(this.#leadNow() - this.#lead) > JUMP_MS) await this.runOnce()
+  }
+
+  async #runAndContinue(): Promise<void> {
+    try {
+      await this.runOnce()
+      this.#isFailing = false
+    } catch (error) {
+      if (!this.#isFailing) this.#options.log.warn('clock.unmeasured', { err: error })
+      this.#isFailing = true
+    }
+    if (!this.#isStopping) this.start()
+  }
+
+  async #measure(): Promise<Sample | undefined> {
+    let best: Sample | undefined
+    for (let n = 0; n < SAMPLES; n += 1) {
+      const sample = await this.#sample()
+      if (sample === undefined) return undefined
+      if (best === undefined || sample.roundTrip < best.roundTrip) best = sample
+    }
+    return best
+  }
+
+  async #sample(): Promise<Sample | undefined> {
+    const { store, clock } = this.#options
+    const [lead, wall, sentAt] = [this.#leadNow(), clock.now(), clock.monotonic()]
+    const time = await store.time()
+    const roundTrip = clock.monotonic() - sentAt
+    return time === undefined ? undefined : { offset: time - (wall + roundTrip / 2), roundTrip, lead }
+  }
+
+  #leadNow(): number {
+    return this.#options.clock.now() - this.#options.clock.monotonic()
+  }
+}
