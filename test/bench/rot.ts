@@ -33,6 +33,8 @@ interface Scene {
 const MINUTES = 10
 /** As the upkeep does it. */
 const PRUNE_BATCH = 200
+/** So long after the last task that a day of tasks may go as a whole. */
+const RETENTION_MS = 2 * 86_400_000
 
 const { tasks } = readOptions({ tasks: 1_000_000 })
 const scenes: Scene[] = [
@@ -49,15 +51,24 @@ for (const scene of scenes) {
 
 async function watchEach(place: StorePlace, scene: Scene, heldBack: readonly boolean[]): Promise<void> {
   const filled = await place.create()
-  await fillStore(filled, scene.waiting, someDueTask)
+  await fillStore(filled, scene.waiting, lateTask)
   await place.settle(filled)
   for (const isHeldBack of heldBack) await watch(place, filled, scene, isHeldBack)
   await place.remove(filled)
 }
 
-/** Over several minutes and hosts. */
-function someDueTask(): NewTask {
-  return dueTask(minuteOf(Date.now()) - 60 * Math.floor(Math.random() * MINUTES), `http://${randomHost()}/run`)
+/** Of one of the last minutes, to one of many hosts. */
+function lateTask(): NewTask {
+  return taskOf(minuteOf(Date.now()) - 60 * Math.floor(Math.random() * MINUTES))
+}
+
+/** Of the present minute. */
+function presentTask(): NewTask {
+  return taskOf(minuteOf(Date.now()))
+}
+
+function taskOf(minute: number): NewTask {
+  return dueTask(minute, `http://${randomHost()}/run`)
 }
 
 async function watch(place: StorePlace, filled: string, scene: Scene, isHeldBack: boolean): Promise<void> {
@@ -81,7 +92,7 @@ async function workOff(store: Store, { isFed }: Scene): Promise<Waits> {
     waits.claims.push(performance.now() - claimedAt)
     if (claimed.length === 0) throw new Error(`${executed} tasks were executed, ${tasks} should have been`)
     const recordedAt = performance.now()
-    const fed = isFed ? store.put(Array.from(claimed, someDueTask), { now: Date.now() }) : undefined
+    const fed = isFed ? store.put(Array.from(claimed, presentTask), { now: Date.now() }) : undefined
     await recordSuccess(store, claimed)
     waits.records.push(performance.now() - recordedAt)
     await fed
@@ -113,7 +124,7 @@ async function prune(store: Store): Promise<string> {
   let pruned = 0
   for (let batch = 1; batch > 0; pruned += batch) {
     const batchAt = performance.now()
-    batch = await store.prune({ before: Date.now() + 1, limit: PRUNE_BATCH })
+    batch = await store.prune({ before: Date.now() + RETENTION_MS, limit: PRUNE_BATCH })
     waits.push(performance.now() - batchAt)
   }
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
