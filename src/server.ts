@@ -30,6 +30,15 @@ export interface RunningNode {
   stop(): Promise<void>
 }
 
+interface Assembly {
+  readonly config: Config
+  readonly store: Store
+  readonly node: string
+  readonly log: Log
+  /** aborts when the node begins to stop */
+  readonly stopping: AbortSignal
+}
+
 /** How long after the last call its result may take to be saved before the node gives up on a store that does not answer. */
 const SAVE_GRACE_MS = 5000
 
@@ -38,8 +47,9 @@ const SAVE_GRACE_MS = 5000
  */
 export async function start(config: Config, log: Log): Promise<RunningNode> {
   const node = randomUUID()
-  const store = await openStore(config.store)
-  const { app, caller, clockWatch, dispatcher, stopping, ticker, upkeep, wake } = assemble(config, store, node, log)
+  const stopping = new AbortController()
+  const store = await openStore(config.store, stopping.signal)
+  const { app, caller, clockWatch, dispatcher, ticker, upkeep, wake } = assemble({ config, store, node, log, stopping: stopping.signal })
   // The app refuses a missing Host itself, with a sentence.
   const server = createServer({ requireHostHeader: false }, app).on('clientError', answerClientError)
   try {
@@ -47,6 +57,7 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
     if (!isShared(config.store)) await upkeep.rescueAbandoned()
     await listen(server, config.listen)
   } catch (error) {
+    stopping.abort()
     await caller.stop(0)
     await store.close()
     throw error
@@ -71,7 +82,7 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   return { address, stop }
 }
 
-function assemble(config: Config, store: Store, node: string, log: Log) {
+function assemble({ config, store, node, log, stopping }: Assembly) {
   const clockOffset = newClockOffset()
   const clock = offsetClock(systemClock, clockOffset)
   const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
@@ -92,7 +103,6 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
   const { retentionMs } = config
   const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs, wake, followJump })
   const readiness = () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset })
-  const stopping = new AbortController()
   const app = createApp({
     store,
     node,
@@ -100,12 +110,12 @@ function assemble(config: Config, store: Store, node: string, log: Log) {
     log,
     wake,
     readiness,
-    stopping: stopping.signal,
+    stopping,
     random: Math.random,
     defaults: { timeout: config.timeoutMs / 1000 },
     version: VERSION,
   })
-  return { app, caller, clockWatch, dispatcher, stopping, ticker, upkeep, wake }
+  return { app, caller, clockWatch, dispatcher, ticker, upkeep, wake }
 }
 
 function listen(server: Server, { host, port }: Config['listen']): Promise<void> {

@@ -137,9 +137,16 @@ test('the table of settings holds every setting, its variable and its default', 
   expect(rows).toEqual(settings)
 })
 
-test('every flag and variable that a text names is a setting, or the file of a secret one', () => {
+test('every flag and variable that a text names is a setting, the file of a secret one, or for tests', () => {
   const flags = SETTINGS.map(({ name }) => `--${name}`)
-  const variables = SETTINGS.flatMap(({ variable, secret }) => (secret ? [variable, `${variable}_FILE`] : [variable]))
+  const readers = ['test/support/postgres-global-setup.ts', 'test/bench/support/postgres.ts']
+  const ofTests = [
+    ...readers
+      .map(read)
+      .join('')
+      .matchAll(/(?<=env\[')CALLME_[A-Z_]+/g),
+  ].map(([variable]) => variable)
+  const variables = [...SETTINGS.flatMap(({ variable, secret }) => (secret ? [variable, `${variable}_FILE`] : [variable])), ...ofTests]
   for (const text of [readme, architecture, read('CONTRIBUTING.md')]) {
     for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(flags).toContain(flag)
     for (const [variable] of text.matchAll(/CALLME_[A-Z_]+/g)) expect(variables).toContain(variable)

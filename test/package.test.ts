@@ -14,7 +14,7 @@ const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta
 describe('the package', () => {
   it('names an exact version of everything it depends on', () => {
     for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
-      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/)
+      expect(version, name).toMatch(/^\d+\.\d+\.\d+(-beta\.\d+)?$/)
     }
   })
 

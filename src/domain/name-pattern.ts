@@ -14,7 +14,7 @@ export function matchesName(pattern: string, name: string): boolean {
 
 /** The bounds of the names that a pattern stands for, in the order of their UTF-8 bytes: `first` inclusive, `end` exclusive. */
 export function rangeOfNames(pattern: string): { first: string; end: string } {
-  if (!isPattern(pattern)) return { first: pattern, end: `${pattern}\u0001` }
+  if (!isPattern(pattern)) return { first: pattern, end: `${pattern}\u0000` }
   const prefix = pattern.slice(0, -WILDCARD.length)
   return { first: prefix, end: prefix + LAST }
 }

@@ -64,7 +64,7 @@ export class Upkeep {
     await store.renew(claims(), { leaseUntil: now + LEASE_MS })
     await this.#rescue({ now })
     await this.#prune()
-    await store.tidy({ now })
+    await store.tidy()
   }
 
   async #runAndContinue(): Promise<void> {

@@ -4,12 +4,13 @@ import type { Store } from './store.ts'
 
 /**
  * Only the driver that is needed is loaded.
+ * @param stopping from when on nobody waits long for a store that does not answer
  * @throws CallmeError `store_unavailable`, `store_in_use`, `store_too_new`, with a sentence for the one who started the node
  */
-export async function openStore(where: Config['store']): Promise<Store> {
+export async function openStore(where: Config['store'], stopping: AbortSignal): Promise<Store> {
   if (where.kind === 'postgres') {
     const { openPostgresStore } = await import('./postgres/open-postgres-store.ts')
-    return openPostgresStore(where.url)
+    return openPostgresStore(where.url, { stopping })
   }
   const { openSqliteStore } = await import('./sqlite/open-sqlite-store.ts')
   return openSqliteStore(where.path)

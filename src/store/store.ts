@@ -108,7 +108,7 @@ export interface TaskStore {
   onDue(listener: (dueAt: number) => void): () => void
 
   /** Does what the store itself needs done now and then; nothing of it can be seen. */
-  tidy(options: { now: number }): Promise<void>
+  tidy(): Promise<void>
 
   /** Waits for the writes under way, then lets go of the store. */
   close(): Promise<void>

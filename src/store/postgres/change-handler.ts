@@ -96,7 +96,7 @@ export async function settleRows(session: Session, transaction: Transaction): Pr
   const [walk] = await transaction.query<WalkRow>(WALK)
   if (walk === undefined) return false
   await session.news.catchUp()
-  const { end } = rangeOfNames(walk.name)
+  const { end } = storedRange(walk.name)
   const rows = await readRows(transaction, ROWS_OF_NAMES, [walk.after_name, walk.after_trigger_at, end, STRETCH])
   await settle(session.handlers, transaction, rows)
   const last = rows.at(-1)
@@ -138,7 +138,7 @@ async function findHandler(transaction: Transaction, name: string): Promise<Hand
 /** Whether tasks that have not ended have no callback but that of `handler`, of those whose names `pattern` stands for. */
 async function isNeeded(transaction: Transaction, handler: Handler | undefined, pattern: string): Promise<boolean> {
   if (handler === undefined || !servesTasksWithoutCallback(handler.definition)) return false
-  const { first, end } = rangeOfNames(pattern)
+  const { first, end } = storedRange(pattern)
   return (await transaction.query(IN_LANE, [groupLane(handler.name, ''), first, end])).length > 0
 }
 
@@ -150,7 +150,7 @@ function tell({ handlers }: Session, { signals }: Transaction, name: string, han
 
 /** What runs is counted by its lane, so it changes lanes with the handler. */
 async function moveRunning(transaction: Transaction, handlers: HandlerBook, name: string): Promise<void> {
-  const { first, end } = rangeOfNames(name)
+  const { first, end } = storedRange(name)
   const moved = (await readRows(transaction, RUNNING_OF_NAMES, [first, end])).flatMap((row) => {
     const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
     return lane === row.lane ? [] : [{ row, lane }]
@@ -163,4 +163,10 @@ async function moveRunning(transaction: Transaction, handlers: HandlerBook, name
 /** What waits is gone through in the writes that follow, also after a crash. */
 async function beginWalk(transaction: Transaction, name: string): Promise<void> {
   await transaction.query(BEGIN_WALK, [name, rangeOfNames(name).first])
+}
+
+/** PostgreSQL's text cannot hold the character that ends the range of a single name; the next one does as well, for no name holds either. */
+function storedRange(pattern: string): { first: string; end: string } {
+  const { first, end } = rangeOfNames(pattern)
+  return { first, end: end.replace('\u0000', '\u0001') }
 }

@@ -5,43 +5,41 @@
  */
 import pg from 'pg'
 import { TASK_STATES } from '../../domain/task.ts'
-import type { Batch } from '../change-batches.ts'
 import { batchesOf } from '../change-batches.ts'
 import type { Queries } from './database.ts'
 import type { Transaction } from './transaction.ts'
 
 const NUMBER_TAKEN = '23505'
 const STATES = TASK_STATES.join(', ')
+const DELTAS = TASK_STATES.map((_, index) => `$${index + 5}::int`).join(', ')
 
 const INSERT = `
-  WITH rows AS (
-    SELECT * FROM json_to_recordset($1) AS r (stream bigint, seq bigint, signals text, told int, batch text,
-      ${TASK_STATES.map((state) => `${state} int`).join(', ')})
-  ), kept AS (
-    INSERT INTO callme.changes (stream, seq, batch) SELECT stream, seq, batch FROM rows WHERE told > 0
-  )
-  INSERT INTO callme.commits (stream, seq, signals, told, ${STATES})
-  SELECT stream, seq, signals, told, ${STATES} FROM rows ORDER BY seq`
+  INSERT INTO callme.commits (stream, seq, signals, told, ${STATES}) SELECT $1::bigint, $2::bigint, $3::text, $4::int, ${DELTAS}`
+const INSERT_WITH_CHANGES = `
+  WITH kept AS (INSERT INTO callme.changes (stream, seq, batch) VALUES ($1::bigint, $2::bigint, $${TASK_STATES.length + 5})) ${INSERT}`
 
 /**
  * Must come last in a transaction.
  * @param first the number of the first row
  * @returns how many rows there are; none where the transaction changes nothing that anybody must know
  */
-export async function insertCommit(transaction: Transaction, first: { stream: number; seq: number }): Promise<number> {
+export async function insertCommit(transaction: Transaction, { stream, seq }: { stream: number; seq: number }): Promise<number> {
   const { changes, signals } = transaction
-  const batches: (Batch | undefined)[] = [...batchesOf(changes.told())]
+  const batches = [...batchesOf(changes.told())]
   const said = signals.said()
-  const deltas = Object.fromEntries(changes.deltas())
-  if (batches.length === 0 && said === undefined && changes.deltas().length === 0) return 0
-  if (batches.length === 0) batches.push(undefined)
-  const nothing = Object.fromEntries(TASK_STATES.map((state) => [state, 0]))
-  const rows = batches.map((batch, index) => ({
-    ...{ stream: first.stream, seq: first.seq + index, told: batch?.count ?? 0, batch: batch?.text ?? null },
-    ...(index === 0 ? { signals: said === undefined ? null : JSON.stringify(said), ...nothing, ...deltas } : { signals: null, ...nothing }),
-  }))
-  await transaction.query(INSERT, [JSON.stringify(rows)])
-  return rows.length
+  const deltas = new Map(changes.deltas())
+  if (batches.length === 0 && said === undefined && deltas.size === 0) return 0
+  const first = [
+    said === undefined ? null : JSON.stringify(said),
+    batches[0]?.count ?? 0,
+    ...TASK_STATES.map((state) => deltas.get(state) ?? 0),
+  ]
+  if (batches[0] === undefined) await transaction.query(INSERT, [stream, seq, ...first])
+  for (const [index, { count, text }] of batches.entries()) {
+    const values = index === 0 ? first : [null, count, ...TASK_STATES.map(() => 0)]
+    await transaction.query(INSERT_WITH_CHANGES, [stream, seq + index, ...values, text])
+  }
+  return Math.max(1, batches.length)
 }
 
 /** Whether a commit of the same number is there already. */

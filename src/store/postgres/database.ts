@@ -62,6 +62,9 @@ export class Database implements Queries {
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     this.#mustBeOpen()
     const client = await this.#pool.connect()
+    // The pool listens to idle connections only. Of one that breaks here, the next statement tells.
+    const ignore = (): void => undefined
+    client.on('error', ignore)
     let isBroken = true
     try {
       await client.query(BEGIN)
@@ -77,6 +80,8 @@ export class Database implements Queries {
       isBroken = !(await this.#hasRolledBack(client, error))
       throw error
     } finally {
+      // A broken one may have more to say.
+      if (!isBroken) client.off('error', ignore)
       client.release(isBroken)
     }
   }

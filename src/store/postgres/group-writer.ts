@@ -15,13 +15,17 @@ export interface Verb<I, O> {
   (transaction: Transaction, inputs: readonly I[]): Promise<O[]>
   /** whether what comes after it must see what it has committed, and not only what it has written */
   readonly isAlone?: true
+  /** how many rows an input is about; one where that is not said */
+  readonly weigh?: (input: I) => number
 }
 
 interface Member {
   readonly verb: Verb<never, unknown>
   readonly input: unknown
-  /** monotonic ms */
-  readonly until: number
+  readonly weight: number
+  /** when it came, in monotonic ms */
+  readonly since: number
+  readonly patienceMs: () => number
   readonly resolve: (value: never) => void
   readonly reject: (reason: unknown) => void
 }
@@ -34,6 +38,8 @@ interface Doubt {
 }
 
 const MOST_MEMBERS = 256
+/** A transaction of more rows than this is that of one member. */
+const MOST_ROWS = 2000
 const TRY_AGAIN_MS = 100
 /** A conflict with other nodes ends sooner or later; this many in a row are a defect. */
 const MOST_CONFLICTS = 20
@@ -59,11 +65,13 @@ export class GroupWriter {
     this.#options = options
   }
 
-  /** Resolves with the verb's answer once that is durable; rejects, with nothing changed as far as anybody knows, when it is not. */
-  write<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
+  /**
+   * Resolves with the verb's answer once that is durable; rejects, with nothing changed as far as anybody knows, when it is not.
+   * @param patienceMs how long it waits for the database; like all that are written here where that is not said
+   */
+  write<I, O>(verb: Verb<I, O>, input: I, patienceMs = this.#options.patienceMs): Promise<O> {
     return new Promise<O>((resolve, reject) => {
-      const until = performance.now() + this.#options.patienceMs()
-      this.#members.push({ verb: verb, input, until, resolve, reject })
+      this.#members.push({ verb, input, weight: verb.weigh?.(input) ?? 1, since: performance.now(), patienceMs, resolve, reject })
       this.#writing ??= this.#writeAll()
     })
   }
@@ -81,8 +89,13 @@ export class GroupWriter {
   }
 
   #nextGroup(): Member[] {
-    const alone = this.#members.findIndex(({ verb }) => verb.isAlone)
-    return this.#members.splice(0, alone === -1 ? MOST_MEMBERS : Math.min(Math.max(1, alone), MOST_MEMBERS))
+    let rows = 0
+    const end = this.#members.findIndex(({ verb, weight }, index) => {
+      rows += weight
+      const isAlone = verb.isAlone ?? this.#members[index - 1]?.verb.isAlone ?? false
+      return index > 0 && (isAlone || index >= MOST_MEMBERS || rows > MOST_ROWS)
+    })
+    return this.#members.splice(0, end === -1 ? this.#members.length : end)
   }
 
   async #writeGroup(group: readonly Member[]): Promise<void> {
@@ -137,14 +150,17 @@ export class GroupWriter {
     for (const member of members) member.resolve(answers.get(member) as never)
   }
 
+  /** Refuses those that have waited long enough, also of those that wait for their turn. @returns the others of the group */
   async #patient(members: readonly Member[], error: unknown): Promise<readonly Member[]> {
     await setTimeout(TRY_AGAIN_MS)
     const now = performance.now()
+    const isPatient = ({ since, patienceMs }: Member): boolean => now - since < patienceMs()
     refuse(
-      members.filter(({ until }) => until <= now),
+      [...members, ...this.#members].filter((member) => !isPatient(member)),
       error,
     )
-    return members.filter(({ until }) => until > now)
+    this.#members = this.#members.filter(isPatient)
+    return members.filter(isPatient)
   }
 
   async #lastSeq(): Promise<number> {

@@ -6,7 +6,7 @@ import { formatTaskKey } from '../../domain/task-key.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Queries } from './database.ts'
-import { keyOf, keyParams } from './rows.ts'
+import { KEYS, keyOf, ofKeys, spanParams } from './rows.ts'
 import type { Transaction } from './transaction.ts'
 
 export interface FreshRow extends TaskKey {
@@ -33,9 +33,7 @@ const INSERT = `
   SELECT name, "triggerAt", 'pending', lane, "dueAt", deadline, "runId", 0, 0, 0, now, now, "rescheduledFrom", "repeatedTo", definition
   FROM json_to_recordset($1) AS r ${FRESH} ORDER BY name COLLATE "C", "triggerAt"
   ON CONFLICT (name, trigger_at) DO NOTHING RETURNING id, name, trigger_at`
-const ENDED = `
-  SELECT f.name, f.trigger_at FROM unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)
-  JOIN callme.finished f ON f.trigger_at = k.trigger_at AND f.name = k.name`
+const ENDED = `SELECT f.name, f.trigger_at FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
 const REMOVE = 'DELETE FROM callme.tasks WHERE name = $1 AND trigger_at = $2'
 
 /**
@@ -67,5 +65,5 @@ export async function insertFreeRows(transaction: Transaction, rows: readonly Fr
 
 async function endedKeys(queries: Queries, keys: readonly TaskKey[]): Promise<TaskKey[]> {
   if (keys.length === 0) return []
-  return (await queries.query<Pick<TaskRow, 'name' | 'trigger_at'>>(ENDED, keyParams(keys))).map(keyOf)
+  return (await queries.query<Pick<TaskRow, 'name' | 'trigger_at'>>(ENDED, spanParams(keys))).map(keyOf)
 }

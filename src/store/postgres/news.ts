@@ -61,9 +61,11 @@ export class News {
   readonly #options: NewsOptions
   /** the last commit of each stream that was read */
   #positions = new Map<number, number>()
-  /** monotonic ms */
+  /** by `#time` */
   #lastRead = -Infinity
   #lastAnew = -Infinity
+  #latest = 0
+  #monotonic = performance.now()
   #reading: Promise<unknown> = Promise.resolve()
   /** not begun yet, so whoever comes now may wait for it as well */
   #next: Promise<void> | undefined
@@ -96,7 +98,7 @@ export class News {
 
   async #read(): Promise<void> {
     const { database, own, onHeard } = this.#options
-    const startedAt = performance.now()
+    const startedAt = this.#time()
     if (startedAt - this.#lastRead > LONGEST_SILENCE_MS || startedAt - this.#lastAnew > ANEW_EVERY_MS) return this.#startAnew()
     const rows = await database.query<CommitRow>(NEW_COMMITS, [JSON.stringify(Object.fromEntries(this.#positions))])
     if (!this.#follow(rows)) return this.#startAnew()
@@ -111,6 +113,13 @@ export class News {
     const hasChanges = others.some(({ told, signal }) => told > 0 || signal.handlers !== undefined)
     const dues = others.flatMap(({ signal: { lanes = [] } }) => lanes.map(([, dueAt]) => dueAt))
     onHeard({ hasChanges, dueAt: Math.min(Infinity, ...dues) })
+  }
+
+  /** ms that never go back. The monotonic clock stands still while a machine is suspended, the other one may jump: then it is the time of that. */
+  #time(): number {
+    this.#latest = Math.max(this.#latest + performance.now() - this.#monotonic, Date.now())
+    this.#monotonic = performance.now()
+    return this.#latest
   }
 
   /** @returns false where commits are missing */
@@ -136,7 +145,7 @@ export class News {
   /** The positions come first: what is committed after them is read again by the next catch-up, and what was before them is seen here. */
   async #startAnew(): Promise<void> {
     const { database, handlers, fronts, deadlines, onHeard } = this.#options
-    const startedAt = performance.now()
+    const startedAt = this.#time()
     const last = await database.query<{ stream: number; seq: number }>(LAST_COMMITS)
     handlers.replace((await database.query<HandlerRow>(HANDLERS)).map(toHandler))
     const places = await database.query<{ lane: string; due_at: number; id: number }>(FRONTS)

@@ -27,6 +27,8 @@ const PARTITIONS_EVERY_MS = 3_600_000
 /** How long the scheduler waits for the database: less than its leases, so that it need not wonder about a claim that was not answered. */
 const SCHEDULING_PATIENCE_MS = 50_000
 
+export const requestPatience = (): number => PATIENCE_MS
+
 const OPEN_STREAM = 'INSERT INTO callme.streams DEFAULT VALUES RETURNING id'
 const KEEP_STREAMS = `
   INSERT INTO callme.streams (id, seen) OVERRIDING SYSTEM VALUE SELECT unnest($1::bigint[]), now()
@@ -55,7 +57,7 @@ export class Node {
   /** the last change of a handler that was asked for */
   #storing: Promise<unknown> = Promise.resolve()
   #lastSeen = performance.now()
-  #lastPartitions = -Infinity
+  #lastPartitions = performance.now()
 
   private constructor(database: Database, streams: readonly [number, number, number], stopping: AbortSignal) {
     this.#database = database
@@ -73,9 +75,9 @@ export class Node {
       this.#committed(transaction)
     }
     const writer = (stream: number, patienceMs: () => number) => new GroupWriter({ database, stream, patienceMs, onCommit })
-    this.requests = writer(streams[0], () => PATIENCE_MS)
+    this.requests = writer(streams[0], requestPatience)
     this.scheduling = writer(streams[1], () => (stopping.aborted ? PATIENCE_MS : SCHEDULING_PATIENCE_MS))
-    this.chores = writer(streams[2], () => PATIENCE_MS)
+    this.chores = writer(streams[2], requestPatience)
   }
 
   /** @param stopping has the scheduler be impatient as well */
@@ -85,6 +87,8 @@ export class Node {
     const node = new Node(database, streams as [number, number, number], stopping)
     await node.session.news.catchUp()
     void node.#listen()
+    // A node that is gone may have left some.
+    void node.settle().catch(() => undefined)
     return node
   }
 
@@ -112,12 +116,12 @@ export class Node {
   }
 
   /** Has the scheduler write what must see every handler that this node was told of before. */
-  async schedule<I, O>(verb: Verb<I, O>, input: I): Promise<O> {
+  async schedule<I, O>(verb: Verb<I, O>, input: I, patienceMs?: () => number): Promise<O> {
     await this.#storing.catch(() => undefined)
-    return this.scheduling.write(verb, input)
+    return this.scheduling.write(verb, input, patienceMs)
   }
 
-  async tidy(now: number): Promise<void> {
+  async tidy(): Promise<void> {
     const time = performance.now()
     await this.changeLog.tidy()
     await this.settle()
@@ -127,7 +131,7 @@ export class Node {
       this.#lastSeen = time
     }
     if (time - this.#lastPartitions > PARTITIONS_EVERY_MS) {
-      await makePartitions(this.#database, now)
+      await makePartitions(this.#database)
       this.#lastPartitions = time
     }
   }

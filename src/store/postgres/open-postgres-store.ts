@@ -5,6 +5,7 @@ import { readMigrations } from '../migrator.ts'
 import { Database } from './database.ts'
 import { migrate } from './migrate.ts'
 import { Node } from './node.ts'
+import { makePartitions } from './partitions.ts'
 import { PostgresStore } from './postgres-store.ts'
 import { storeError } from './store-error.ts'
 
@@ -18,9 +19,8 @@ export async function openPostgresStore(url: string, options: { readonly stoppin
   const database = new Database(url)
   try {
     await migrateOnce(url)
-    const node = await Node.open(database, options.stopping ?? new AbortController().signal)
-    await node.tidy(Date.now())
-    return new PostgresStore(node)
+    await makePartitions(database)
+    return new PostgresStore(await Node.open(database, options.stopping ?? new AbortController().signal))
   } catch (error) {
     await database.end()
     const known = storeError(error)

@@ -16,6 +16,7 @@ const LIST = `
   SELECT substring(child.relname FROM '^finished_day_([0-9]+)$')::int AS day
   FROM pg_inherits i JOIN pg_class child ON child.oid = i.inhrelid
   WHERE i.inhparent = 'callme.finished'::regclass AND child.relname ~ '^finished_day_[0-9]+$' ORDER BY day`
+const NOW = 'SELECT extract(epoch FROM now())::bigint AS second'
 const LOCK_NOT_AVAILABLE = '55P03'
 /** The default partition holds rows of the day, or another node has made it. */
 const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07'])
@@ -35,14 +36,21 @@ export async function partitionedDays(queries: Queries): Promise<number[]> {
   return (await queries.query<{ day: number }>(LIST)).map(({ day }) => day)
 }
 
-/** Makes the partitions of today and of the days that follow. @param now epoch ms */
-export async function makePartitions(database: Database, now: number): Promise<void> {
-  const today = dayOf(now / 1000)
+/** Makes the partitions of today, by the database's clock, and of the days that follow. */
+export async function makePartitions(database: Database): Promise<void> {
+  const [now] = await database.query<{ second: number }>(NOW)
+  const today = dayOf(now?.second ?? 0)
   const days = new Set(await partitionedDays(database))
   for (let day = today; day <= today + DAYS_AHEAD; day += 1) {
     if (days.has(day)) continue
     await unlessInTheWay(() => database.transaction((queries) => makeDay(queries, day)))
   }
+}
+
+/** From then on nothing is written to the day until the transaction is over. */
+export async function lockDay(queries: Queries, day: number): Promise<void> {
+  const tables = TABLES.map((table) => `callme.${partition(table, day)}`)
+  await queries.query(`LOCK TABLE ${tables.join(', ')} IN EXCLUSIVE MODE`)
 }
 
 /** Drops the partitions of a day inside a transaction. */

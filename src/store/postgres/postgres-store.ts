@@ -23,6 +23,7 @@ import type {
 } from '../store.ts'
 import { toAttempt } from '../task-row.ts'
 import type { AttemptRow } from '../task-row.ts'
+import { requestPatience } from './node.ts'
 import type { Node } from './node.ts'
 import { ANY_EXPIRED } from './outcomes.ts'
 import { fullDays } from './prune.ts'
@@ -93,11 +94,11 @@ export class PostgresStore implements Store {
   }
 
   pull(handlerName: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
-    return this.#node.schedule(this.#verbs.pull, { handlerName, worker })
+    return this.#node.schedule(this.#verbs.pull, { handlerName, worker }, requestPatience)
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
-    return this.#node.scheduling.write(this.#verbs.acknowledge, ack)
+    return this.#node.scheduling.write(this.#verbs.acknowledge, ack, requestPatience)
   }
 
   async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
@@ -183,8 +184,8 @@ export class PostgresStore implements Store {
     return this.#node.due.add(listener)
   }
 
-  tidy({ now }: { now: number }): Promise<void> {
-    return this.#node.tidy(now)
+  tidy(): Promise<void> {
+    return this.#node.tidy()
   }
 
   close(): Promise<void> {

@@ -3,8 +3,8 @@
  * somebody has touched since in a day that is dropped moves to the default partition.
  */
 import type { TaskState } from '../../domain/task.ts'
-import { dropDay, minutesOf, partition, partitionedDays, takeTurn } from './partitions.ts'
-import { COLUMNS } from './rows.ts'
+import { dropDay, lockDay, minutesOf, partition, partitionedDays, takeTurn } from './partitions.ts'
+import { COLUMNS, KEYS, keyOf, ofKeys, spanParams } from './rows.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Queries } from './database.ts'
 import { removeRows } from './remove.ts'
@@ -16,6 +16,7 @@ const MUCH = 10_000
 const MOST_KEPT = 1000
 
 const ATTEMPT_COLUMNS = 'name, trigger_at, run_id, number, started_at, duration_ms, status, error, node'
+const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')}`
 const OLD = `SELECT f.name, f.trigger_at, f.state FROM callme.finished f WHERE f.updated < $1`
 /** The days of which as much is old that they are left to be dropped. @param before epoch ms */
 export async function fullDays(queries: Queries, before: number): Promise<number[]> {
@@ -46,20 +47,17 @@ export async function pruneRows(
 export async function pruneDay(transaction: Transaction, { day, before }: { day: number; before: number }): Promise<number | undefined> {
   await takeTurn(transaction)
   if (!(await partitionedDays(transaction)).includes(day)) return 0
-  const [finished, attempts] = [`callme.${partition('finished', day)}`, `callme.${partition('attempts', day)}`]
-  const kept = await transaction.query<Record<string, unknown>>(
-    `SELECT ${COLUMNS} FROM ${finished} WHERE updated >= $1 LIMIT ${MOST_KEPT + 1}`,
-    [before],
-  )
+  await lockDay(transaction, day)
+  const finished = `callme.${partition('finished', day)}`
+  const kept = await transaction.query<TaskRow>(`SELECT ${COLUMNS} FROM ${finished} WHERE updated >= $1 LIMIT ${MOST_KEPT + 1}`, [before])
   const { from, to } = minutesOf(day)
-  const keptAttempts = await transaction.query<Record<string, unknown>>(
-    `SELECT ${ATTEMPT_COLUMNS} FROM ${attempts} a
-     WHERE EXISTS (SELECT 1 FROM ${finished} f WHERE f.trigger_at = a.trigger_at AND f.name = a.name AND f.updated >= $1)
-       OR EXISTS (SELECT 1 FROM callme.tasks t WHERE t.trigger_at = a.trigger_at AND t.name = a.name AND t.trigger_at >= $2 AND t.trigger_at < $3)
-     LIMIT ${MOST_KEPT + 1}`,
-    [before, from, to],
+  const living = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at'>>(
+    `SELECT name, trigger_at FROM callme.tasks WHERE trigger_at >= $1 AND trigger_at < $2 LIMIT ${MOST_KEPT + 1}`,
+    [from, to],
   )
-  if (kept.length > MOST_KEPT || keptAttempts.length > MOST_KEPT) return undefined
+  if (kept.length > MOST_KEPT || living.length > MOST_KEPT) return undefined
+  const keys = [...kept, ...living].map(keyOf)
+  const keptAttempts = keys.length === 0 ? [] : await transaction.query<object>(ATTEMPTS, spanParams(keys))
   const counted = await transaction.query<{ state: TaskState; n: number; told: number }>(
     `SELECT state, count(*)::int AS n, count(*) FILTER (WHERE strpos(name, '@') = 0)::int AS told FROM ${finished} WHERE updated < $1 GROUP BY state`,
     [before],

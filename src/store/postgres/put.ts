@@ -12,7 +12,7 @@ import { inWaves } from './in-waves.ts'
 import { FRESH, insertRows } from './insert-rows.ts'
 import type { FreshRow } from './insert-rows.ts'
 import { placeTask } from '../place-task.ts'
-import { keyOf, keyParams, lockRows } from './rows.ts'
+import { KEYS, keyOf, keyParams, lockRows, ofKeys, spanParams } from './rows.ts'
 import type { Session } from './session.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -40,11 +40,9 @@ const RESET = `
     window_from = NULL, awaiting = NULL, remove_after = 0, definition = r.definition
   FROM json_to_recordset($1) AS r ${FRESH} WHERE t.name = r.name AND t.trigger_at = r."triggerAt"`
 const TAKE_OUT = `
-  DELETE FROM callme.finished f USING unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)
-  WHERE f.trigger_at = k.trigger_at AND f.name = k.name RETURNING f.name, f.trigger_at, f.state, f.created`
+  DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f')} RETURNING f.name, f.trigger_at, f.state, f.created`
 const KEEP_ENDED = `
-  DELETE FROM callme.tasks t USING unnest($1::text[], $2::bigint[]) AS k (name, trigger_at), callme.finished f
-  WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND f.trigger_at = k.trigger_at AND f.name = k.name
+  DELETE FROM callme.tasks t USING ${KEYS}, callme.finished f WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND ${ofKeys('f')}
   RETURNING f.name, f.trigger_at, f.state, f.created`
 const SET_CREATED = `
   UPDATE callme.tasks t SET created = k.created FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, created)
@@ -135,7 +133,7 @@ async function replaceEnded(transaction: Transaction, wave: readonly Candidate[]
   const ended = new Map<string, Existing>()
   for (const [sql, part] of [[KEEP_ENDED, absent] as const, [TAKE_OUT, any] as const]) {
     if (part.length === 0) continue
-    const keys = keyParams(part.map(({ row }) => row))
+    const keys = spanParams(part.map(({ row }) => row))
     const rows = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'created'>>(sql, keys)
     for (const row of rows) ended.set(formatTaskKey(keyOf(row)), row)
     if (sql === TAKE_OUT && rows.length > 0) {

@@ -4,14 +4,13 @@ import { isFinal } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import type { Selection } from '../store.ts'
 import type { TaskRow } from '../task-row.ts'
-import { columnsOf, findRows, keyOf, keyParams, lockFound, readRows, readTasks } from './rows.ts'
+import { KEYS, columnsOf, findRows, keyOf, lockFound, ofKeys, readRows, readTasks, spanParams } from './rows.ts'
 import { readStretch } from './selection.ts'
 import { continueSeries } from './series.ts'
 import type { Session } from './session.ts'
 import type { Transaction } from './transaction.ts'
 
-const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
-const of = (table: string): string => `DELETE FROM callme.${table} t USING ${KEYS} WHERE t.trigger_at = k.trigger_at AND t.name = k.name`
+const of = (table: string): string => `DELETE FROM callme.${table} t USING ${KEYS} WHERE ${ofKeys('t')}`
 const REMOVE_WAITING = `${of('tasks')} AND t.state <> 'running' RETURNING ${columnsOf('t')}`
 const REMOVE_ENDED = `${of('finished')} RETURNING ${columnsOf('t')}`
 const REMOVE_ATTEMPTS = of('attempts')
@@ -51,9 +50,9 @@ export async function removeRows(
   const [ended, waiting] = [rows.filter(({ state }) => isFinal(state)), rows.filter(({ state }) => !isFinal(state))]
   const removed: TaskRow[] = []
   for (const [sql, part] of [[REMOVE_ENDED, ended] as const, [REMOVE_WAITING, waiting] as const]) {
-    if (part.length > 0) removed.push(...(await readRows(transaction, sql, keyParams(part.map(keyOf)))))
+    if (part.length > 0) removed.push(...(await readRows(transaction, sql, spanParams(part.map(keyOf)))))
   }
-  await transaction.query(REMOVE_ATTEMPTS, keyParams(removed.map(keyOf)))
+  await transaction.query(REMOVE_ATTEMPTS, spanParams(removed.map(keyOf)))
   for (const row of removed) transaction.changes.moved(row, row.state, undefined)
   return removed.length
 }

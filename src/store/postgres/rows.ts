@@ -23,22 +23,28 @@ export function columnsOf(table: string, but: Readonly<Record<string, string>> =
   return FIELDS.map((field) => (but[field] === undefined ? `${table}.${field}` : `${but[field]} AS ${field}`)).join(', ')
 }
 
-const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
+/** The keys of `keyParams`. */
+export const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
+
+/** The rows of a partitioned table that have the keys of `spanParams`, whose bounds tell the planner which partitions to leave out. */
+export function ofKeys(table: string): string {
+  return `${table}.trigger_at = k.trigger_at AND ${table}.name = k.name AND ${table}.trigger_at BETWEEN $3 AND $4`
+}
 const FIND = `
   SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at
   UNION ALL
-  SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON f.trigger_at = k.trigger_at AND f.name = k.name`
+  SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
 const LOCK = `
   SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at
   ORDER BY t.name, t.trigger_at FOR UPDATE OF t`
 
 const LOCK_ENDED = `
-  SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON f.trigger_at = k.trigger_at AND f.name = k.name
+  SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}
   ORDER BY f.name, f.trigger_at FOR UPDATE OF f`
 
 /** The rows of these keys that there are, in no particular order. */
 export async function findRows(queries: Queries, keys: readonly TaskKey[]): Promise<TaskRow[]> {
-  return keys.length === 0 ? [] : readRows(queries, FIND, keyParams(keys))
+  return keys.length === 0 ? [] : readRows(queries, FIND, spanParams(keys))
 }
 
 export async function findRow(queries: Queries, key: TaskKey): Promise<TaskRow | undefined> {
@@ -56,7 +62,7 @@ export async function lockRows(queries: Queries, keys: readonly TaskKey[]): Prom
 export async function lockFound(queries: Queries, found: readonly TaskRow[]): Promise<TaskRow[]> {
   const [ended, waiting] = [found.filter(({ state }) => isFinal(state)), found.filter(({ state }) => !isFinal(state))]
   const locked = await lockRows(queries, waiting.map(keyOf))
-  if (ended.length > 0) locked.push(...(await readRows(queries, LOCK_ENDED, keyParams(ended.map(keyOf)))))
+  if (ended.length > 0) locked.push(...(await readRows(queries, LOCK_ENDED, spanParams(ended.map(keyOf)))))
   const now = new Map(locked.map((row) => [formatTaskKey(keyOf(row)), row]))
   return found.filter((row) => {
     const same = now.get(formatTaskKey(keyOf(row)))
@@ -76,6 +82,12 @@ export async function readRows(queries: Queries, sql: string, params: readonly u
 
 export function keyParams(keys: readonly TaskKey[]): [string[], number[]] {
   return [keys.map(({ name }) => name), keys.map(({ triggerAt }) => triggerAt)]
+}
+
+/** The same, and the first and the last of their minutes. */
+export function spanParams(keys: readonly TaskKey[]): [string[], number[], number, number] {
+  const [names, minutes] = keyParams(keys)
+  return [names, minutes, minutes.reduce((a, b) => Math.min(a, b), Infinity), minutes.reduce((a, b) => Math.max(a, b), -Infinity)]
 }
 
 export function keyOf({ name, trigger_at: triggerAt }: Pick<TaskRow, 'name' | 'trigger_at'>): TaskKey {

@@ -4,9 +4,10 @@ import { CallmeError } from '../../domain/errors.ts'
 
 /**
  * Classes of SQLSTATE (PostgreSQL, Appendix A) that say that the database cannot do its work now: connection, transaction state, read-only
- * after a failover, resources, intervention of an operator, system and internal errors, and what a distributed engine asks to be repeated.
+ * after a failover, a login or a database that is refused, resources, intervention of an operator, system and internal errors, and what a
+ * distributed engine asks to be repeated.
  */
-const UNAVAILABLE = /^(08|25|40|53|57|58|XX)/
+const UNAVAILABLE = /^(08|25|28|3D|40|53|57|58|XX)/
 /** transaction_rollback: a deadlock, or what could not be serialized. */
 const CONFLICT = '40'
 /** Of Node.js and of the driver, which gives some of its errors no code. */

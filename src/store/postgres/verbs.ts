@@ -29,8 +29,14 @@ export type Verbs = ReturnType<typeof verbsOf>
 
 export function verbsOf(session: Session) {
   return {
-    put: (transaction: Transaction, inputs: readonly PutInput[]) => putTasks(session, transaction, inputs),
-    record: (transaction: Transaction, inputs: readonly (readonly Outcome[])[]) => recordOutcomes(transaction, inputs),
+    put: weighed(
+      (transaction, inputs: readonly PutInput[]) => putTasks(session, transaction, inputs),
+      ({ tasks }) => tasks.length,
+    ),
+    record: weighed(
+      (transaction, inputs: readonly (readonly Outcome[])[]) => recordOutcomes(transaction, inputs),
+      ({ length }) => length,
+    ),
     renew: (transaction: Transaction, inputs: readonly { claims: readonly Task[]; leaseUntil: number }[]) =>
       renewLeases(transaction, inputs),
     claimDue: oneByOne((transaction, claim: Claim) => claimDue(session, transaction, claim)),
@@ -66,4 +72,8 @@ function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>
 /** What comes after it must know what it has changed. */
 function alone<I, O>(work: (transaction: Transaction, input: I) => Promise<O>): Verb<I, O> {
   return Object.assign(oneByOne(work), { isAlone: true as const })
+}
+
+function weighed<I, O>(verb: (transaction: Transaction, inputs: readonly I[]) => Promise<O[]>, weigh: (input: I) => number): Verb<I, O> {
+  return Object.assign(verb, { weigh })
 }

@@ -13,7 +13,7 @@ import { toAttempt } from '../task-row.ts'
 import type { AttemptRow, TaskRow } from '../task-row.ts'
 import { inWaves } from './in-waves.ts'
 import { insertRows } from './insert-rows.ts'
-import { columnsOf, COLUMNS, keptBody, keptReason, keyOf, keyParams } from './rows.ts'
+import { COLUMNS, KEYS, columnsOf, keptBody, keptReason, keyOf, ofKeys, spanParams } from './rows.ts'
 import type { Transaction } from './transaction.ts'
 
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'executed_at' | 'remove_after'>
@@ -60,12 +60,8 @@ const UPDATE = `
     RETURNING t.*, o."runId", o.number, o."startedAt", o."durationMs", o.status, o."attemptError", o.node
   ), tried AS (${PUT_ATTEMPTS('kept')})
   SELECT ${RETURNED} FROM kept`
-const FORGET_ATTEMPTS = `
-  DELETE FROM callme.attempts a USING unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)
-  WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
-const ATTEMPTS = `
-  SELECT a.* FROM unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)
-  JOIN callme.attempts a ON a.trigger_at = k.trigger_at AND a.name = k.name ORDER BY a.number`
+const FORGET_ATTEMPTS = `DELETE FROM callme.attempts a USING ${KEYS} WHERE ${ofKeys('a')}`
+const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')} ORDER BY a.number`
 
 /** @returns the tasks as they are after that; undefined for those of which nothing was written, because the lease was lost */
 export async function writeOutcomes(transaction: Transaction, outcomes: readonly Outcome[]): Promise<(Task | undefined)[]> {
@@ -105,7 +101,7 @@ async function writeWave(transaction: Transaction, wave: readonly Outcome[]): Pr
   const removed = ends.filter(
     ({ task, settlement }) => rows.get(formatTaskKey(task))?.remove_after === 1 && settlement.state === 'successful',
   )
-  if (removed.length > 0) await transaction.query(FORGET_ATTEMPTS, keyParams(removed.map(({ task }) => task)))
+  if (removed.length > 0) await transaction.query(FORGET_ATTEMPTS, spanParams(removed.map(({ task }) => task)))
   return wave.map(({ task }) => rows.get(formatTaskKey(task)))
 }
 
@@ -157,7 +153,7 @@ async function tellErrors(transaction: Transaction, settled: readonly Settled[])
   if (ended.length === 0) return new Set()
   const rows = await transaction.query<AttemptRow & Pick<TaskRow, 'name' | 'trigger_at'>>(
     ATTEMPTS,
-    keyParams(ended.map(({ task }) => task)),
+    spanParams(ended.map(({ task }) => task)),
   )
   const attemptsOf = (task: Task): Attempt[] =>
     rows.filter((row) => row.run_id === task.runId && formatTaskKey(keyOf(row)) === formatTaskKey(task)).map(toAttempt)
