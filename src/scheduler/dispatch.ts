@@ -1,4 +1,5 @@
 /** Claims what is due while there is room, and has each claimed task executed. */
+import type { Caller } from '../caller/caller.ts'
 import type { Task } from '../domain/task.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
 import type { Log } from '../log.ts'
@@ -8,7 +9,14 @@ import type { Lanes } from './lanes.ts'
 
 /** How long a claim stands without being renewed, in ms. */
 export const LEASE_MS = 60_000
+/** A call is not started with less of its lease left. */
+const LEASE_LEFT_MS = 5000
 const EXPIRE_BATCH = 250
+const HAND_BACK: Caller = {
+  prepare: () => undefined,
+  call: () => Promise.resolve({ kind: 'not_called', reason: 'stopping' }),
+  stop: () => Promise.resolve(),
+}
 
 export class Dispatcher {
   readonly #execution: Execution
@@ -59,17 +67,20 @@ export class Dispatcher {
     this.#lanes.forgetIdle(now)
     const limits = this.#lanes.limits()
     if (limits.limit <= 0) return undefined
-    const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil: now + LEASE_MS, ...limits })
-    for (const task of tasks) this.#start(task)
+    const leaseUntil = now + LEASE_MS
+    const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil, ...limits })
+    // A store that took very long may have given them to others already.
+    const execution = clock.now() < leaseUntil - LEASE_LEFT_MS ? this.#execution : { ...this.#execution, caller: HAND_BACK }
+    for (const task of tasks) this.#start(task, execution)
     if (nextDue !== undefined) caller.prepare()
     return nextDue
   }
 
-  #start(task: Task): void {
+  #start(task: Task, execution: Execution): void {
     this.#execution.log.debug('task.claimed', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts })
     this.#claims.add(task)
     this.#lanes.enter(task.lane)
-    void execute(task, this.#execution, (result) => {
+    void execute(task, execution, (result) => {
       this.#lanes.learn(task.lane, result)
     }).finally(() => {
       this.#claims.delete(task)

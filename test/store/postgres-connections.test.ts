@@ -5,7 +5,7 @@ import { createDatabase } from '../support/postgres.ts'
 
 it('a connection that breaks between two statements of a transaction fails the transaction and nothing else', async () => {
   await using other = await createDatabase()
-  const database = new Database(other.url)
+  const database = new Database(other.url, 1)
   const transaction = database.transaction(async (queries) => {
     const [own] = await queries.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
     await other.query('SELECT pg_terminate_backend($1)', [own?.pid])

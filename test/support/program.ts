@@ -1,7 +1,7 @@
 /** The real program as a child process: started as a user would, killed as a crash would. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ export interface Exit {
 export class Program {
   readonly #child: ChildProcess
   readonly #exited: Promise<Exit>
-  readonly #waiting = new Map<string, (line: LogLine) => void>()
+  readonly #progress = new EventEmitter().setMaxListeners(0)
   readonly lines: LogLine[] = []
   /** where its API listens; empty until `started` */
   url = ''
@@ -43,15 +43,18 @@ export class Program {
     let errors = ''
     stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
     createInterface(stdout).on('line', (text) => {
-      const line = JSON.parse(text) as LogLine
-      this.lines.push(line)
-      this.#waiting.get(line.event)?.(line)
+      this.lines.push(JSON.parse(text) as LogLine)
+      this.#progress.emit('line')
     })
     this.#exited = once(this.#child, 'close').then(([code, signal]) => ({
       code: code as number | null,
       signal: signal as NodeJS.Signals | null,
       stderr: errors,
     }))
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port)
   }
 
   get pid(): number {
@@ -67,12 +70,20 @@ export class Program {
 
   /** Resolves with the first line of that event; rejects when the program ends without it. */
   async logged(event: string): Promise<LogLine> {
-    const known = this.lines.find((line) => line.event === event)
-    if (known) return known
-    return Promise.race([
-      new Promise<LogLine>((resolve) => this.#waiting.set(event, resolve)),
-      this.#exited.then((exit) => Promise.reject(new Error(`ended before ${event}: ${JSON.stringify(exit)}`))),
-    ])
+    const [line] = await this.loggedTimes(event, 1)
+    return line as LogLine
+  }
+
+  /** Resolves with the lines of that event as soon as there are so many; rejects when the program ends before. */
+  async loggedTimes(event: string, count: number): Promise<LogLine[]> {
+    const ended = this.#exited.then((exit) => Promise.reject(new Error(`ended before ${event}: ${JSON.stringify(exit)}`)))
+    // Where all lines come in time, nobody asks how it ended.
+    ended.catch(() => undefined)
+    for (;;) {
+      const known = this.lines.filter((line) => line.event === event)
+      if (known.length >= count) return known
+      await Promise.race([once(this.#progress, 'line'), ended])
+    }
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -10,8 +10,9 @@ ALTER TABLE callme.finished ADD COLUMN remove_after SMALLINT NOT NULL DEFAULT 0;
 ALTER TABLE callme.tasks ADD COLUMN repeated_to BIGINT;
 ALTER TABLE callme.finished ADD COLUMN repeated_to BIGINT;
 
--- How many tasks of a handler are running. Rows without a handler, whose lane holds no "@", need not be counted.
-CREATE INDEX tasks_running_of_handler ON callme.tasks (lane) WHERE state = 'running' AND strpos(lane, '@') > 0;
+-- How many tasks of a handler are running. Rows without a handler, whose lane holds no "@", need not be counted. By lease, because none is
+-- left that ended long ago, while an open transaction keeps the entries of rows that ran then.
+CREATE INDEX tasks_running_of_handler ON callme.tasks (split_part(lane, '@', 1), lease_until) WHERE state = 'running' AND strpos(lane, '@') > 0;
 
 CREATE TABLE callme.handlers (
   name       TEXT   COLLATE "C" PRIMARY KEY, -- or what names begin with, and an asterisk
@@ -48,7 +49,7 @@ CREATE TABLE callme.commits (
   stream     BIGINT      NOT NULL,
   seq        BIGINT      NOT NULL,
   place      BIGINT      GENERATED ALWAYS AS IDENTITY,
-  at         TIMESTAMPTZ NOT NULL DEFAULT now(),
+  at         TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
   signals    TEXT, -- JSON
   told       INTEGER NOT NULL, -- how many changes for listeners
   pending    INTEGER NOT NULL, -- by how much the count of each state changes

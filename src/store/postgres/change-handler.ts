@@ -58,7 +58,7 @@ export async function putHandler(
 ): Promise<ResultOf<'putHandler'> | 'unsettled'> {
   if (!(await takeTurn(session, transaction))) return 'unsettled'
   const before = await findHandler(transaction, name)
-  const serving = before ?? session.handlers.behind(name)
+  const serving = before ?? (await lockBehind(session, transaction, name))
   if (!force && !servesTasksWithoutCallback(definition) && (await isNeeded(transaction, serving, name))) return 'needed'
   const created = before?.created ?? now
   const handler = { name, definition, created, updated: now }
@@ -114,8 +114,10 @@ async function settle(handlers: HandlerBook, transaction: Transaction, rows: rea
     return lane === row.lane && deadline === row.deadline ? [] : [{ row, lane, deadline }]
   })
   if (settled.length === 0) return
-  for (const { row, lane, deadline } of settled.filter(({ row }) => row.state !== 'running'))
-    transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, deadline)
+  for (const { row, lane, deadline } of settled) {
+    if (row.state !== 'running') transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, deadline)
+    else opens(transaction, row)
+  }
   const [lanes, deadlines] = [settled.map(({ lane }) => lane), settled.map(({ deadline }) => deadline)]
   await transaction.query(SETTLE, [...keyParams(settled.map(({ row }) => keyOf(row))), lanes, deadlines])
 }
@@ -133,6 +135,12 @@ async function takeTurn(session: Session, transaction: Transaction): Promise<boo
 async function findHandler(transaction: Transaction, name: string): Promise<Handler | undefined> {
   const [row] = await transaction.query<HandlerRow>(FIND, [name])
   return row && toHandler(row)
+}
+
+/** The handler that a new one hides: nobody stores a task that needs it until the transaction is over. */
+async function lockBehind({ handlers }: Session, transaction: Transaction, name: string): Promise<Handler | undefined> {
+  const behind = handlers.behind(name)
+  return behind && findHandler(transaction, behind.name)
 }
 
 /** Whether tasks that have not ended have no callback but that of `handler`, of those whose names `pattern` stands for. */
@@ -156,8 +164,15 @@ async function moveRunning(transaction: Transaction, handlers: HandlerBook, name
     return lane === row.lane ? [] : [{ row, lane }]
   })
   if (moved.length === 0) return
+  for (const { row } of moved) opens(transaction, row)
   const [lanes, deadlines] = [moved.map(({ lane }) => lane), moved.map(({ row }) => row.deadline)]
   await transaction.query(SETTLE, [...keyParams(moved.map(({ row }) => keyOf(row))), lanes, deadlines])
+}
+
+/** Where a running row leaves the lanes of a handler, that has room again. */
+function opens({ signals }: Transaction, row: TaskRow): void {
+  const { group } = parseLane(row.lane)
+  if (group !== undefined) signals.opens(group)
 }
 
 /** What waits is gone through in the writes that follow, also after a crash. */

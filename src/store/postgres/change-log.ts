@@ -30,10 +30,10 @@ const NUMBER = `
   WINDOW up_to_here AS (ORDER BY c.place ROWS UNBOUNDED PRECEDING)
   RETURNING first_id, last_id`
 const TRIM_CHANGES = `
-  DELETE FROM callme.changes c USING callme.numbered n WHERE n.last_id <= $1 AND c.stream = n.stream AND c.seq = n.seq`
+  DELETE FROM callme.changes c USING callme.numbered n WHERE n.last_id > $1 AND n.last_id <= $2 AND c.stream = n.stream AND c.seq = n.seq`
 /** The newest row of a stream stays: it says how far the stream is numbered. */
 const TRIM_NUMBERS = `
-  DELETE FROM callme.numbered n WHERE n.last_id <= $1
+  DELETE FROM callme.numbered n WHERE n.last_id > $1 AND n.last_id <= $2
     AND EXISTS (SELECT 1 FROM callme.numbered later WHERE later.stream = n.stream AND later.seq > n.seq)`
 const TRIM_COMMITS = `
   DELETE FROM callme.commits c
@@ -93,8 +93,9 @@ async function numberAll(queries: Queries): Promise<void> {
   const ids = rows.flatMap(({ first_id: first, last_id: last }) => [first - 1, last])
   const [before, after] = [trimmedAt(Math.min(...ids)), trimmedAt(Math.max(...ids))]
   if (rows.length === 0 || after <= before) return
-  await queries.query(TRIM_CHANGES, [after])
-  await queries.query(TRIM_NUMBERS, [after])
+  // Those before are gone already, and only their index entries may be left.
+  await queries.query(TRIM_CHANGES, [before, after])
+  await queries.query(TRIM_NUMBERS, [before, after])
 }
 
 /** Up to which number changes are kept no longer, once there is a change of the number `last`. */

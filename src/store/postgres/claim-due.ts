@@ -9,7 +9,7 @@ import { claimRows, firstPlaces, lockDue, moveRows } from './claim-statements.ts
 import type { LaneWish } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
 import { GroupRooms } from './group-rooms.ts'
-import type { DueLane } from './lane-fronts.ts'
+import type { DueLane, Sight } from './lane-fronts.ts'
 import type { Session } from './session.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -47,7 +47,6 @@ const LOOK_AGAIN_MS = 250
 
 export async function claimDue(session: Session, transaction: Transaction, claim: Claim): Promise<ClaimResult> {
   await session.news.catchUp()
-  session.fronts.begin(claim.now)
   const run = new ClaimRun(session, transaction, claim)
   const rows = await run.claim()
   const tasks = await finishClaim(session, transaction, rows, claim)
@@ -63,6 +62,7 @@ class ClaimRun {
   readonly #transaction: Transaction
   readonly #claim: Claim
   readonly #left: Left
+  readonly #sight: Sight
   readonly #groups: GroupRooms
   readonly #hosts = new Map<string, HostShare>()
   readonly #seen = new Map<string, LaneShare>()
@@ -77,7 +77,8 @@ class ClaimRun {
     this.#transaction = transaction
     this.#claim = claim
     this.#left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: NEVER }
-    this.#groups = new GroupRooms(transaction, session.handlers, claim.now)
+    this.#sight = session.fronts.begin(claim.now)
+    this.#groups = new GroupRooms(transaction, session, claim.now)
   }
 
   async claim(): Promise<TaskRow[]> {
@@ -98,9 +99,8 @@ class ClaimRun {
     const { now } = this.#claim
     const firsts = await firstPlaces(this.#transaction, [...this.#seen.values()], now)
     this.#transaction.afterCommit(() => {
-      for (const { lane, first } of firsts) fronts.move(lane, first)
+      fronts.end(this.#sight, { firsts, closed: this.#closed })
       for (const lane of this.#served) fronts.served(lane)
-      for (const [lane, until] of this.#closed) fronts.close(lane, until)
       // Behind those that are out of time, or that another node was about to claim: it may fail.
       const hidden = firsts.filter(({ lane, again }) => again !== undefined && this.#emptied.has(lane)).map(({ again = NEVER }) => again)
       const dues = hidden.map((again) => (again > now ? again : now + LOOK_AGAIN_MS))

@@ -28,7 +28,7 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
   const batches = [...batchesOf(changes.told())]
   const said = signals.said()
   const deltas = new Map(changes.deltas())
-  if (batches.length === 0 && said === undefined && deltas.size === 0) return 0
+  if (batches.length === 0 && said === undefined && deltas.size === 0 && !transaction.isWriting) return 0
   const first = [
     said === undefined ? null : JSON.stringify(said),
     batches[0]?.count ?? 0,
@@ -40,6 +40,15 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
     await transaction.query(INSERT_WITH_CHANGES, [stream, seq + index, ...values, text])
   }
   return Math.max(1, batches.length)
+}
+
+/**
+ * Takes the number of a commit that nobody answered, with a row that says nothing: waits until that has come to an end, and is refused as
+ * taken where it was done.
+ */
+export async function insertEmptyCommit(queries: Queries, { stream, seq }: { stream: number; seq: number }): Promise<number> {
+  await queries.query(INSERT, [stream, seq, null, 0, ...TASK_STATES.map(() => 0)])
+  return 1
 }
 
 /** Whether a commit of the same number is there already. */

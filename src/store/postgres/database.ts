@@ -9,8 +9,6 @@ export interface Queries {
   query<R>(sql: string, params?: readonly unknown[]): Promise<R[]>
 }
 
-/** One for each of the three writers, the others for reads. */
-const MOST_CONNECTIONS = 6
 /** How long a request waits for the database before it is answered that there is none. */
 export const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 100
@@ -30,11 +28,14 @@ export class Database implements Queries {
   readonly #pool: pg.Pool
   #isClosed = false
 
-  /** @param statementLimitMs how long a statement may take before its connection is given up; 0 for as long as it wants */
-  constructor(url: string, statementLimitMs = 3 * TRANSACTION_LIMIT_MS) {
+  /**
+   * @param connections how many at the most
+   * @param statementLimitMs how long a statement may take before its connection is given up; 0 for as long as it wants
+   */
+  constructor(url: string, connections: number, statementLimitMs = 3 * TRANSACTION_LIMIT_MS) {
     this.#pool = new pg.Pool({
       connectionString: url,
-      max: MOST_CONNECTIONS,
+      max: connections,
       connectionTimeoutMillis: PATIENCE_MS,
       query_timeout: statementLimitMs,
       keepAlive: true,
@@ -43,6 +44,8 @@ export class Database implements Queries {
     })
     // A connection that breaks while nobody uses it is replaced when one is needed.
     this.#pool.on('error', () => undefined)
+    // One that breaks while it is used says so to whoever waits for an answer; said to nobody it would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
   /** One statement that changes nothing. */
@@ -62,9 +65,6 @@ export class Database implements Queries {
   async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     this.#mustBeOpen()
     const client = await this.#pool.connect()
-    // The pool listens to idle connections only. Of one that breaks here, the next statement tells.
-    const ignore = (): void => undefined
-    client.on('error', ignore)
     let isBroken = true
     try {
       await client.query(BEGIN)
@@ -80,8 +80,6 @@ export class Database implements Queries {
       isBroken = !(await this.#hasRolledBack(client, error))
       throw error
     } finally {
-      // A broken one may have more to say.
-      if (!isBroken) client.off('error', ignore)
       client.release(isBroken)
     }
   }

@@ -19,6 +19,7 @@ export async function finishClaim(
   { now, node }: { now: number; node: string },
 ): Promise<Task[]> {
   const { changes } = transaction
+  if (claimed.length > 0) transaction.isWriting = true
   const oldestFirst = claimed.toSorted((a, b) => a.due_at - b.due_at || a.id - b.id)
   // A task that has never been tried was pending, any other was retrying.
   for (const row of oldestFirst) changes.moved(row, row.attempts === 1 ? 'pending' : 'retrying', 'running')

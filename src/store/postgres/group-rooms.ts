@@ -4,15 +4,22 @@ import { KEEP_SECONDS, RATE_SECONDS, noLimit, noRoom, roomWithin } from '../grou
 import type { GroupRoom } from '../group-room.ts'
 import type { HandlerRow } from '../handler-row.ts'
 import { toHandler } from '../handler-row.ts'
-import { lanesOf } from '../lane-name.ts'
-import type { HandlerBook } from './handler-book.ts'
+import type { Session } from './session.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Of all that claim tasks of a handler with limits, one does at a time: each counts what those before it have claimed. */
-const LOCK = 'SELECT * FROM callme.handlers WHERE name = $1 FOR UPDATE'
+/**
+ * Of all that claim tasks of a handler with limits, one does at a time: each counts what those before it have claimed. The others do not
+ * wait, for they may have locked what that one wants next.
+ */
+const LOCK = 'SELECT * FROM callme.handlers WHERE name = $1 FOR NO KEY UPDATE SKIP LOCKED'
+/** A lease that ended so long ago was found long ago. */
+const OVERDUE_MS = 60_000
+/** When to look again at a handler of which another node was claiming tasks. */
+const LOOK_AGAIN_MS = 250
 const RUNNING = `
   SELECT count(*)::int AS running FROM (
-    SELECT 1 FROM callme.tasks WHERE state = 'running' AND strpos(lane, '@') > 0 AND lane >= $1 AND lane < $2 LIMIT $3) counted`
+    SELECT 1 FROM callme.tasks
+    WHERE state = 'running' AND strpos(lane, '@') > 0 AND split_part(lane, '@', 1) = $1 AND lease_until > $2 LIMIT $3) counted`
 const STARTS = `
   SELECT coalesce(sum(n), 0)::int AS started, min(second) AS oldest FROM callme.starts WHERE name = $1 AND second BETWEEN $2 AND $3`
 const ADD_STARTS = `
@@ -21,19 +28,19 @@ const FORGET_STARTS = 'DELETE FROM callme.starts WHERE name = $1 AND second < $2
 
 export class GroupRooms {
   readonly #transaction: Transaction
-  readonly #handlers: HandlerBook
+  readonly #session: Session
   readonly #now: number
   readonly #rooms = new Map<string, GroupRoom>()
 
-  constructor(transaction: Transaction, handlers: HandlerBook, now: number) {
+  constructor(transaction: Transaction, session: Session, now: number) {
     this.#transaction = transaction
-    this.#handlers = handlers
+    this.#session = session
     this.#now = now
   }
 
   /** For calls; tasks that are pulled leave no room for these. */
   async forCalls(group: string): Promise<GroupRoom> {
-    const handler = this.#handlers.of(group)?.definition
+    const handler = this.#session.handlers.of(group)?.definition
     if (handler === undefined) return noLimit()
     return handler.pull ? noRoom() : this.within(group, handler)
   }
@@ -65,7 +72,8 @@ export class GroupRooms {
   async #count(group: string, heard: HandlerDefinition): Promise<GroupRoom> {
     if (heard.concurrency === undefined && heard.rate === undefined) return noLimit()
     const [row] = await this.#transaction.query<HandlerRow>(LOCK, [group])
-    const handler = row === undefined ? heard : toHandler(row).definition
+    if (row === undefined) return { ...noRoom(), again: this.#now + LOOK_AGAIN_MS }
+    const handler = toHandler(row).definition
     if (handler.paused) return noRoom()
     const { concurrency, rate } = handler
     const running = concurrency === undefined ? 0 : await this.#running(group, concurrency)
@@ -75,8 +83,9 @@ export class GroupRooms {
 
   /** Up to `limit`. */
   async #running(group: string, limit: number): Promise<number> {
-    const { first, end } = lanesOf(group)
-    const [row] = await this.#transaction.query<{ running: number }>(RUNNING, [first, end, limit])
+    // A clock set back has leases end before what was looked at.
+    const after = Math.min(this.#session.leases.seen, this.#now - OVERDUE_MS)
+    const [row] = await this.#transaction.query<{ running: number }>(RUNNING, [group, after, limit])
     return row?.running ?? 0
   }
 

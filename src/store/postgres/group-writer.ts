@@ -2,10 +2,10 @@
  * Group commit: what arrives while a transaction is under way shares the next one, and calls of one verb that stand together share its
  * statements. Each is answered after the commit. Where a group is refused, its members are written one by one, so that the others are
  * stored all the same. Where the database breaks off, the group is written again; whether a commit that nobody answered was done shows by
- * the number that it has in its stream.
+ * the number that it has in its stream, before anything is written a second time.
  */
 import { setTimeout } from 'node:timers/promises'
-import { insertCommit, isTaken, lastSeq } from './commit-log.ts'
+import { insertCommit, insertEmptyCommit, isTaken, lastSeq } from './commit-log.ts'
 import type { Database } from './database.ts'
 import { isConflict, isUnavailable, storeError } from './store-error.ts'
 import { Transaction } from './transaction.ts'
@@ -13,7 +13,7 @@ import { Transaction } from './transaction.ts'
 /** Writes for many callers at once; answers in their order. May be run again after it was undone. */
 export interface Verb<I, O> {
   (transaction: Transaction, inputs: readonly I[]): Promise<O[]>
-  /** whether what comes after it must see what it has committed, and not only what it has written */
+  /** whether it is written by itself: what comes after it sees what it has committed, and shares none of its locks */
   readonly isAlone?: true
   /** how many rows an input is about; one where that is not said */
   readonly weigh?: (input: I) => number
@@ -84,8 +84,11 @@ export class GroupWriter {
   async #writeAll(): Promise<void> {
     // Those of one turn of the event loop go together.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#members.length > 0) await this.#writeGroup(this.#nextGroup())
-    this.#writing = undefined
+    try {
+      while (this.#members.length > 0) await this.#writeGroup(this.#nextGroup())
+    } finally {
+      this.#writing = undefined
+    }
   }
 
   #nextGroup(): Member[] {
@@ -102,7 +105,7 @@ export class GroupWriter {
     let members = group
     let doubt: Doubt | undefined
     for (let conflicts = 0; members.length > 0;) {
-      const failure = await this.#attempt(members)
+      const failure = await this.#attempt(members, doubt)
       if (failure === undefined) return
       const { error } = failure
       doubt = failure.doubt ?? doubt
@@ -125,22 +128,27 @@ export class GroupWriter {
     }
   }
 
-  /** @returns undefined where the members were answered, else why not, and what they come to should they have been written all the same */
-  async #attempt(members: readonly Member[]): Promise<{ error: unknown; doubt: Doubt | undefined } | undefined> {
+  /**
+   * @param before what an attempt has come to that may have been written: this one is refused as taken where it was
+   * @returns undefined where the members were answered, else why not, and what they come to should they have been written all the same
+   */
+  async #attempt(members: readonly Member[], before: Doubt | undefined): Promise<{ error: unknown; doubt: Doubt | undefined } | undefined> {
+    const { database, stream } = this.#options
     let doubt: Doubt | undefined
     try {
-      const done = await this.#options.database.transaction(async (queries) => {
+      await database.transaction(async (queries) => {
         const transaction = new Transaction(queries)
+        // First, because what was done already may leave nothing to do, and so nothing to tell by.
+        const empty = before?.rows ? await insertEmptyCommit(queries, { stream, seq: this.#seq + 1 }) : 0
         const answers = await runVerbs(transaction, members)
-        const rows = await insertCommit(transaction, { stream: this.#options.stream, seq: this.#seq + 1 })
+        const rows = empty + (await insertCommit(transaction, { stream, seq: this.#seq + empty + 1 }))
         doubt = { answers, transaction, rows }
-        return doubt
       })
-      this.#conclude(done, members)
-      return undefined
     } catch (error) {
       return { error, doubt }
     }
+    if (doubt !== undefined) this.#conclude(doubt, members)
+    return undefined
   }
 
   #conclude({ answers, transaction, rows }: Doubt, members: readonly Member[]): void {

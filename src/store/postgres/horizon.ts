@@ -8,6 +8,11 @@ export class Horizon {
   /** what was said while a search was under way, which may not have seen it */
   #news = Infinity
 
+  /** Nothing is left at or before this time. */
+  get seen(): number {
+    return this.#seen
+  }
+
   /** A search at `now` begins. @returns after which time it need look; a clock set back has it look at all */
   begin(now: number): number {
     if (now < this.#lastNow) this.#seen = 0

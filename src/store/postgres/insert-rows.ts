@@ -63,7 +63,8 @@ export async function insertFreeRows(transaction: Transaction, rows: readonly Fr
   return inserted
 }
 
-async function endedKeys(queries: Queries, keys: readonly TaskKey[]): Promise<TaskKey[]> {
+/** Those of the keys that have ended. */
+export async function endedKeys(queries: Queries, keys: readonly TaskKey[]): Promise<TaskKey[]> {
   if (keys.length === 0) return []
   return (await queries.query<Pick<TaskRow, 'name' | 'trigger_at'>>(ENDED, spanParams(keys))).map(keyOf)
 }

@@ -20,23 +20,32 @@ export interface DueLane extends Readonly<LaneFront> {
   readonly lane: string
 }
 
+/** What was signalled since a claim began: it may be later than what the claim sees. */
+export interface Sight {
+  readonly lowered: Map<string, Place>
+  readonly opened: Set<string>
+}
+
 /** By less than this a clock is corrected all the time. */
 const CLOCK_STEP_MS = 1000
+/** Claims that failed are never ended. One that has begun before as many others counts for nothing any more. */
+const MOST_SIGHTS = 64
 
 export class LaneFronts {
   readonly #lanes = new Map<string, LaneFront>()
   /** the lanes of each handler */
   readonly #groups = new Map<string, Set<string>>()
-  /** what was signalled while a claim is under way: it may be later than what the claim sees */
-  readonly #news = new Map<string, Place>()
-  readonly #opened = new Set<string>()
+  /** of the claims that are under way, oldest first */
+  #sights: Sight[] = []
   #turn = 0
   #lastNow = -Infinity
 
   /** A row of the lane waits at `place`. */
   lower(lane: string, place: Place): void {
-    const news = this.#news.get(lane)
-    if (news === undefined || isBefore(place, news)) this.#news.set(lane, place)
+    for (const { lowered } of this.#sights) {
+      const news = lowered.get(lane)
+      if (news === undefined || isBefore(place, news)) lowered.set(lane, place)
+    }
     const known = this.#lanes.get(lane)
     if (known === undefined) this.#add(lane, place)
     else if (isBefore(place, known.front)) known.front = place
@@ -49,22 +58,28 @@ export class LaneFronts {
     for (const { lane, place } of fronts) this.lower(lane, place)
   }
 
-  /** A claim begins that knows all that was signalled until now. Where it is made earlier than the one before, times until which lanes were closed mean nothing any more. */
-  begin(now: number): void {
-    this.#news.clear()
-    this.#opened.clear()
+  /**
+   * A claim begins that knows all that was signalled until now. Where it is made earlier than the one before, times until which lanes were
+   * closed mean nothing any more.
+   */
+  begin(now: number): Sight {
     if (now < this.#lastNow - CLOCK_STEP_MS) for (const lane of this.#lanes.values()) lane.closedUntil = 0
     this.#lastNow = now
+    const sight = { lowered: new Map<string, Place>(), opened: new Set<string>() }
+    this.#sights = [...this.#sights.slice(1 - MOST_SIGHTS), sight]
+    return sight
   }
 
-  /** What a claim has seen once it was over: the first waiting row of a lane, if there is any. */
-  move(lane: string, first: Place | undefined): void {
-    const news = this.#news.get(lane)
-    const front = news !== undefined && (first === undefined || isBefore(news, first)) ? news : first
-    const known = this.#lanes.get(lane)
-    if (front === undefined) this.#remove(lane)
-    else if (known === undefined) this.#add(lane, front)
-    else known.front = front
+  /** Remembers what a claim has seen, now that it is over: the first waiting row of each lane, if there is any, and until when lanes are closed. */
+  end(sight: Sight, seen: { firsts: readonly { lane: string; first: Place | undefined }[]; closed: ReadonlyMap<string, number> }): void {
+    const isKnown = this.#sights.includes(sight)
+    this.#sights = this.#sights.filter((other) => other !== sight)
+    if (!isKnown) return
+    for (const { lane, first } of seen.firsts) this.#move(lane, first, sight.lowered.get(lane))
+    for (const [lane, until] of seen.closed) {
+      const known = this.#lanes.get(lane)
+      if (known !== undefined && !sight.opened.has(parseLane(lane).group ?? '')) known.closedUntil = until
+    }
   }
 
   served(lane: string): void {
@@ -73,21 +88,16 @@ export class LaneFronts {
     if (known !== undefined) known.servedAt = this.#turn
   }
 
-  /** No row of the lane may be claimed before `until`, as far as a claim has seen that. */
-  close(lane: string, until: number): void {
-    const known = this.#lanes.get(lane)
-    if (known !== undefined && !this.#opened.has(parseLane(lane).group ?? '')) known.closedUntil = until
-  }
-
   /** The handler may have room again. */
   open(group: string): void {
-    this.#opened.add(group)
+    for (const { opened } of this.#sights) opened.add(group)
     for (const lane of this.of(group)) {
       const known = this.#lanes.get(lane)
       if (known !== undefined) known.closedUntil = 0
     }
   }
 
+  /** At or before the first waiting row of the lane. */
   frontOf(lane: string): Place {
     return this.#lanes.get(lane)?.front ?? { dueAt: 0, id: 0 }
   }
@@ -112,6 +122,14 @@ export class LaneFronts {
       if (at > now) next = Math.min(next, at)
     }
     return next
+  }
+
+  #move(lane: string, first: Place | undefined, lowered: Place | undefined): void {
+    const front = lowered !== undefined && (first === undefined || isBefore(lowered, first)) ? lowered : first
+    const known = this.#lanes.get(lane)
+    if (front === undefined) this.#remove(lane)
+    else if (known === undefined) this.#add(lane, front)
+    else known.front = front
   }
 
   #add(lane: string, front: Place): void {

@@ -19,12 +19,20 @@ const TRY_AGAIN_MS = 50
 
 /** @throws CallmeError `store_too_new` when a newer callme has changed the database in a way that this one cannot work with */
 export async function migrate(database: Database, all: readonly Migration[]): Promise<void> {
-  while (!(await hasVersions(database))) await oneOfMany(() => database.transaction(makeVersions))
+  while (!(await hasVersions(database)))
+    await oneOfMany(
+      () => database.transaction(makeVersions),
+      ({ code = '' }) => MADE_TWICE.has(code),
+    )
   for (;;) {
     const [row = { current: 0, worksWith: 0 }] = await database.query<{ current: number; worksWith: number }>(READ)
     const [next] = pendingMigrations(all, row.current, row.worksWith)
     if (next === undefined) return
-    await oneOfMany(() => database.transaction((queries) => apply(queries, next)))
+    await oneOfMany(
+      () => database.transaction((queries) => apply(queries, next)),
+      // Whatever else is there twice is a fault of the step.
+      ({ constraint }) => constraint === 'schema_versions_pkey',
+    )
   }
 }
 
@@ -46,11 +54,11 @@ async function apply(queries: Queries, { version, worksWith, sql }: Migration): 
 }
 
 /** Where another node was faster, what it has made is looked at. */
-async function oneOfMany(make: () => Promise<unknown>): Promise<void> {
+async function oneOfMany(make: () => Promise<unknown>, isMadeTwice: (error: pg.DatabaseError) => boolean): Promise<void> {
   try {
     await make()
   } catch (error) {
-    if (!(error instanceof pg.DatabaseError) || !MADE_TWICE.has(error.code ?? '')) throw error
+    if (!(error instanceof pg.DatabaseError) || !isMadeTwice(error)) throw error
     await setTimeout(TRY_AGAIN_MS)
   }
 }

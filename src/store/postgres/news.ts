@@ -34,8 +34,9 @@ const NEW_COMMITS = `
   SELECT c.stream, c.seq, c.told, c.signals FROM callme.streams s CROSS JOIN LATERAL (
     SELECT * FROM callme.commits c WHERE c.stream = s.id AND c.seq > coalesce(($1::json ->> s.id::text)::bigint, 0) ORDER BY c.seq) c`
 const LAST_COMMITS = `
-  SELECT s.id AS stream, c.seq FROM callme.streams s CROSS JOIN LATERAL (
-    SELECT c.seq FROM callme.commits c WHERE c.stream = s.id ORDER BY c.seq DESC LIMIT 1) c`
+  SELECT s.id AS stream, greatest(0, (SELECT max(c.seq) FROM callme.commits c WHERE c.stream = s.id),
+    (SELECT max(n.seq) FROM callme.numbered n WHERE n.stream = s.id)) AS seq
+  FROM callme.streams s`
 const HANDLERS = 'SELECT * FROM callme.handlers'
 /** One probe of the index for each lane. */
 const FRONTS = `
@@ -54,6 +55,7 @@ interface NewsOptions {
   readonly handlers: HandlerBook
   readonly fronts: LaneFronts
   readonly deadlines: Horizon
+  readonly leases: Horizon
   readonly onHeard: (heard: Heard) => void
 }
 
@@ -101,18 +103,19 @@ export class News {
     const startedAt = this.#time()
     if (startedAt - this.#lastRead > LONGEST_SILENCE_MS || startedAt - this.#lastAnew > ANEW_EVERY_MS) return this.#startAnew()
     const rows = await database.query<CommitRow>(NEW_COMMITS, [JSON.stringify(Object.fromEntries(this.#positions))])
-    if (!this.#follow(rows)) return this.#startAnew()
-    this.#lastRead = startedAt
-    if (rows.length === 0) return
+    const positions = this.#follow(rows)
+    if (positions === undefined) return this.#startAnew()
     const commits = rows.map(({ stream, told, signals }) => {
       return { isOwn: own.has(stream), told, signal: signals === null ? {} : (JSON.parse(signals) as SignalsSaid) }
     })
     await this.#refreshHandlers([...new Set(commits.flatMap(({ signal: { handlers = [] } }) => handlers))])
     for (const { signal } of commits) this.apply(signal)
+    this.#positions = positions
+    this.#lastRead = startedAt
+    if (rows.length === 0) return
     const others = commits.filter(({ isOwn }) => !isOwn)
     const hasChanges = others.some(({ told, signal }) => told > 0 || signal.handlers !== undefined)
-    const dues = others.flatMap(({ signal: { lanes = [] } }) => lanes.map(([, dueAt]) => dueAt))
-    onHeard({ hasChanges, dueAt: Math.min(Infinity, ...dues) })
+    onHeard({ hasChanges, dueAt: Math.min(Infinity, ...others.map(({ signal }) => this.#dueBy(signal))) })
   }
 
   /** ms that never go back. The monotonic clock stands still while a machine is suspended, the other one may jump: then it is the time of that. */
@@ -122,16 +125,21 @@ export class News {
     return this.#latest
   }
 
-  /** @returns false where commits are missing */
-  #follow(rows: readonly CommitRow[]): boolean {
+  /** @returns where each stream is after these; undefined where commits are missing */
+  #follow(rows: readonly CommitRow[]): Map<number, number> | undefined {
     const positions = new Map(this.#positions)
     for (const { stream, seq } of rows) {
-      const last = positions.get(stream)
-      if (last !== undefined && seq !== last + 1) return false
+      if (seq !== (positions.get(stream) ?? 0) + 1) return undefined
       positions.set(stream, seq)
     }
-    this.#positions = positions
-    return true
+    return positions
+  }
+
+  /** The earliest time at which something is due because of what was signalled: where rows wait, or may be claimed again. */
+  #dueBy({ lanes = [], groups = [] }: SignalsSaid): number {
+    const { fronts } = this.#options
+    const opened = groups.flatMap((group) => fronts.of(group)).map((lane) => fronts.frontOf(lane).dueAt)
+    return Math.min(Infinity, ...lanes.map(([, dueAt]) => dueAt), ...opened)
   }
 
   async #refreshHandlers(names: readonly string[]): Promise<void> {
@@ -144,13 +152,14 @@ export class News {
 
   /** The positions come first: what is committed after them is read again by the next catch-up, and what was before them is seen here. */
   async #startAnew(): Promise<void> {
-    const { database, handlers, fronts, deadlines, onHeard } = this.#options
+    const { database, handlers, fronts, deadlines, leases, onHeard } = this.#options
     const startedAt = this.#time()
     const last = await database.query<{ stream: number; seq: number }>(LAST_COMMITS)
     handlers.replace((await database.query<HandlerRow>(HANDLERS)).map(toHandler))
     const places = await database.query<{ lane: string; due_at: number; id: number }>(FRONTS)
     fronts.replace(places.map(({ lane, due_at: dueAt, id }) => ({ lane, place: { dueAt, id } })))
     deadlines.lower(0)
+    leases.lower(0)
     this.#positions = new Map(last.map(({ stream, seq }) => [stream, seq]))
     this.#lastRead = startedAt
     this.#lastAnew = startedAt

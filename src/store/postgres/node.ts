@@ -5,8 +5,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { CallmeError } from '../../domain/errors.ts'
 import { ChangeLog } from './change-log.ts'
-import type { Database } from './database.ts'
-import { PATIENCE_MS } from './database.ts'
+import { Database, PATIENCE_MS } from './database.ts'
 import { GroupWriter } from './group-writer.ts'
 import type { Verb } from './group-writer.ts'
 import { HandlerBook } from './handler-book.ts'
@@ -37,6 +36,23 @@ const KEEP_STREAMS = `
 const FORGET_STREAMS = `
   DELETE FROM callme.streams s WHERE s.seen < now() - interval '1 day' AND NOT EXISTS (SELECT 1 FROM callme.commits c WHERE c.stream = s.id)`
 
+/** So that none of the three has to wait for the others. */
+export interface Connections {
+  /** one for each writer */
+  readonly writing: Database
+  readonly reading: Database
+  /** to hear of other nodes, also in the middle of a write */
+  readonly listening: Database
+}
+
+export function connect(url: string): Connections {
+  return { writing: new Database(url, 3), reading: new Database(url, 2), listening: new Database(url, 1) }
+}
+
+export async function closeConnections({ writing, reading, listening }: Connections): Promise<void> {
+  await Promise.all([writing.end(), reading.end(), listening.end()])
+}
+
 export class Node {
   readonly session: Session
   readonly verbs: Verbs
@@ -49,7 +65,7 @@ export class Node {
   readonly chores: GroupWriter
   readonly changed = new Listeners<void>()
   readonly due = new Listeners<number>()
-  readonly #database: Database
+  readonly #connections: Connections
   readonly #streams: readonly number[]
   readonly #closing = new AbortController()
   /** under way, until the rows are where they belong */
@@ -59,32 +75,33 @@ export class Node {
   #lastSeen = performance.now()
   #lastPartitions = performance.now()
 
-  private constructor(database: Database, streams: readonly [number, number, number], stopping: AbortSignal) {
-    this.#database = database
+  private constructor(connections: Connections, streams: readonly [number, number, number], stopping: AbortSignal) {
+    this.#connections = connections
     this.#streams = streams
-    const [handlers, fronts, deadlines] = [new HandlerBook(), new LaneFronts(), new Horizon()]
+    const [handlers, fronts, deadlines, leases] = [new HandlerBook(), new LaneFronts(), new Horizon(), new Horizon()]
+    const { reading: database, listening, writing } = connections
     const onHeard = ({ hasChanges, dueAt }: { hasChanges: boolean; dueAt: number }): void => {
       if (hasChanges) this.changed.tell()
       if (dueAt < Infinity) this.due.tell(dueAt)
     }
-    const news = new News({ database, own: new Set(streams), handlers, fronts, deadlines, onHeard })
-    this.session = { database, handlers, fronts, news, deadlines, leases: new Horizon() }
+    const news = new News({ database: listening, own: new Set(streams), handlers, fronts, deadlines, leases, onHeard })
+    this.session = { database, handlers, fronts, news, deadlines, leases }
     this.verbs = verbsOf(this.session)
     this.changeLog = new ChangeLog(database)
     const onCommit = (transaction: Transaction): void => {
       this.#committed(transaction)
     }
-    const writer = (stream: number, patienceMs: () => number) => new GroupWriter({ database, stream, patienceMs, onCommit })
+    const writer = (stream: number, patienceMs: () => number) => new GroupWriter({ database: writing, stream, patienceMs, onCommit })
     this.requests = writer(streams[0], requestPatience)
     this.scheduling = writer(streams[1], () => (stopping.aborted ? PATIENCE_MS : SCHEDULING_PATIENCE_MS))
     this.chores = writer(streams[2], requestPatience)
   }
 
   /** @param stopping has the scheduler be impatient as well */
-  static async open(database: Database, stopping: AbortSignal): Promise<Node> {
+  static async open(connections: Connections, stopping: AbortSignal): Promise<Node> {
     const streams: number[] = []
-    while (streams.length < 3) streams.push(...(await database.query<{ id: number }>(OPEN_STREAM)).map(({ id }) => id))
-    const node = new Node(database, streams as [number, number, number], stopping)
+    while (streams.length < 3) streams.push(...(await connections.reading.query<{ id: number }>(OPEN_STREAM)).map(({ id }) => id))
+    const node = new Node(connections, streams as [number, number, number], stopping)
     await node.session.news.catchUp()
     void node.#listen()
     // A node that is gone may have left some.
@@ -122,30 +139,33 @@ export class Node {
   }
 
   async tidy(): Promise<void> {
+    const { database, leases } = this.session
     const time = performance.now()
-    await this.changeLog.tidy()
-    await this.settle()
     if (time - this.#lastSeen > SEEN_EVERY_MS) {
-      await this.#database.query(KEEP_STREAMS, [this.#streams])
-      await this.#database.query(FORGET_STREAMS)
+      await database.query(KEEP_STREAMS, [this.#streams])
+      await database.query(FORGET_STREAMS)
+      // A lease that was written late is over before anybody has looked for it.
+      leases.lower(0)
       this.#lastSeen = time
     }
+    await this.changeLog.tidy()
+    await this.settle()
     if (time - this.#lastPartitions > PARTITIONS_EVERY_MS) {
-      await makePartitions(this.#database)
+      await makePartitions(database)
       this.#lastPartitions = time
     }
   }
 
   /** Proves that the store can be written. */
   async touch(): Promise<void> {
-    await this.#database.query(KEEP_STREAMS, [this.#streams])
+    await this.session.database.query(KEEP_STREAMS, [this.#streams.slice(0, 1)])
   }
 
   async close(): Promise<void> {
     if (this.isClosing) return
     this.#closing.abort()
     for (const writer of [this.requests, this.scheduling, this.chores]) await writer.settled()
-    await this.#database.end()
+    await closeConnections(this.#connections)
   }
 
   async #changeAndSettle<T>(write: (writer: GroupWriter) => Promise<T | 'unsettled'>): Promise<T> {

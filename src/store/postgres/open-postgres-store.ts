@@ -4,7 +4,7 @@ import { CallmeError } from '../../domain/errors.ts'
 import { readMigrations } from '../migrator.ts'
 import { Database } from './database.ts'
 import { migrate } from './migrate.ts'
-import { Node } from './node.ts'
+import { Node, closeConnections, connect } from './node.ts'
 import { makePartitions } from './partitions.ts'
 import { PostgresStore } from './postgres-store.ts'
 import { storeError } from './store-error.ts'
@@ -16,13 +16,13 @@ import { storeError } from './store-error.ts'
  * changed it
  */
 export async function openPostgresStore(url: string, options: { readonly stopping?: AbortSignal } = {}): Promise<PostgresStore> {
-  const database = new Database(url)
+  const connections = connect(url)
   try {
     await migrateOnce(url)
-    await makePartitions(database)
-    return new PostgresStore(await Node.open(database, options.stopping ?? new AbortController().signal))
+    await makePartitions(connections.reading)
+    return new PostgresStore(await Node.open(connections, options.stopping ?? new AbortController().signal))
   } catch (error) {
-    await database.end()
+    await closeConnections(connections)
     const known = storeError(error)
     if (!(known instanceof pg.DatabaseError)) throw known
     throw new CallmeError('store_unavailable', `the store cannot be opened: ${known.message}`, { cause: error })
@@ -31,7 +31,7 @@ export async function openPostgresStore(url: string, options: { readonly stoppin
 
 /** On connections of their own, because a step may take long. */
 async function migrateOnce(url: string): Promise<void> {
-  const database = new Database(url, 0)
+  const database = new Database(url, 1, 0)
   try {
     await migrate(database, readMigrations('postgres'))
   } finally {

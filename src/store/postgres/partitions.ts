@@ -18,7 +18,7 @@ const LIST = `
   WHERE i.inhparent = 'callme.finished'::regclass AND child.relname ~ '^finished_day_[0-9]+$' ORDER BY day`
 const NOW = 'SELECT extract(epoch FROM now())::bigint AS second'
 const LOCK_NOT_AVAILABLE = '55P03'
-/** The default partition holds rows of the day, or another node has made it. */
+/** A row of the day has just come into the default partition, or another node has made that of the day. */
 const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07'])
 
 /** The day of a minute, counted from 1970. @param second Unix time */
@@ -85,6 +85,10 @@ async function makeDay(queries: Queries, day: number): Promise<void> {
   for (const table of TABLES) {
     const name = partition(table, day)
     await queries.query(`CREATE TABLE callme.${name} (LIKE callme.${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
+    // What ended before its day had a partition.
+    await queries.query(`
+      WITH early AS (DELETE FROM callme.${table}_other WHERE trigger_at >= ${from} AND trigger_at < ${to} RETURNING *)
+      INSERT INTO callme.${name} SELECT * FROM early`)
     await queries.query(`ALTER TABLE callme.${table} ATTACH PARTITION callme.${name} FOR VALUES FROM (${from}) TO (${to})`)
   }
 }

@@ -30,8 +30,8 @@ export async function pullDue(
   const handler = row && toHandler(row).definition
   if (handler?.pull !== true) return 'not_pulled'
   await news.catchUp()
-  fronts.begin(now)
-  const rooms = new GroupRooms(transaction, handlers, now)
+  const sight = fronts.begin(now)
+  const rooms = new GroupRooms(transaction, session, now)
   const room = await rooms.within(handlerName, handler)
   const limit = Math.min(worker.limit, room.left)
   if (limit <= 0) return { tasks: [], nextDue: room.again < NEVER ? room.again : undefined }
@@ -46,7 +46,7 @@ export async function pullDue(
   const result = { tasks, nextDue: undefined as number | undefined }
   const firsts = await firstPlaces(transaction, lanes, now)
   transaction.afterCommit(() => {
-    for (const { lane, first } of firsts) fronts.move(lane, first)
+    fronts.end(sight, { firsts, closed: new Map() })
     const dues = firsts.flatMap(({ again }) => again ?? [])
     const nextDue = Math.min(NEVER, ...dues.filter((dueAt) => dueAt > now))
     result.nextDue = nextDue < NEVER ? nextDue : undefined

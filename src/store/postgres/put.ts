@@ -32,7 +32,7 @@ interface Candidate {
 /** An entry that was there before. */
 type Existing = Pick<Task, 'state' | 'created'> & { readonly id?: number }
 
-const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR SHARE'
+const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR KEY SHARE'
 const RESET = `
   UPDATE callme.tasks t SET state = 'pending', lane = r.lane, due_at = r."dueAt", deadline = r.deadline, lease_until = NULL,
     claimed_by = NULL, run_id = r."runId", attempts = 0, lost = 0, in_advance = 0, executed_at = NULL, response_status = NULL,
@@ -70,19 +70,25 @@ export async function putTasks(session: Session, transaction: Transaction, input
   return inputs.map(({ tasks }) => results.splice(0, tasks.length))
 }
 
-/** Those that tasks without a callback need, which stay as they are until the transaction is over. */
+/**
+ * Those that tasks without a callback need. They stay as they are until the transaction is over, and apply to these tasks until then: whoever
+ * stores one that hides another locks that one as well. What has come before the lock is heard of after it.
+ */
 async function servingHandlers(session: Session, transaction: Transaction, given: readonly { task: NewTask }[]): Promise<Set<string>> {
   const names = given.filter(({ task }) => task.definition.callback === undefined).map(({ task }) => task.name)
-  if (names.length === 0) return new Set()
-  await session.news.catchUp()
-  const applying = new Set(names.flatMap((name) => session.handlers.of(name)?.name ?? []))
-  const rows = await transaction.query<HandlerRow>(SERVING, [[...applying]])
-  return new Set(
-    rows
-      .map(toHandler)
-      .filter(({ definition }) => servesTasksWithoutCallback(definition))
-      .map(({ name }) => name),
-  )
+  const locked = new Map<string, HandlerRow | undefined>()
+  for (let open = names; open.length > 0;) {
+    await session.news.catchUp()
+    open = [...new Set(names.flatMap((name) => session.handlers.of(name)?.name ?? []))].filter((name) => !locked.has(name))
+    const rows = open.length === 0 ? [] : await transaction.query<HandlerRow>(SERVING, [open])
+    for (const name of open)
+      locked.set(
+        name,
+        rows.find((row) => row.name === name),
+      )
+  }
+  const serving = [...locked.values()].filter((row) => row !== undefined && servesTasksWithoutCallback(toHandler(row).definition))
+  return new Set(serving.flatMap((row) => row?.name ?? []))
 }
 
 /** @param wave of different keys */

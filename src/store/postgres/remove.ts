@@ -47,12 +47,14 @@ export async function removeRows(
   rows: readonly Pick<TaskRow, 'name' | 'trigger_at' | 'state'>[],
 ): Promise<number> {
   if (rows.length === 0) return 0
+  transaction.isWriting = true
   const [ended, waiting] = [rows.filter(({ state }) => isFinal(state)), rows.filter(({ state }) => !isFinal(state))]
   const removed: TaskRow[] = []
   for (const [sql, part] of [[REMOVE_ENDED, ended] as const, [REMOVE_WAITING, waiting] as const]) {
     if (part.length > 0) removed.push(...(await readRows(transaction, sql, spanParams(part.map(keyOf)))))
   }
-  await transaction.query(REMOVE_ATTEMPTS, spanParams(removed.map(keyOf)))
+  // Another node may have been faster.
+  if (removed.length > 0) await transaction.query(REMOVE_ATTEMPTS, spanParams(removed.map(keyOf)))
   for (const row of removed) transaction.changes.moved(row, row.state, undefined)
   return removed.length
 }

@@ -9,7 +9,7 @@ import { isTaken, walked } from '../reschedule-walk.ts'
 import type { RescheduleRequest, Store } from '../store.ts'
 import type { TaskRow } from '../task-row.ts'
 import { FreeMinutes } from './free-minutes.ts'
-import { insertFreeRows } from './insert-rows.ts'
+import { endedKeys, insertFreeRows } from './insert-rows.ts'
 import type { FreshRow } from './insert-rows.ts'
 import { findRows, keyOf, keyParams, lockFound, readTasks } from './rows.ts'
 import { readStretch } from './selection.ts'
@@ -32,6 +32,8 @@ const MOVE = `
 const MOVE_ATTEMPTS = `
   UPDATE callme.attempts a SET trigger_at = k.moved_to FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, moved_to)
   WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
+
+const TAKEN = 'another node has taken a minute that was free'
 
 type Batch = Awaited<ReturnType<Store['reschedule']>>
 
@@ -93,11 +95,16 @@ async function makeMoves(session: Session, transaction: Transaction, moves: read
   // One after the other: each goes where an earlier one may just have been.
   for (const { row, fresh } of moved) await moveRow(transaction, row, fresh)
   if (moved.length > 0) await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
+  const ended = await endedKeys(
+    transaction,
+    moved.map(({ fresh }) => fresh),
+  )
+  if (ended.length > 0) throw new Conflict(TAKEN)
   const inserted = await insertFreeRows(
     transaction,
     copied.map(({ fresh }) => fresh),
   )
-  if (inserted.size < copied.length) throw new Conflict('another node has taken a minute that was free')
+  if (inserted.size < copied.length) throw new Conflict(TAKEN)
   if (copied.length > 0) await transaction.query(MARK, [...moveParams(copied), now])
   const before = await readTasks(
     transaction,

@@ -33,12 +33,15 @@ export function isConflict(error: unknown): boolean {
 
 /** Whether the database does not answer, or cannot do its work now. */
 export function isUnavailable(error: unknown): boolean {
+  if (error instanceof Conflict) return true
+  // Of a read that was made for it.
+  if (error instanceof CallmeError) return error.code === 'store_unavailable' && error.cause !== undefined
   return error instanceof pg.DatabaseError ? UNAVAILABLE.test(codeOf(error)) : DISCONNECTED.test(codeOf(error))
 }
 
 /** A fault of the database becomes `store_unavailable`; anything else is a defect and stays as it is. */
 export function storeError(error: unknown): unknown {
-  if (!isUnavailable(error)) return error
+  if (!isUnavailable(error) || error instanceof CallmeError) return error
   const message = error instanceof Error && error.message !== '' ? error.message : codeOf(error)
   return new CallmeError('store_unavailable', `the store does not answer: ${message}`, { cause: error })
 }

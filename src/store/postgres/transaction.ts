@@ -17,6 +17,9 @@ export class Transaction implements Queries {
     return this.#queries.query<R>(sql, params)
   }
 
+  /** Whether it has written something that must not be written twice, although it tells nobody. */
+  isWriting = false
+
   /** Remembers something only once what was written is durable. */
   afterCommit(remember: () => void): void {
     this.#afterCommit.push(remember)

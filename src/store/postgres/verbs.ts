@@ -51,7 +51,7 @@ export function verbsOf(session: Session) {
     remove: oneByOne((transaction, { selection, after, options }: Removal) =>
       removeEntries(session, transaction, selection, after, options),
     ),
-    pruneDay: oneByOne((transaction, request: Parameters<typeof pruneDay>[1]) => pruneDay(transaction, request)),
+    pruneDay: alone((transaction, request: Parameters<typeof pruneDay>[1]) => pruneDay(transaction, request)),
     pruneRows: oneByOne((transaction, request: Parameters<typeof pruneRows>[1]) => pruneRows(transaction, request)),
     putHandler: alone((transaction, change: { name: string; definition: HandlerDefinition; now: number; force: boolean }) =>
       putHandler(session, transaction, change),
@@ -69,7 +69,7 @@ function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>
   }
 }
 
-/** What comes after it must know what it has changed. */
+/** What comes after it must know what it has changed, or must not share what it locks. */
 function alone<I, O>(work: (transaction: Transaction, input: I) => Promise<O>): Verb<I, O> {
   return Object.assign(oneByOne(work), { isAlone: true as const })
 }

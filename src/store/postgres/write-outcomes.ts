@@ -19,13 +19,21 @@ import type { Transaction } from './transaction.ts'
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'executed_at' | 'remove_after'>
 
 /** Of an outcome, in the words of its JSON. */
-const OUTCOME = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, attempts int,
+const OUTCOME = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, deadline bigint, attempts int,
   lost int, error text, "leaseUntil" bigint, awaiting text, "executedAt" bigint, "responseStatus" int, "responseBody" text, now bigint,
   number int, "startedAt" bigint, "durationMs" bigint, status int, "attemptError" text, node text)`
 const GUARD = `t.name = o.name AND t.trigger_at = o."triggerAt" AND t.run_id = o."runId" AND t.attempts = o.claimed
   AND (t.state = 'running') = o."wasRunning"`
 const SETTLED = {
-  ...{ state: 'state', due_at: '"dueAt"', attempts: 'attempts', lost: 'lost', error: 'error', lease_until: '"leaseUntil"' },
+  ...{
+    state: 'state',
+    due_at: '"dueAt"',
+    deadline: 'deadline',
+    attempts: 'attempts',
+    lost: 'lost',
+    error: 'error',
+    lease_until: '"leaseUntil"',
+  },
   ...{ awaiting: 'awaiting', response_status: '"responseStatus"', response_body: '"responseBody"', updated: 'now' },
 }
 const settledBy = (source: string) => ({
@@ -89,6 +97,7 @@ interface Settled {
 
 async function writeWave(transaction: Transaction, wave: readonly Outcome[]): Promise<(WrittenRow | undefined)[]> {
   const rows = new Map<string, WrittenRow>()
+  transaction.isWriting = true
   const [ends, others] = [
     wave.filter(({ settlement }) => isFinal(settlement.state)),
     wave.filter(({ settlement }) => !isFinal(settlement.state)),
@@ -108,7 +117,15 @@ async function writeWave(transaction: Transaction, wave: readonly Outcome[]): Pr
 function toJson({ task, settlement, now, responseStatus, responseBody, attempt }: Outcome): object & { name: string; triggerAt: number } {
   return {
     ...{ name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimed: task.attempts, wasRunning: task.state === 'running' },
-    ...{ ...settlement, error: keptReason(settlement.error), responseStatus, responseBody: keptBody(responseBody), now },
+    // What its handler says of the window now is what it is found by.
+    ...{
+      ...settlement,
+      deadline: task.deadline,
+      error: keptReason(settlement.error),
+      responseStatus,
+      responseBody: keptBody(responseBody),
+      now,
+    },
     ...(attempt && {
       executedAt: attempt.startedAt + attempt.durationMs,
       ...{ number: attempt.number, startedAt: attempt.startedAt, durationMs: attempt.durationMs, status: attempt.status },

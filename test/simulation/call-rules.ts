@@ -1,0 +1,41 @@
+/** What may be called: what is claimed, inside its window, and a second time only where the first has failed or nobody knows of it. */
+import type { Entry } from './entry.ts'
+import { Violation } from './model.ts'
+import type { Call } from './network.ts'
+import { isExpectedStatus } from './receivers-view.ts'
+import type { RuleContext } from './rule-context.ts'
+
+/** @throws Violation where a call is made that might not be */
+export function checkCall(call: Call, entry: Entry | undefined, context: RuleContext): asserts entry is Entry {
+  const { time, model, network } = context
+  const { runId, attempt, request } = call
+  const text = `${request.headers['callme-task'] ?? ''}, attempt ${attempt}`
+  if (entry === undefined) throw new Violation('only what is stored is called', text)
+  if (entry.state !== 'running' || entry.attempts !== attempt || entry.claimedBy !== call.node)
+    throw new Violation('only what is claimed is called', `${text}, which is ${entry.state} with attempt ${entry.attempts}`)
+  if (entry.awaiting !== null) throw new Violation('what somebody has is not called', text)
+  if (!model.mayCallAt(entry, time.now)) throw new Violation('no call is made before its time, nor at or after the deadline', text)
+  if (time.now >= entry.triggerAt * 1000 + 525_600 * 60_000) throw new Violation('no call is made a year late', text)
+  const { payload } = entry.definition
+  if (!entry.isErrorCallback && request.method !== 'HEAD' && request.body !== JSON.stringify(payload))
+    throw new Violation('what is called is what was put last', text)
+  if (Number(request.headers['callme-trigger-at']) !== entry.triggerAt) throw new Violation('a call says which minute it is for', text)
+  const calls = network.calls.get(runId) ?? []
+  const earlier = calls.includes(call) ? calls.slice(0, calls.indexOf(call)) : calls
+  if (earlier.some((other) => other.attempt === attempt)) throw new Violation('an attempt is called once', text)
+  if (earlier.length > 0 && model.isAtMostOnce(entry)) throw new Violation('at_most_once is called at most once', text)
+  const known = earlier.filter((other) => !isInDoubt(other, context))
+  if (known.some((other) => isGood(other, entry))) throw new Violation('what has succeeded is not called again', text)
+  if (known.length > model.retryOf(entry)) throw new Violation('calls with a known outcome never exceed 1 + retry', text)
+}
+
+/** Whether its node has gone away, or has lost the task, before the outcome was recorded. */
+function isInDoubt({ runId, attempt }: Call, { recorded }: RuleContext): boolean {
+  return !recorded.has(`${runId} ${attempt}`)
+}
+
+function isGood({ result }: Call, { definition }: Entry): boolean {
+  return (
+    result?.kind === 'answered' && definition.ack_timeout === undefined && isExpectedStatus(result.status, definition.expected_http_status)
+  )
+}

@@ -1,0 +1,229 @@
+/** The network of a world and what listens there: receivers that answer, fail, hang, answer late, or are lost on the way. */
+import type { Caller, CallRequest } from '../../src/caller/caller.ts'
+import type { CallResult } from '../../src/domain/verdict.ts'
+import { Random } from './random.ts'
+import type { WorldTime } from './world-time.ts'
+
+export const MOODS = ['well', 'failing', 'hanging', 'refusing', 'slow'] as const
+export type Mood = (typeof MOODS)[number]
+
+/** A request that has left a node. */
+export interface Call {
+  readonly request: CallRequest
+  readonly runId: string
+  readonly attempt: number
+  /** the node that made it */
+  readonly node: string
+  readonly startedAt: number
+  /** what the node was told, while it lived */
+  result?: CallResult
+}
+
+/** What becomes of a call, and after how long. */
+interface Fate {
+  readonly ms: number
+  readonly kind: 'answer' | 'reset' | 'lost' | 'nothing'
+  readonly status: number
+  readonly retryAfter?: string
+}
+
+interface NetworkOptions {
+  readonly seed: number
+  readonly time: WorldTime
+  /** is told of each call before anything becomes of it */
+  readonly onCall: (call: Call) => void
+}
+
+const REFUSED: Fate = { ms: 0, kind: 'reset', status: 0 }
+const BUSY = 0.05
+
+export class Network {
+  /** by run */
+  readonly calls = new Map<string, Call[]>()
+  readonly #options: NetworkOptions
+  readonly #moods = new Map<string, Mood>()
+  /** calls without a result, by node */
+  readonly #open = new Map<string, Set<Call>>()
+  /** why no call was made, by run and attempt, where a node was told so */
+  readonly #notCalled = new Map<string, string>()
+  readonly #counts = new Map<string, number>()
+  /** how many calls that a node has asked for have no result, by node */
+  readonly #given = new Map<string, number>()
+
+  constructor(options: NetworkOptions) {
+    this.#options = options
+  }
+
+  setMood(host: string, mood: Mood): void {
+    this.#moods.set(host, mood)
+  }
+
+  /** How many calls of a node are under way, of all hosts or of one. */
+  inflight(node: string, host?: string): number {
+    const open = [...(this.#open.get(node) ?? [])]
+    return host === undefined ? open.length : open.filter(({ request }) => new URL(request.url).host === host).length
+  }
+
+  /** How many calls of all nodes are under way to a host. */
+  inflightTo(host: string): number {
+    return [...this.#open.keys()].reduce((sum, node) => sum + this.inflight(node, host), 0)
+  }
+
+  /** For how many results nodes wait, those of calls that have not begun included. */
+  awaited(): number {
+    return [...this.#given.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  /** The call that was made for an attempt. */
+  callOf(runId: string, attempt: number): Call | undefined {
+    return this.calls.get(runId)?.find((call) => call.attempt === attempt)
+  }
+
+  /** Whether the node was told that an attempt was not called. */
+  wasNotCalled(runId: string, attempt: number): boolean {
+    return this.#notCalled.has(`${runId} ${attempt}`)
+  }
+
+  /** The node is gone: nobody waits for its calls any more. The receivers do not know. */
+  forget(node: string): void {
+    this.#open.delete(node)
+    this.#given.delete(node)
+  }
+
+  /** @param owner whose timers these are, so that its calls end with it */
+  callerOf(node: string, owner: object): Caller {
+    const { time } = this.#options
+    const waiting = new Set<(isStopping: boolean) => void>()
+    const cutOffs = new Set<() => void>()
+    let isStopping = false
+    this.#open.set(node, new Set())
+    return {
+      prepare: () => undefined,
+      call: (request) =>
+        new Promise((settle) => {
+          this.#given.set(node, (this.#given.get(node) ?? 0) + 1)
+          const resolve = (result: CallResult): void => {
+            const given = this.#given.get(node)
+            if (given !== undefined) this.#given.set(node, given - 1)
+            settle(result)
+          }
+          const random = this.#randomOf(request)
+          const begin = (isTooLate: boolean): void => {
+            waiting.delete(begin)
+            if (isTooLate) resolve(this.#leaveOut(request, 'stopping'))
+            else this.#begin(request, { node, owner, random, resolve, cutOffs })
+          }
+          if (isStopping || !random.chance(BUSY)) {
+            begin(isStopping)
+            return
+          }
+          waiting.add(begin)
+          time.after(
+            random.int(1, 90_000),
+            () => {
+              if (waiting.has(begin)) begin(false)
+            },
+            owner,
+          )
+        }),
+      stop: (graceMs) => {
+        isStopping = true
+        for (const begin of waiting) begin(true)
+        return new Promise((resolve) => {
+          time.after(
+            graceMs,
+            () => {
+              for (const cutOff of cutOffs) cutOff()
+              resolve()
+            },
+            owner,
+          )
+        })
+      },
+    }
+  }
+
+  /** What the call of one task's attempt meets does not hang on what else is called. */
+  #randomOf({ headers }: CallRequest): Random {
+    const call = `${headers['callme-task'] ?? ''} ${headers['callme-attempt'] ?? ''}`
+    const count = (this.#counts.get(call) ?? 0) + 1
+    this.#counts.set(call, count)
+    return new Random(this.#options.seed, 'call', call, count)
+  }
+
+  #leaveOut(request: CallRequest, reason: 'late' | 'stopping'): CallResult {
+    const { 'callme-run-id': runId, 'callme-attempt': attempt } = request.headers
+    this.#notCalled.set(`${runId ?? ''} ${attempt ?? ''}`, reason)
+    return { kind: 'not_called', reason }
+  }
+
+  #begin(
+    request: CallRequest,
+    from: { node: string; owner: object; random: Random; resolve: (result: CallResult) => void; cutOffs: Set<() => void> },
+  ): void {
+    const { time, onCall } = this.#options
+    if (time.now >= request.deadline) {
+      from.resolve(this.#leaveOut(request, 'late'))
+      return
+    }
+    const { 'callme-run-id': runId = '', 'callme-attempt': attempt = '' } = request.headers
+    const call: Call = { request, runId, attempt: Number(attempt), node: from.node, startedAt: time.now }
+    onCall(call)
+    this.calls.set(runId, [...(this.calls.get(runId) ?? []), call])
+    this.#open.get(from.node)?.add(call)
+    const end = (result: CallResult): void => {
+      from.cutOffs.delete(cutOff)
+      if (call.result !== undefined) return
+      call.result = result
+      this.#open.get(from.node)?.delete(call)
+      from.resolve(result)
+    }
+    const times = () => ({ startedAt: call.startedAt, endedAt: time.now })
+    const cutOff = (): void => {
+      end({ kind: 'lost', ...times(), error: 'the node stopped while the call was under way' })
+    }
+    from.cutOffs.add(cutOff)
+    const fate = this.#fateOf(request, from.random)
+    time.after(
+      request.timeoutMs,
+      () => {
+        end({ kind: 'unanswered', ...times(), error: 'timeout' })
+      },
+      from.owner,
+    )
+    // Whatever the node does, the receiver goes on.
+    time.after(fate.ms, () => {
+      const isHeard = this.#open.get(from.node)?.has(call) ?? false
+      if (!isHeard || fate.kind === 'nothing') return
+      if (fate.kind === 'reset') end({ kind: 'unanswered', ...times(), error: 'ECONNRESET' })
+      if (fate.kind === 'lost') end({ kind: 'lost', ...times(), error: 'the worker thread died' })
+      const { status, retryAfter } = fate
+      end({ kind: 'answered', ...times(), status, body: `answer ${status}`, ...(retryAfter !== undefined && { retryAfter }) })
+    })
+  }
+
+  #fateOf({ url, timeoutMs }: CallRequest, random: Random): Fate {
+    const ms = random.int(1, 1500)
+    const answer = (status: number, retryAfter?: string): Fate => ({ ms, kind: 'answer', status, ...(retryAfter && { retryAfter }) })
+    switch (this.#moods.get(new URL(url).host) ?? 'well') {
+      case 'refusing':
+        return REFUSED
+      case 'hanging':
+        return { ms: 0, kind: 'nothing', status: 0 }
+      case 'failing':
+        return answer(random.pick([500, 500, 503, 302, 429]), random.pick([undefined, undefined, '2', '90']))
+      case 'slow':
+        return { ...answer(200), ms: Math.floor(timeoutMs * (0.7 + random.next() * 0.6)) }
+      case 'well':
+        return random.weighted<Fate>([
+          [80, answer(200)],
+          [6, answer(500)],
+          [3, answer(404)],
+          [3, answer(503, '3')],
+          [3, { ms, kind: 'reset', status: 0 }],
+          [3, { ms: 0, kind: 'nothing', status: 0 }],
+          [2, { ms, kind: 'lost', status: 0 }],
+        ])
+    }
+  }
+}

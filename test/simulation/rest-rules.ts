@@ -1,0 +1,61 @@
+/** What must hold whenever a node has come to rest: counts and events match the rows, and nothing that was due is left lying. */
+import { isEnded, isWaiting } from './entry.ts'
+import type { Entry } from './entry.ts'
+import { Violation } from './model.ts'
+import type { RuleContext } from './rule-context.ts'
+
+/** A pass is made each minute at the latest, a look for leases every ten seconds. */
+const PASS_MS = 65_000
+const LEASE_MS = 25_000
+const ON_TIME_MS = 5000
+
+/** @throws Violation where the store says that there are more, or fewer, entries in a state than there are */
+export function checkCounts(counts: ReadonlyMap<string, number>, { entries }: RuleContext): void {
+  const real = new Map<string, number>()
+  for (const { state, isErrorCallback } of entries.values()) if (!isErrorCallback) real.set(state, (real.get(state) ?? 0) + 1)
+  for (const [state, count] of counts) {
+    if (count !== (real.get(state) ?? 0))
+      throw new Violation('the counts match the rows', `${count} are ${state}, not ${real.get(state) ?? 0}`)
+  }
+}
+
+/** Of a node that has been well for a while. @throws Violation where something has been forgotten */
+export function checkNothingLeft(context: RuleContext, maxInflight: number): void {
+  for (const entry of context.entries.values()) {
+    if (!isEnded(entry)) checkInTime(entry, context)
+    if (isWaiting(entry)) checkNotForgotten(entry, context, maxInflight)
+  }
+}
+
+function checkInTime(entry: Entry, { model, time: { now }, network }: RuleContext): void {
+  const { most } = model.delaysOf(entry)
+  const closes = Math.max(...model.windowsOf(entry).map(({ from }) => from)) + most
+  if (isWaiting(entry) && closes < now - PASS_MS)
+    throw new Violation('every task ends', `${entry.key} is ${entry.state}, its window closed ${now - closes} ms ago`)
+  const isAtWork = entry.awaiting === null && network.awaited() > 0
+  const overSince = now - (entry.leaseUntil ?? now)
+  if (entry.state === 'running' && !isAtWork && overSince > LEASE_MS)
+    throw new Violation('what is lost is found', `${entry.key} runs, its lease was over ${overSince} ms ago`)
+}
+
+/** Where limits may hold it back, nothing is said. */
+function checkNotForgotten(entry: Entry, context: RuleContext, maxInflight: number): void {
+  const { model, time, network, entries } = context
+  const late = time.now - entry.dueAt
+  if (late < ON_TIME_MS) return
+  const group = model.groupOf(entry.name)
+  const handler = group === undefined ? undefined : model.handlers.get(group)
+  if (handler?.paused || handler?.pull || handler?.rate !== undefined) return
+  const running = [...entries.values()].filter(({ state }) => state === 'running')
+  const ofGroup = running.filter(({ name }) => model.groupOf(name) === group).length
+  if (group !== undefined && ofGroup >= (handler?.concurrency ?? Infinity)) return
+  const hostOf = (one: Entry) => {
+    const url = model.urlOf(one)
+    return url === undefined ? undefined : new URL(url).host
+  }
+  const host = hostOf(entry)
+  // A call may be under way whose task has ended by an acknowledgement.
+  if (host !== undefined && network.inflightTo(host) > 0) return
+  if (running.some((other) => other.awaiting === null && hostOf(other) === host) || network.awaited() * 4 >= maxInflight) return
+  throw new Violation('what is due is called', `${entry.key} has been due for ${late} ms`)
+}
