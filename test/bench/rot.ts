@@ -78,22 +78,25 @@ async function watch(place: StorePlace, filled: string, scene: Scene, isHeldBack
   const watched = await place.create(filled)
   const letGo = isHeldBack ? await holdBack(watched) : undefined
   const store = await openStore(watched)
-  const waits = await workOff(store, scene)
+  const waits = await workOff(store, tasks, scene.isFed)
   print(place, scene, isHeldBack, waits)
   for (const line of await place.describe(watched)) console.log(`  ${line}`)
   await letGo?.()
-  console.log(`  ${await prune(store, waits.executed)}`)
+  // By the time that retention comes, nothing of that day waits any more.
+  const rest = scene.isFed ? await workOff(store, scene.waiting, false) : undefined
+  console.log(`  ${await prune(store, waits.executed + (rest?.executed ?? 0))}`)
   await store.close()
   await place.remove(watched)
 }
 
-async function workOff(store: Store, { isFed }: Scene): Promise<Waits> {
+/** @param isFed whether as many are stored as are claimed */
+async function workOff(store: Store, count: number, isFed: boolean): Promise<Waits> {
   const waits: Waits = { claims: [], records: [], executed: 0 }
-  while (waits.executed < tasks) {
+  while (waits.executed < count) {
     const claimedAt = performance.now()
     const { tasks: claimed } = await claim(store)
     waits.claims.push(performance.now() - claimedAt)
-    if (claimed.length === 0) throw new Error(`${waits.executed} tasks were executed, ${tasks} should have been`)
+    if (claimed.length === 0) throw new Error(`${waits.executed} tasks were executed, ${count} should have been`)
     const recordedAt = performance.now()
     const fed = isFed ? store.put(Array.from(claimed, presentTask), { now: Date.now() }) : undefined
     await recordSuccess(store, claimed)
