@@ -8,7 +8,7 @@ import type { PutResult, Store } from '../../src/store/store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { changesSince } from './contract/changes.ts'
-import { answered, claimAll, DUE, expectCountsToAddUp, keyOf, LEASE_MS, listAll, NODE } from './contract/entries.ts'
+import { answered, claimAll, DUE, expectCountsToAddUp, finishAll, keyOf, LEASE_MS, listAll, NODE } from './contract/entries.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 
 const KEYS = ['a', 'b', 'c'].map((name) => ({ name, triggerAt: MINUTE }))
@@ -111,6 +111,6 @@ async function expectTold(store: Store, after: number): Promise<void> {
 }
 
 async function clear(store: Store, { now }: Run): Promise<void> {
-  await store.rescue({ now: now + 9 * LEASE_MS, limit: 100 })
+  await finishAll(store, await listAll(store, { states: ['running'] }), now)
   await store.remove({}, { now, limit: 100 })
 }

@@ -57,7 +57,7 @@ test('concurrency and rate of each handler are used up and not exceeded, however
       }
       for (const store of nodes) await expectCountsToAddUp(store)
       for (const name of HANDLERS) await nodes[2].removeHandler(name, { force: true })
-      await nodes[0].rescue({ now: DUE * 2, limit: 1000 })
+      await finishAll(nodes[0], (await nodes[0].list({ states: ['running'] }, { limit: 1000 })).tasks, DUE)
       await nodes[1].remove({}, { now: DUE, limit: 1000 })
     }),
     { numRuns: 8, endOnFailure: true },

@@ -19,7 +19,7 @@ const versionsOf = async ({ query }: TestDatabase): Promise<number[]> =>
 
 /** Has a newer program change the database. */
 async function upgrade(url: string, ...steps: [name: string, sql: string][]): Promise<void> {
-  const database = new Database(url)
+  const database = new Database(url, 1)
   try {
     await migrate(database, [...readMigrations('postgres'), ...steps.map(([name, sql]) => toMigration(name, sql))])
   } finally {

@@ -117,10 +117,13 @@ class ClaimRun {
     const due = fronts.due(this.#claim.now).map((lane) => ({ ...lane, ...this.#hostOfLane(lane.lane) }))
     // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
     due.sort((a, b) => a.host.inflight - b.host.inflight || a.servedAt - b.servedAt || a.front.dueAt - b.front.dueAt)
+    const open = due.filter(({ lane, host }) => {
+      const isNew = !this.#seen.has(lane) && !this.#closed.has(lane)
+      return isNew && host.room > 0 && (host.isProven || this.#left.unproven > 0)
+    })
+    await this.#groups.lock(open.slice(0, MOST_LANES).flatMap(({ group }) => group ?? []))
     const found: LaneShare[] = []
-    for (const { lane, front, host, group } of due) {
-      if (this.#seen.has(lane) || this.#closed.has(lane)) continue
-      if (host.room <= 0 || (!host.isProven && this.#left.unproven <= 0)) continue
+    for (const { lane, front, host, group } of open) {
       const limits = group === undefined ? undefined : await this.#groups.forCalls(group)
       const share = { lane, front, host, ...(group !== undefined && { group }), ...(limits !== undefined && { limits }) }
       if (limits !== undefined && limits.left <= 0) this.#closed.set(lane, limits.again)

@@ -8,14 +8,12 @@ import type { Session } from './session.ts'
 import type { Transaction } from './transaction.ts'
 
 /**
- * Of all that claim tasks of a handler with limits, one does at a time: each counts what those before it have claimed. The others do not
- * wait, for they may have locked what that one wants next.
+ * Of all that claim tasks of a handler with limits, one does at a time: each counts what those before it have claimed. In the order of
+ * names, so that no two wait for each other. Whoever stores a task that needs a handler does not wait for them.
  */
-const LOCK = 'SELECT * FROM callme.handlers WHERE name = $1 FOR NO KEY UPDATE SKIP LOCKED'
+const LOCK = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR NO KEY UPDATE'
 /** A lease that ended so long ago was found long ago. */
 const OVERDUE_MS = 60_000
-/** When to look again at a handler of which another node was claiming tasks. */
-const LOOK_AGAIN_MS = 250
 const RUNNING = `
   SELECT count(*)::int AS running FROM (
     SELECT 1 FROM callme.tasks
@@ -31,11 +29,21 @@ export class GroupRooms {
   readonly #session: Session
   readonly #now: number
   readonly #rooms = new Map<string, GroupRoom>()
+  /** as they are until the transaction is over; undefined where one is gone */
+  readonly #locked = new Map<string, HandlerDefinition | undefined>()
 
   constructor(transaction: Transaction, session: Session, now: number) {
     this.#transaction = transaction
     this.#session = session
     this.#now = now
+  }
+
+  /** To be called with all handlers that may be asked for, before the first of them is. */
+  async lock(groups: readonly string[]): Promise<void> {
+    const open = new Set(
+      groups.filter((group) => !this.#locked.has(group) && hasLimits(this.#session.handlers.of(group)?.definition ?? {})),
+    )
+    if (open.size > 0) await this.#lockAll([...open])
   }
 
   /** For calls; tasks that are pulled leave no room for these. */
@@ -70,15 +78,19 @@ export class GroupRooms {
   }
 
   async #count(group: string, heard: HandlerDefinition): Promise<GroupRoom> {
-    if (heard.concurrency === undefined && heard.rate === undefined) return noLimit()
-    const [row] = await this.#transaction.query<HandlerRow>(LOCK, [group])
-    if (row === undefined) return { ...noRoom(), again: this.#now + LOOK_AGAIN_MS }
-    const handler = toHandler(row).definition
+    if (!hasLimits(heard)) return noLimit()
+    if (!this.#locked.has(group)) await this.#lockAll([group])
+    const handler = this.#locked.get(group) ?? heard
     if (handler.paused) return noRoom()
     const { concurrency, rate } = handler
     const running = concurrency === undefined ? 0 : await this.#running(group, concurrency)
     const { started, oldest } = rate === undefined ? { started: 0, oldest: null } : await this.#starts(group)
     return roomWithin(handler, { running, started, oldest })
+  }
+
+  async #lockAll(groups: readonly string[]): Promise<void> {
+    for (const group of groups) this.#locked.set(group, undefined)
+    for (const row of await this.#transaction.query<HandlerRow>(LOCK, [groups])) this.#locked.set(row.name, toHandler(row).definition)
   }
 
   /** Up to `limit`. */
@@ -95,4 +107,8 @@ export class GroupRooms {
     const [row] = await this.#transaction.query<{ started: number; oldest: number | null }>(STARTS, params)
     return row ?? { started: 0, oldest: null }
   }
+}
+
+function hasLimits({ concurrency, rate }: HandlerDefinition): boolean {
+  return concurrency !== undefined || rate !== undefined
 }

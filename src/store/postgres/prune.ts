@@ -29,13 +29,13 @@ export async function fullDays(queries: Queries, before: number): Promise<number
   return full
 }
 
-/** Deletes old rows of other days than these, oldest first. @returns how many */
+/** Deletes old rows of other days than these, oldest first; what somebody is about to touch is old no more. @returns how many */
 export async function pruneRows(
   transaction: Transaction,
   { before, limit, but }: { before: number; limit: number; but: readonly number[] },
 ): Promise<number> {
   const outside = but.map((day) => minutesOf(day)).map(({ from, to }) => ` AND NOT (f.trigger_at >= ${from} AND f.trigger_at < ${to})`)
-  const sql = `${OLD}${outside.join('')} ORDER BY f.updated LIMIT $2`
+  const sql = `${OLD}${outside.join('')} ORDER BY f.updated LIMIT $2 FOR UPDATE SKIP LOCKED`
   const rows = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state'>>(sql, [before, limit])
   return removeRows(transaction, rows)
 }
