@@ -139,9 +139,13 @@ test('the table of settings holds every setting, its variable and its default', 
 
 test('every flag and variable that a text names is a setting, the file of a secret one, or for tests', () => {
   const flags = SETTINGS.map(({ name }) => `--${name}`)
-  const ofTests = [...read('test/support/postgres-global-setup.ts').matchAll(/(?<=env\[')CALLME_TEST_[A-Z_]+/g)].map(
-    ([variable]) => variable,
-  )
+  const readers = ['test/support/postgres-global-setup.ts', 'test/bench/support/postgres.ts']
+  const ofTests = [
+    ...readers
+      .map(read)
+      .join('')
+      .matchAll(/(?<=env\[')CALLME_[A-Z_]+/g),
+  ].map(([variable]) => variable)
   const variables = [...SETTINGS.flatMap(({ variable, secret }) => (secret ? [variable, `${variable}_FILE`] : [variable])), ...ofTests]
   for (const text of [readme, architecture, read('CONTRIBUTING.md')]) {
     for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(flags).toContain(flag)

@@ -1,51 +1,68 @@
-/** How fast callme works off what is due: calls to a fast local receiver, beside a bare loop of the same got client in as many threads. */
-import { join } from 'node:path'
+/**
+ * How fast callme works off what is due: calls to a fast local receiver, beside a bare loop of the same got client in as many threads.
+ * On PostgreSQL with one node and with several.
+ */
 import { temporaryFolder } from '../support/program.ts'
-import { stopCallme } from './support/callme.ts'
 import { Child } from './support/child.ts'
 import { drain, measureCalls } from './support/drain.ts'
 import type { CallFigures } from './support/drain.ts'
 import { fillDueStore } from './support/due-store.ts'
 import type { GotLoopVerbs } from './support/got-loop.ts'
 import { readOptions } from './support/options.ts'
+import { startPostgres } from './support/postgres.ts'
 import { printProfiles } from './support/profile.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
+import { sqlitePlace } from './support/store-place.ts'
+import type { StorePlace } from './support/store-place.ts'
 import { printTable } from './support/table.ts'
+import type { Row } from './support/table.ts'
+
+const NODES = [1, 2, 3]
 
 const { rounds, tasks, profile } = readOptions({ rounds: 3, tasks: 100_000 })
 using folder = temporaryFolder()
-const filledStore = join(folder.path, 'filled.db')
+await using postgres = await startPostgres()
+const sqlite = sqlitePlace(folder.path)
 await using receiver = new Child<ReceiverVerbs>('receiver.ts')
 const url = await receiver.ask('start')
-await fillDueStore(filledStore, tasks, url)
+const [sqliteStore, postgresStore] = [await filled(sqlite), await filled(postgres)]
 
-const [drains, loops]: [CallFigures[], CallFigures[]] = [[], []]
+const [loops, alone]: [CallFigures[], CallFigures[]] = [[], []]
+const shared = NODES.map((): CallFigures[] => [])
 for (let round = 0; round < rounds; round += 1) {
-  const { figures, program } = await drain({
-    filledStore,
-    folder: folder.path,
-    tasks,
-    receiver,
-    profile: round === 0 ? profile : undefined,
-  })
-  await stopCallme(program)
-  drains.push(figures)
+  const profiled = round === 0 ? profile : undefined
+  alone.push(await drain({ place: sqlite, filledStore: sqliteStore, tasks, receiver, profile: profiled }))
   loops.push(await loop())
+  for (const [index, nodes] of NODES.entries()) {
+    shared[index]?.push(await drain({ place: postgres, filledStore: postgresStore, tasks, receiver, nodes, profile: profiled }))
+  }
 }
 
-const of = (key: keyof CallFigures): { values: number[]; yardstick: number[] } => ({
-  values: drains.map((f) => f[key]),
-  yardstick: loops.map((f) => f[key]),
-})
+const title = `${tasks} due tasks, from the first call that arrives to the last, ${rounds} rounds`
+printTable(`drain on SQLite: ${title}`, 'a bare loop of the same got client, as many threads', [
+  row('rate', 'calls/s', 'rate', alone, loops, { of: 'ratio', is: 'at least', bound: 0.7 }),
+  row('CPU', 'µs/call', 'cpuMicros', alone, loops, { of: 'difference', is: 'at most', bound: 40 }),
+])
 printTable(
-  `drain: ${tasks} due tasks, from the first call that arrives to the last, ${rounds} rounds`,
-  'a bare loop of the same got client, as many threads',
-  [
-    { figure: 'rate', unit: 'calls/s', ...of('rate'), reach: { of: 'ratio', is: 'at least', bound: 0.7 } },
-    { figure: 'CPU', unit: 'µs/call', ...of('cpuMicros'), reach: { of: 'difference', is: 'at most', bound: 40 } },
-  ],
+  `drain on PostgreSQL: ${title}`,
+  'one node on SQLite, in the same rounds',
+  NODES.flatMap((nodes, index) => {
+    const [name, figures] = [nodes === 1 ? '1 node' : `${nodes} nodes`, shared[index] ?? []]
+    return [
+      row(`${name}, rate`, 'calls/s', 'rate', figures, alone),
+      row('- CPU of callme', 'µs/call', 'cpuMicros', figures, alone),
+      row('- CPU of PostgreSQL', 'µs/call', 'storeCpuMicros', figures, alone),
+    ]
+  }),
 )
 if (profile !== undefined) printProfiles(profile)
+
+async function filled(place: StorePlace): Promise<string> {
+  const store = await place.create()
+  await fillDueStore(store, tasks, url)
+  await place.settle(store)
+  return store
+}
 
 /** A process of its own for each round, as callme's is. */
 async function loop(): Promise<CallFigures> {
@@ -53,5 +70,17 @@ async function loop(): Promise<CallFigures> {
   await receiver.ask('reset')
   const firstCall = receiver.ask('arrival', 1)
   const done = child.ask('run', url, tasks)
-  return await measureCalls(child.pid, { receiver, calls: tasks, firstCall, isDone: () => done })
+  return await measureCalls({ pids: [child.pid], receiver, calls: tasks, firstCall, isDone: () => done })
+}
+
+function row(
+  figure: string,
+  unit: string,
+  key: keyof CallFigures,
+  values: readonly CallFigures[],
+  yardstick: readonly CallFigures[],
+  reach?: Row['reach'],
+): Row {
+  const of = (figures: readonly CallFigures[]): number[] => figures.map((each) => each[key])
+  return { figure, unit, values: of(values), yardstick: of(yardstick), ...(reach && { reach }) }
 }

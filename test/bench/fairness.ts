@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { temporaryFolder } from '../support/program.ts'
 import { startCallme } from './support/callme.ts'
 import { Child } from './support/child.ts'
 import { fillDueStore } from './support/due-store.ts'
 import { readOptions } from './support/options.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
+import { sqlitePlace } from './support/store-place.ts'
 import { percentile, printTable } from './support/table.ts'
 
 const { rounds, hosts, tasks, calls } = readOptions({ rounds: 3, hosts: 10, tasks: 5000, calls: 200 })
@@ -42,7 +42,7 @@ printTable(
 /** Spread over more than one timeout of the silent hosts, so that they are met unknown and known. @returns ms for each call */
 async function measure(silentHosts: number): Promise<number[]> {
   using folder = temporaryFolder()
-  const store = join(folder.path, 'callme.db')
+  const store = await sqlitePlace(folder.path).create()
   for (let host = 1; host <= silentHosts; host += 1) await fillDueStore(store, tasks, `http://127.0.1.${host}:${port}/`)
   const program = await startCallme(store)
   await receiver.ask('reset')

@@ -1,15 +1,14 @@
 /** How long the API lets a reader wait while a minute is worked off: `GET /status/<key>` every few ms, beside the same server with nothing to do. */
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { keyOf, temporaryFolder } from '../support/program.ts'
 import type { Program } from '../support/program.ts'
-import { stopCallme } from './support/callme.ts'
 import { Child } from './support/child.ts'
 import { drain } from './support/drain.ts'
 import { fillDueStore } from './support/due-store.ts'
 import { readOptions } from './support/options.ts'
 import type { ReadLoadVerbs } from './support/read-load.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
+import { sqlitePlace } from './support/store-place.ts'
 import { percentile, printTable } from './support/table.ts'
 import type { Row } from './support/table.ts'
 
@@ -17,19 +16,15 @@ const EVERY_MS = 10
 
 const { rounds, tasks, idle } = readOptions({ rounds: 3, tasks: 100_000, idle: 10 })
 using folder = temporaryFolder()
-const filledStore = join(folder.path, 'filled.db')
+const place = sqlitePlace(folder.path)
+const filledStore = await place.create()
 await using receiver = new Child<ReceiverVerbs>('receiver.ts')
 await using reader = new Child<ReadLoadVerbs>('read-load.ts')
 await fillDueStore(filledStore, tasks, await receiver.ask('start'))
 
 const [busyWaits, idleWaits]: [Float64Array[], Float64Array[]] = [[], []]
 for (let round = 0; round < rounds; round += 1) {
-  const { program } = await drain({ filledStore, folder: folder.path, tasks, receiver, onStart: startReading })
-  busyWaits.push(await reader.ask('stop'))
-  await startReading(program)
-  await setTimeout(idle * 1000)
-  idleWaits.push(await reader.ask('stop'))
-  await stopCallme(program)
+  await drain({ place, filledStore, tasks, receiver, onStart: startReading, onEnd: readIdle })
 }
 
 const reads = busyWaits.reduce((sum, waits) => sum + waits.length, 0)
@@ -46,6 +41,13 @@ printTable(
 function row(name: string, fraction: number, reach?: Row['reach']): Row {
   const of = (rounds: readonly Float64Array[]): number[] => rounds.map((waits) => percentile(waits, fraction))
   return { figure: `wait, ${name}`, unit: 'ms', values: of(busyWaits), yardstick: of(idleWaits), ...(reach && { reach }) }
+}
+
+async function readIdle(program: Program): Promise<void> {
+  busyWaits.push(await reader.ask('stop'))
+  await startReading(program)
+  await setTimeout(idle * 1000)
+  idleWaits.push(await reader.ask('stop'))
 }
 
 async function startReading(program: Program): Promise<void> {

@@ -1,7 +1,7 @@
 /** How much memory callme holds: idle, and at its highest while a minute is worked off; beside a bare express server and the bare loop of calls. */
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { temporaryFolder } from '../support/program.ts'
+import type { Program } from '../support/program.ts'
 import { startCallme, stopCallme } from './support/callme.ts'
 import { Child } from './support/child.ts'
 import { drain } from './support/drain.ts'
@@ -11,11 +11,13 @@ import type { GotLoopVerbs } from './support/got-loop.ts'
 import { readOptions } from './support/options.ts'
 import { memoryMb } from './support/process-usage.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
+import { sqlitePlace } from './support/store-place.ts'
 import { printTable } from './support/table.ts'
 
 const { rounds, tasks, idle } = readOptions({ rounds: 3, tasks: 100_000, idle: 5 })
 using folder = temporaryFolder()
-const filledStore = join(folder.path, 'filled.db')
+const place = sqlitePlace(folder.path)
+const filledStore = await place.create()
 await using receiver = new Child<ReceiverVerbs>('receiver.ts')
 const url = await receiver.ask('start')
 await fillDueStore(filledStore, tasks, url)
@@ -25,7 +27,7 @@ const bareIdles: number[] = []
 const peaks: number[] = []
 const barePeaks: number[] = []
 for (let round = 0; round < rounds; round += 1) {
-  idles.push(await idleOfCallme(join(folder.path, `empty-${round}.db`)))
+  idles.push(await idleOfCallme())
   bareIdles.push(await idleOfExpress())
   peaks.push(await peakOfDrain())
   barePeaks.push(await peakOfLoop())
@@ -42,8 +44,8 @@ printTable(`memory: resident, ${rounds} rounds`, 'idle: a bare express server; d
   },
 ])
 
-async function idleOfCallme(store: string): Promise<number> {
-  const program = await startCallme(store)
+async function idleOfCallme(): Promise<number> {
+  const program = await startCallme(await place.create())
   await setTimeout(idle * 1000)
   const { now } = memoryMb(program.pid)
   await stopCallme(program)
@@ -58,9 +60,11 @@ async function idleOfExpress(): Promise<number> {
 }
 
 async function peakOfDrain(): Promise<number> {
-  const { program } = await drain({ filledStore, folder: folder.path, tasks, receiver })
-  const { peak } = memoryMb(program.pid)
-  await stopCallme(program)
+  let peak = Number.NaN
+  const onEnd = ({ pid }: Program): void => {
+    peak = memoryMb(pid).peak
+  }
+  await drain({ place, filledStore, tasks, receiver, onEnd })
   return peak
 }
 

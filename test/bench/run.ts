@@ -1,4 +1,4 @@
-/** `npm run bench -- [NAME …] [options]`: runs the named benches one after the other, each in a process of its own; without a name all of them. */
+/** `npm run bench -- [NAME …] [options]`: runs the named benches one after the other, each in a process of its own; without a name all that need no installation. */
 import { spawnSync } from 'node:child_process'
 import { fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { availableParallelism, loadavg, totalmem } from 'node:os'
@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { temporaryFolder } from '../support/program.ts'
 import { median } from './support/table.ts'
 
-const NAMES = ['register', 'drain', 'latency', 'punctual', 'fairness', 'scale', 'memory']
+const NAMES = ['register', 'drain', 'latency', 'punctual', 'fairness', 'scale', 'rot', 'memory']
+const NAMED_ONLY = ['peers']
 const PAGE_BYTES = 4096
 const FSYNCS = 200
 
@@ -15,9 +16,10 @@ const firstOption = given.findIndex((argument) => argument.startsWith('-'))
 const names = firstOption === -1 ? given : given.slice(0, firstOption)
 const options = firstOption === -1 ? [] : given.slice(firstOption)
 
-const unknown = names.filter((name) => !NAMES.includes(name))
+const known = [...NAMES, ...NAMED_ONLY]
+const unknown = names.filter((name) => !known.includes(name))
 if (unknown.length > 0) {
-  console.error(`there is no bench ${unknown.join(', ')}; known are ${NAMES.join(', ')}, then options such as --rounds 5`)
+  console.error(`there is no bench ${unknown.join(', ')}; known are ${known.join(', ')}, then options such as --rounds 5`)
   process.exit(2)
 }
 

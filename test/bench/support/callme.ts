@@ -6,8 +6,13 @@ const SHOWN_COMPLAINTS = 5
 
 /** Resolves once it listens. @param profile a folder for the CPU profiles of its threads */
 export async function startCallme(store: string, profile?: string): Promise<Program> {
+  return (await spawnCallme(store, profile)).started()
+}
+
+/** Does not wait until it listens. */
+export async function spawnCallme(store: string, profile?: string): Promise<Program> {
   const env = profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` }
-  return new Program(store, ['--listen', await freePlace()], env).started()
+  return new Program(store, ['--listen', await freePlace()], env)
 }
 
 /** Resolves once it has ended as it should. Prints what it logged as a warning or an error: a bench gives it no reason to. */

@@ -11,7 +11,7 @@ export class Child<V extends Verbs> {
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (reason: Error) => void }>()
   #nextNumber = 0
 
-  /** @param script a file of this folder that calls `answerParent` */
+  /** @param script a file, as seen from this folder, that calls `answerParent` */
   constructor(script: string) {
     this.#process = fork(new URL(script, import.meta.url), { serialization: 'advanced' })
     this.#process.on('message', (answer: Answer) => {

@@ -1,5 +1,5 @@
 /** What a process has used, read from Linux's /proc: all its threads count, those that have ended included. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
 /** Linux shows times to programs in hundredths of a second. */
 const MS_PER_CLOCK_TICK = 10
@@ -7,9 +7,22 @@ const KIB_PER_MB = 1e6 / 1024
 
 /** CPU time in ms, of user and system together. */
 export function cpuMs(pid: number): number {
-  // The second field is the name in parentheses, which may hold spaces; the 14th and 15th are the times.
+  const [user = 0, system = 0] = cpuTimes(pid)
+  return user + system
+}
+
+/** CPU time in ms of a process and of its children, those that have ended included. */
+export function familyCpuMs(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)
+  const living = children.reduce((sum, child) => sum + (existsSync(`/proc/${child}/stat`) ? cpuMs(child) : 0), 0)
+  return cpuTimes(pid).reduce((sum, time) => sum + time, living)
+}
+
+/** In ms: user, system, and the same of its children that have ended. */
+function cpuTimes(pid: number): number[] {
+  // The second field is the name in parentheses, which may hold spaces; the 14th to 17th are the times.
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) * MS_PER_CLOCK_TICK
+  return fields.slice(11, 15).map((ticks) => Number(ticks) * MS_PER_CLOCK_TICK)
 }
 
 /** Resident memory in MB: now, and at its highest since the process began. */

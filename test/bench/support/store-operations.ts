@@ -1,17 +1,18 @@
 /** The store's everyday work as the API and the scheduler ask for it: what the scale bench repeats on stores of different sizes. */
 import { outcomeOf } from '../../../src/domain/outcome.ts'
+import type { Task } from '../../../src/domain/task.ts'
 import { minuteOf } from '../../../src/domain/trigger-time.ts'
-import type { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts'
-import type { ClaimResult } from '../../../src/store/store.ts'
+import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import type { Reach } from './table.ts'
 import { HOSTS, randomHost, randomTask } from './wide-store.ts'
 
 export interface Operation {
   readonly name: string
+  /** of a store within the process, where it is not a ratio */
   readonly reach: Reach
   /** made ready each time, and not measured */
-  readonly prepare?: (store: SqliteStore) => Promise<unknown>
-  readonly run: (store: SqliteStore, randomMinute: RandomMinute) => Promise<unknown>
+  readonly prepare?: (store: Store) => Promise<unknown>
+  readonly run: (store: Store, randomMinute: RandomMinute) => Promise<unknown>
 }
 
 /** One of the minutes over which the waiting rows of a store are spread, Unix seconds. */
@@ -48,7 +49,7 @@ export const EVERYDAY_OPERATIONS: readonly Operation[] = [
 ]
 
 function puts(name: string, minute: (randomMinute: RandomMinute) => number, count = GROUP): Operation {
-  const put = (store: SqliteStore, at: number): Promise<unknown> => store.put([randomTask(at)], { now: Date.now() })
+  const put = (store: Store, at: number): Promise<unknown> => store.put([randomTask(at)], { now: Date.now() })
   return {
     name,
     reach: TWICE_THE_EMPTY,
@@ -69,19 +70,25 @@ function claims(name: string, host: () => string): Operation {
   }
 }
 
-async function claimAndRecord(store: SqliteStore): Promise<void> {
+async function claimAndRecord(store: Store): Promise<void> {
   let recorded = 0
   for (let { tasks } = await claim(store); tasks.length > 0; { tasks } = await claim(store)) {
-    const now = Date.now()
-    const result = { kind: 'answered', startedAt: now - 1, endedAt: now, status: 200, body: 'ok' } as const
-    await Promise.all(tasks.map((task) => store.record([outcomeOf(task, result, NODE, now, 0)])))
+    await recordSuccess(store, tasks)
     recorded += tasks.length
   }
   if (recorded !== DUE) throw new Error(`${recorded} tasks were claimed and recorded, ${DUE} were due`)
 }
 
-function claim(store: SqliteStore): Promise<ClaimResult> {
+/** Claims as many as a node with nothing under way does. */
+export function claim(store: Store): Promise<ClaimResult> {
   const now = Date.now()
   const limits = { limit: SLOTS, lanes: new Map(), roomOfNewLane: SLOTS, unprovenLimit: SLOTS }
   return store.claimDue({ now, node: NODE, leaseUntil: now + LEASE_MS, ...limits })
+}
+
+/** Each as the node does whose calls have ended together. */
+export async function recordSuccess(store: Store, tasks: readonly Task[]): Promise<void> {
+  const now = Date.now()
+  const result = { kind: 'answered', startedAt: now - 1, endedAt: now, status: 200, body: 'ok' } as const
+  await Promise.all(tasks.map((task) => store.record([outcomeOf(task, result, NODE, now, 0)])))
 }

@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { newTask } from '../../../src/domain/task.ts'
 import type { NewTask } from '../../../src/domain/task.ts'
-import type { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts'
+import type { Store } from '../../../src/store/store.ts'
 
 const BATCH = 100_000
+/** Few enough that no commit of them takes long. */
+const COMMIT = 10_000
 const ROWS_PER_MINUTE = 5
 export const HOSTS = 100
 
@@ -27,13 +29,15 @@ export function minuteOfRow(row: number, firstMinute: number): number {
  * index of names twice.
  */
 export async function fillWideStore(
-  store: SqliteStore,
+  store: Store,
   { from, to, firstMinute }: { from: number; to: number; firstMinute: number },
 ): Promise<void> {
   for (let row = from; row < to; row += BATCH) {
     const batch = Array.from({ length: Math.min(BATCH, to - row) }, (_, index) => randomTask(minuteOfRow(row + index, firstMinute)))
     batch.sort((a, b) => (a.name < b.name ? -1 : 1))
-    await store.put(batch, { now: Date.now() })
+    for (let stored = 0; stored < batch.length; stored += COMMIT) {
+      await store.put(batch.slice(stored, stored + COMMIT), { now: Date.now() })
+    }
     const filled = row + batch.length
     if (filled % (10 * BATCH) === 0 || filled === to) console.log(`  ${filled} rows after ${(performance.now() / 1000).toFixed(0)} s`)
   }
