@@ -134,13 +134,17 @@ export class PostgresStore implements Store {
 
   async prune({ before, limit }: { before: number; limit: number }): Promise<number> {
     const { database } = this.#node.session
+    const needed = new Set<number>()
     let dropped = 0
     for (const day of await partitionedDays(database)) {
       if (minutesOf(day).to * 1000 > before || dropped > limit) continue
-      dropped += (await unlessInTheWay(() => this.#node.chores.write(this.#verbs.pruneDay, { day, before }))) ?? 0
+      const result = await unlessInTheWay(() => this.#node.chores.write(this.#verbs.pruneDay, { day, before }))
+      if (result === 'needed') needed.add(day)
+      else dropped += result ?? 0
     }
     if (dropped > 0) return dropped
-    return this.#node.chores.write(this.#verbs.pruneRows, { before, limit, but: await fullDays(database, before) })
+    const but = (await fullDays(database, before)).filter((day) => !needed.has(day))
+    return this.#node.chores.write(this.#verbs.pruneRows, { before, limit, but })
   }
 
   async counts(): Promise<Record<TaskState, number>> {

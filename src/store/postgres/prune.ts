@@ -42,9 +42,9 @@ export async function pruneRows(
 
 /**
  * Drops a day of which nothing need be kept but a few rows.
- * @returns how many rows went; undefined where too many must be kept
+ * @returns how many rows went; `needed` where too many must be kept
  */
-export async function pruneDay(transaction: Transaction, { day, before }: { day: number; before: number }): Promise<number | undefined> {
+export async function pruneDay(transaction: Transaction, { day, before }: { day: number; before: number }): Promise<number | 'needed'> {
   await takeTurn(transaction)
   if (!(await partitionedDays(transaction)).includes(day)) return 0
   await lockDay(transaction, day)
@@ -55,7 +55,7 @@ export async function pruneDay(transaction: Transaction, { day, before }: { day:
     `SELECT name, trigger_at FROM callme.tasks WHERE trigger_at >= $1 AND trigger_at < $2 LIMIT ${MOST_KEPT + 1}`,
     [from, to],
   )
-  if (kept.length > MOST_KEPT || living.length > MOST_KEPT) return undefined
+  if (kept.length > MOST_KEPT || living.length > MOST_KEPT) return 'needed'
   const keys = [...kept, ...living].map(keyOf)
   const keptAttempts = keys.length === 0 ? [] : await transaction.query<object>(ATTEMPTS, spanParams(keys))
   const counted = await transaction.query<{ state: TaskState; n: number; told: number }>(

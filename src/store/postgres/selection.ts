@@ -51,7 +51,7 @@ export async function readStretch(queries: Queries, selection: Selection, after:
 function filterOf({ name, names, from = 0, to }: Selection, after: TaskKey | undefined, params: unknown[]): string {
   const value = (given: unknown): string => `$${params.push(given)}`
   const start = after !== undefined && after.triggerAt >= from ? after : { name: '', triggerAt: from }
-  const conditions = [`(t.trigger_at, t.name) > (${value(start.triggerAt)}::bigint, ${value(start.name)}::text)`, `strpos(t.name, '@') = 0`]
+  const conditions = [`(t.trigger_at, t.name) > (${value(start.triggerAt)}::bigint, ${value(start.name)}::text)`, `t.name NOT LIKE '%@%'`]
   if (name !== undefined) conditions.push(`t.name = ${value(name)}`)
   if (names !== undefined && !isPattern(names)) conditions.push(`t.name = ${value(names)}`)
   if (names !== undefined && isPattern(names)) {
