@@ -12,6 +12,8 @@ export const LEASE_MS = 60_000
 /** A call is not started with less of its lease left. */
 const LEASE_LEFT_MS = 5000
 const EXPIRE_BATCH = 250
+/** So many tasks for each call that may be under way are claimed and not yet recorded at the most. */
+const CLAIMS_PER_SLOT = 2
 const HAND_BACK: Caller = {
   prepare: () => undefined,
   call: () => Promise.resolve({ kind: 'not_called', reason: 'stopping' }),
@@ -25,7 +27,7 @@ export class Dispatcher {
   readonly #claims = new Set<Task>()
   #whenIdle: (() => void) | undefined
 
-  /** @param onRoom is told when an execution has ended, so that another pass is worthwhile */
+  /** @param onRoom is told when a call or an execution has ended, so that another pass is worthwhile */
   constructor(execution: Execution, lanes: Lanes, onRoom: () => void) {
     this.#execution = execution
     this.#lanes = lanes
@@ -65,7 +67,7 @@ export class Dispatcher {
     const { store, caller, clock, node } = this.#execution
     const now = clock.now()
     this.#lanes.forgetIdle(now)
-    const limits = this.#lanes.limits()
+    const limits = this.#limits()
     if (limits.limit <= 0) return undefined
     const leaseUntil = now + LEASE_MS
     const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil, ...limits })
@@ -80,14 +82,23 @@ export class Dispatcher {
     this.#execution.log.debug('task.claimed', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts })
     this.#claims.add(task)
     this.#lanes.enter(task.lane)
+    // The slot is that of the call: the next one need not wait until this one's result is durable.
     void execute(task, execution, (result) => {
       this.#lanes.learn(task.lane, result)
+      this.#lanes.leave(task.lane, this.#execution.clock.now())
+      this.#onRoom()
     }).finally(() => {
       this.#claims.delete(task)
-      this.#lanes.leave(task.lane, this.#execution.clock.now())
       this.#onRoom()
       if (this.#claims.size === 0) this.#whenIdle?.()
     })
+  }
+
+  /** As the lanes have room; but results that the store does not take in time leave none. */
+  #limits(): ReturnType<Lanes['limits']> {
+    const limits = this.#lanes.limits()
+    const mostClaims = CLAIMS_PER_SLOT * (this.#lanes.inflight + limits.limit)
+    return { ...limits, limit: Math.min(limits.limit, mostClaims - this.#claims.size) }
   }
 }
 

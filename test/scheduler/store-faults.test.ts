@@ -87,7 +87,8 @@ describe('while the store refuses results', () => {
     expect(saves).toBe(181)
     expect(await harness.task()).toMatchObject({ state: 'running', attempts: 1, responseStatus: null })
     expect(harness.dispatcher.claims()).toHaveLength(1)
-    expect(harness.lanes.inflight).toBe(1)
+    // The call is over, and another one may have its slot.
+    expect(harness.lanes.inflight).toBe(0)
     expect(harness.events('record.failed')).toMatchObject([
       { level: 'error', task: `a-task@${MINUTE}`, attempt: 1, err: { code: 'store_unavailable' } },
     ])
@@ -105,6 +106,24 @@ describe('while the store refuses results', () => {
     expect(harness.caller.calls).toHaveLength(1)
     expect(harness.dispatcher.claims()).toEqual([])
     expect(harness.lanes.inflight).toBe(0)
+  })
+
+  it('no more calls are made than twice as many as may be under way, until results are saved', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, maxInflight: 4 })
+    for (let n = 0; n < 20; n += 1) await harness.put(aTask({ name: `task-${n}`, definition: { callback: `http://host-${n}.test/` } }))
+    harness.before.record = refuseWrites
+    await harness.start()
+    while (harness.caller.open.length > 0) {
+      expect(harness.caller.open.length).toBeLessThanOrEqual(4)
+      harness.caller.open.at(-1)?.answer()
+      await harness.clock.advance(1000)
+    }
+    expect(harness.caller.calls).toHaveLength(8)
+    expect(harness.dispatcher.claims()).toHaveLength(8)
+    delete harness.before.record
+    await harness.clock.advance(2000)
+    expect(harness.dispatcher.claims()).toHaveLength(harness.caller.open.length)
+    expect(harness.caller.calls.length).toBeGreaterThan(8)
   })
 
   it('a retry that was due meanwhile is made once its failure is saved', async () => {
