@@ -18,8 +18,8 @@ const LIST = `
   WHERE i.inhparent = 'callme.finished'::regclass AND child.relname ~ '^finished_day_[0-9]+$' ORDER BY day`
 const NOW = 'SELECT extract(epoch FROM now())::bigint AS second'
 const LOCK_NOT_AVAILABLE = '55P03'
-/** A row of the day has just come into the default partition, or another node has made that of the day. */
-const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07'])
+/** A row of the day has just come into the default partition, or another node has made or dropped that of the day. */
+const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07', '42P01'])
 
 /** The day of a minute, counted from 1970. @param second Unix time */
 export function dayOf(second: number): number {

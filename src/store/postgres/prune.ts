@@ -3,7 +3,7 @@
  * somebody has touched since in a day that is dropped moves to the default partition.
  */
 import type { TaskState } from '../../domain/task.ts'
-import { dropDay, lockDay, minutesOf, partition, partitionedDays, takeTurn } from './partitions.ts'
+import { dropDay, lockDay, minutesOf, partition, partitionedDays, takeTurn, unlessInTheWay } from './partitions.ts'
 import { COLUMNS, KEYS, keyOf, ofKeys, spanParams } from './rows.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Queries } from './database.ts'
@@ -23,7 +23,7 @@ export async function fullDays(queries: Queries, before: number): Promise<number
   const full: number[] = []
   for (const day of await partitionedDays(queries)) {
     const counted = `SELECT count(*)::int AS n FROM (SELECT 1 FROM callme.${partition('finished', day)} WHERE updated < $1 LIMIT ${MUCH + 1}) old`
-    const [row] = await queries.query<{ n: number }>(counted, [before])
+    const [row] = (await unlessInTheWay(() => queries.query<{ n: number }>(counted, [before]))) ?? []
     if ((row?.n ?? 0) > MUCH) full.push(day)
   }
   return full
