@@ -1,7 +1,7 @@
 /**
  * The seam to durable storage: verbs of the domain, each atomic, and durable when its promise resolves.
  * Times are epoch milliseconds, `triggerAt` is Unix seconds. A store that cannot answer rejects with
- * `CallmeError('store_unavailable')` and has then changed nothing.
+ * `CallmeError('store_unavailable')` and has then changed nothing, unless a database has lost its answer for good: then nobody knows.
  */
 import type { Handler, HandlerDefinition } from '../domain/handler.ts'
 import type { Outcome } from '../domain/outcome.ts'
