@@ -1,5 +1,7 @@
 /** The claim: takes due rows lane by lane, shared evenly, without looking at the rows that wait behind a full lane. */
 import { hostOf } from '../../domain/task.ts'
+import { LANES_AT_ONCE, MOST_LANES, MOST_MOVED } from '../claim-shares.ts'
+import type { ClaimLeft, HostShare, LaneShare } from '../claim-shares.ts'
 import { NEVER } from '../group-room.ts'
 import type { GroupRoom } from '../group-room.ts'
 import { parseLane } from '../lane-name.ts'
@@ -13,35 +15,10 @@ import type { DueLane, Sight } from './lane-fronts.ts'
 import type { Session } from './session.ts'
 import type { Transaction } from './transaction.ts'
 
-/** One for all lanes of a host. */
-interface HostShare {
-  readonly isProven: boolean
-  readonly inflight: number
-  room: number
-}
-
-interface LaneShare {
-  readonly lane: string
+interface OpenLane extends LaneShare {
   readonly front: DueLane['front']
-  readonly host: HostShare
-  /** the handler's name; absent for a lane of a host alone */
-  readonly group?: string
-  readonly limits?: GroupRoom
 }
 
-/** How many tasks may still be claimed, and when to claim again although nothing new is due. */
-interface Left {
-  total: number
-  unproven: number
-  hiddenDue: number
-}
-
-/** How many lanes are looked at in one go at the least: a lane's front may be out of date and the lane have nothing. */
-const LANES_AT_ONCE = 100
-/** How many lanes one claim looks at: with more, the caller is told to claim again, so that no transaction is long. */
-const MOST_LANES = 500
-/** How many rows one claim moves to the lanes where they belong, for the same reason. */
-const MOST_MOVED = 1000
 /** When to look again at rows that another node was about to claim. */
 const LOOK_AGAIN_MS = 250
 
@@ -61,11 +38,11 @@ class ClaimRun {
   readonly #session: Session
   readonly #transaction: Transaction
   readonly #claim: Claim
-  readonly #left: Left
+  readonly #left: ClaimLeft
   readonly #sight: Sight
   readonly #groups: GroupRooms
   readonly #hosts = new Map<string, HostShare>()
-  readonly #seen = new Map<string, LaneShare>()
+  readonly #seen = new Map<string, OpenLane>()
   readonly #served = new Set<string>()
   /** lanes that had less than was wanted of them */
   readonly #emptied = new Set<string>()
@@ -112,7 +89,7 @@ class ClaimRun {
    * Lanes not seen before with something due: idle hosts first, then those that were served longest ago, then by how long they are due.
    * Those of full hosts are passed over. Those of handlers without room are closed until they have some.
    */
-  async #lanesWithRoom(): Promise<LaneShare[]> {
+  async #lanesWithRoom(): Promise<OpenLane[]> {
     const { fronts } = this.#session
     const due = fronts.due(this.#claim.now).map((lane) => ({ ...lane, ...this.#hostOfLane(lane.lane) }))
     // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
@@ -122,7 +99,7 @@ class ClaimRun {
       return isNew && host.room > 0 && (host.isProven || this.#left.unproven > 0)
     })
     await this.#groups.lock(open.slice(0, MOST_LANES).flatMap(({ group }) => group ?? []))
-    const found: LaneShare[] = []
+    const found: OpenLane[] = []
     for (const { lane, front, host, group } of open) {
       const limits = group === undefined ? undefined : await this.#groups.forCalls(group)
       const share = { lane, front, host, ...(group !== undefined && { group }), ...(limits !== undefined && { limits }) }
@@ -147,7 +124,7 @@ class ClaimRun {
   }
 
   /** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
-  async #claimOfLanes(lanes: readonly LaneShare[]): Promise<TaskRow[]> {
+  async #claimOfLanes(lanes: readonly OpenLane[]): Promise<TaskRow[]> {
     const claimed: TaskRow[] = []
     for (let open = lanes; open.length > 0;) {
       const wishes = this.#wishesOf(open)
@@ -166,7 +143,7 @@ class ClaimRun {
   }
 
   /** How many are wanted of each lane, so that all of them together are within every limit. */
-  #wishesOf(open: readonly LaneShare[]): Map<string, LaneWish> {
+  #wishesOf(open: readonly OpenLane[]): Map<string, LaneWish> {
     const left = { ...this.#left }
     const share = Math.max(1, Math.floor(left.total / open.length))
     const unprovenShare = Math.max(1, Math.floor(left.unproven / open.filter(({ host }) => !host.isProven).length))
@@ -187,7 +164,7 @@ class ClaimRun {
     return wishes
   }
 
-  async #take({ lane, host, group, limits }: LaneShare, count: number): Promise<void> {
+  async #take({ lane, host, group, limits }: OpenLane, count: number): Promise<void> {
     if (count > 0) this.#served.add(lane)
     host.room -= count
     this.#left.total -= count
@@ -228,7 +205,7 @@ class ClaimRun {
   }
 
   /** Handlers that have just used up their room: their lanes are passed over until they have some again. */
-  async #closeExhausted(lanes: readonly LaneShare[]): Promise<void> {
+  async #closeExhausted(lanes: readonly OpenLane[]): Promise<void> {
     for (const { lane, group, limits } of lanes) {
       if (group === undefined || limits === undefined || limits.left > 0) continue
       this.#closed.set(lane, (await this.#groups.recount(group)).again)

@@ -22,7 +22,7 @@ const LOCK_NOT_AVAILABLE = '55P03'
 const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07', '42P01'])
 
 /** The day of a minute, counted from 1970. @param second Unix time */
-export function dayOf(second: number): number {
+function dayOf(second: number): number {
   return Math.floor(second / DAY_S)
 }
 

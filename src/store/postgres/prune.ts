@@ -18,6 +18,7 @@ const MOST_KEPT = 1000
 const ATTEMPT_COLUMNS = 'name, trigger_at, run_id, number, started_at, duration_ms, status, error, node'
 const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')}`
 const OLD = `SELECT f.name, f.trigger_at, f.state FROM callme.finished f WHERE f.updated < $1`
+
 /** The days of which as much is old that they are left to be dropped. @param before epoch ms */
 export async function fullDays(queries: Queries, before: number): Promise<number[]> {
   const full: number[] = []

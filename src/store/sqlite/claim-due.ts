@@ -1,7 +1,8 @@
 /** The claim: takes due rows lane by lane, shared evenly, without looking at the rows that wait behind a full lane. */
 import { hostOf } from '../../domain/task.ts'
+import { LANES_AT_ONCE, MOST_LANES, MOST_MOVED } from '../claim-shares.ts'
+import type { ClaimLeft, HostShare, LaneShare } from '../claim-shares.ts'
 import { NEVER } from '../group-room.ts'
-import type { GroupRoom } from '../group-room.ts'
 import type { Claim, ClaimResult } from '../store.ts'
 import type { Changes } from '../changes.ts'
 import { finishClaim } from './finish-claim.ts'
@@ -9,35 +10,6 @@ import { GroupRooms } from './group-rooms.ts'
 import { parseLane } from '../lane-name.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
-
-/** One for all lanes of a host. */
-interface HostShare {
-  readonly isProven: boolean
-  readonly inflight: number
-  room: number
-}
-
-interface LaneShare {
-  readonly lane: string
-  readonly host: HostShare
-  /** the handler's name; absent for a lane of a host alone */
-  readonly group?: string
-  readonly limits?: GroupRoom
-}
-
-/** How many tasks may still be claimed, and when the next one is due of those that its lane's bound does not show. */
-interface Left {
-  total: number
-  unproven: number
-  hiddenDue: number
-}
-
-/** How many lanes are looked at in one go at the least: a lane's bound may be out of date and the lane have nothing. */
-const LANES_AT_ONCE = 100
-/** How many lanes one claim looks at: with more, the caller is told to claim again, so that the process is never held up. */
-const MOST_LANES = 500
-/** How many rows one claim moves to the lanes where they belong, for the same reason. */
-const MOST_MOVED = 1000
 
 /** Must run inside a write transaction. */
 export function claimDue(session: Session, claim: Claim, changes: Changes): ClaimResult {
@@ -52,7 +24,7 @@ export function claimDue(session: Session, claim: Claim, changes: Changes): Clai
 class ClaimRun {
   readonly #session: Session
   readonly #claim: Claim
-  readonly #left: Left
+  readonly #left: ClaimLeft
   readonly #groups: GroupRooms
   readonly #hosts = new Map<string, HostShare>()
   readonly #seen = new Set<string>()
