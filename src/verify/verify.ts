@@ -44,10 +44,13 @@ interface WireBreach {
   readonly detail: string
 }
 
-/** Unix seconds; `to` is exclusive. */
-export interface VerifiedRange {
+export interface VerifyOptions {
+  /** Unix seconds, inclusive */
   readonly from?: number
+  /** Unix seconds, exclusive */
   readonly to?: number
+  /** epoch ms; when the ledger was read where absent */
+  readonly now?: number
 }
 
 const PAGE = 1000
@@ -55,7 +58,7 @@ const PAGE = 1000
 export const LISTED = 100
 const NO_RUN = '-'
 
-export async function verify(ledger: LedgerSnapshot, range: VerifiedRange = {}): Promise<LedgerReport> {
+export async function verify(ledger: LedgerSnapshot, { now = ledger.takenAt, ...range }: VerifyOptions = {}): Promise<LedgerReport> {
   const sums = new Sums()
   let after: TaskKey | undefined
   let entries = 0
@@ -63,17 +66,17 @@ export async function verify(ledger: LedgerSnapshot, range: VerifiedRange = {}):
     const page = await ledger.runs(range, { ...(after && { after }), limit: PAGE })
     entries += page.entries.length
     for (const entry of page.entries) {
-      for (const run of accountFor(entry, ledger.takenAt)) sums.add(run)
+      for (const run of accountFor(entry, now)) sums.add(run)
       for (const attempt of entry.history) sums.lateness.add(attempt)
       sums.lost += entry.history.filter(({ outcome }) => outcome === 'lost').length
     }
     after = page.next
   } while (after)
   const { from = 0, to = Infinity } = range
-  const dueUntil = Math.min(to, Math.floor(ledger.takenAt / 1000) + 1)
+  const dueUntil = Math.min(to, Math.floor(now / 1000) + 1)
   sums.count('removed', await ledger.removedRuns({ from, to: dueUntil }))
   if (range.from === undefined && range.to === undefined) sums.vanished((await ledger.counted()) - entries)
-  return sums.report(range, ledger.takenAt)
+  return sums.report(range, now)
 }
 
 class Sums {
@@ -105,7 +108,7 @@ class Sums {
     this.#break({ promise: 'missed', key: { name: NO_RUN, triggerAt: 0 }, runId: NO_RUN, detail })
   }
 
-  report({ from, to }: VerifiedRange, takenAt: number): LedgerReport {
+  report({ from, to }: VerifyOptions, now: number): LedgerReport {
     const of = (standing: Standing): number => this.#standings.get(standing) ?? 0
     const parts = {
       ...{ on_time: of('on_time'), early: of('early'), late: of('late'), skipped: of('skipped'), failed: of('failed') },
@@ -115,7 +118,7 @@ class Sums {
       ok: Object.values(this.#broken).every((times) => times === 0),
       from: from === undefined ? null : rfc3339(from * 1000),
       to: to === undefined ? null : rfc3339(to * 1000),
-      at: rfc3339(takenAt),
+      at: rfc3339(now),
       due: Object.values(parts).reduce((sum, runs) => sum + runs, 0),
       ...parts,
       not_due: of('not_due'),
