@@ -192,6 +192,77 @@ describe('hosts that never answer', () => {
   })
 })
 
+describe('a host that never answers, when all that still waits for it runs out of time', () => {
+  const BACKLOG = 5000
+
+  /** At `MINUTE`, with its backlog out of time a minute later, when tasks of others are due. */
+  async function overAMinuteLater(): Promise<SchedulerHarness> {
+    const harness = node()
+    const backlog = Array.from({ length: BACKLOG }, (_, n) => {
+      return aTask({ name: `over-${n}`, definition: { callback: 'http://silent.test/', max_delay: 1 } })
+    })
+    await harness.store.put(backlog, { now: harness.clock.now() })
+    for (const host of hosts('good', 10)) await harness.store.put(tasksOf(host, 20, 'minute', MINUTE + 60), { now: harness.clock.now() })
+    await harness.start()
+    await harness.clock.advance(MINUTES - 1)
+    return harness
+  }
+
+  it('does not hold up the others that are due then', async () => {
+    const harness = await overAMinuteLater()
+    let batches = 0
+    const batchesBefore: number[] = []
+    harness.before.expire = () => (batches += 1)
+    const script = harness.caller.script
+    harness.caller.script = (call) => {
+      if (call.host.startsWith('good')) batchesBefore.push(batches)
+      script?.(call)
+    }
+    await harness.clock.advance(1)
+    await harness.until(() => batchesBefore.length === 200)
+    expect(batchesBefore[0]).toBe(1)
+    expect(batchesBefore.at(-1)).toBeLessThan(10)
+    await harness.clock.advance(MINUTES)
+    expect(await harness.store.counts()).toMatchObject({ pending: 0, running: 0, retrying: 0, successful: 200 })
+  })
+
+  it('is not looked at by the claims in between, which would have to go past all of it', async () => {
+    const harness = await overAMinuteLater()
+    const rooms: (number | undefined)[] = []
+    harness.before.claimDue = ({ lanes }) => {
+      if (!isEnded(harness)) rooms.push(lanes.get('silent.test')?.room)
+    }
+    await harness.clock.advance(1)
+    await harness.until(() => isEnded(harness))
+    expect(rooms.length).toBeGreaterThan(10)
+    expect(new Set(rooms)).toEqual(new Set([0]))
+  })
+
+  it('is ended in at most twice the time, however long the claims in between take', async () => {
+    const harness = await overAMinuteLater()
+    const spent = { expire: 0, claimDue: 0 }
+    const take = (verb: keyof typeof spent, ms: number): void => {
+      if (isEnded(harness)) return
+      harness.clock.block(ms)
+      spent[verb] += ms
+    }
+    harness.before.expire = () => {
+      take('expire', 10)
+    }
+    harness.before.claimDue = () => {
+      take('claimDue', 35)
+    }
+    await harness.clock.advance(1)
+    await harness.until(() => isEnded(harness))
+    expect(spent.claimDue).toBeGreaterThan(0)
+    expect(spent.claimDue).toBeLessThanOrEqual(spent.expire + 35)
+  })
+
+  function isEnded(harness: SchedulerHarness): boolean {
+    return harness.events('task.skipped', 'task.failed').length >= BACKLOG - 10
+  }
+})
+
 describe('a busy host that answers and has all slots', () => {
   async function busy(): Promise<SchedulerHarness> {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS })
