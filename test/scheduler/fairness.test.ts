@@ -114,6 +114,28 @@ describe('ten hosts that never answer, with 500 due tasks each', () => {
   })
 })
 
+describe('a host that never answers, with ten times as many due tasks as a hundred others together', () => {
+  /** How many times all calls of the good hosts under way have to be answered until none is left. */
+  async function roundsOfOthers(silent: readonly string[]): Promise<number> {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await store(harness, silent, 10_000)
+    for (const host of hosts('good', 100)) await harness.store.put(tasksOf(host, 10), { now: harness.clock.now() })
+    await harness.start()
+    let rounds = 0
+    for (; openTo(harness, 'good') > 0; rounds += 1) {
+      for (const call of harness.caller.open) if (call.host.startsWith('good')) call.answer()
+      await harness.clock.advance(0)
+    }
+    expect(harness.caller.calls.filter(({ host }) => host.startsWith('good'))).toHaveLength(1000)
+    return rounds
+  }
+
+  it('costs these a slot here and there', async () => {
+    const alone = await roundsOfOthers([])
+    expect(await roundsOfOthers(['silent.test'])).toBeLessThanOrEqual(alone + 2)
+  })
+})
+
 describe('hosts that never answer', () => {
   it.each([10, 12, 50, 200])('%i of them together never hold more than the share of those not proven', async (count) => {
     const harness = node()
@@ -263,20 +285,35 @@ describe('a host that never answers, when all that still waits for it runs out o
   }
 })
 
-describe('a busy host that answers and has all slots', () => {
-  async function busy(): Promise<SchedulerHarness> {
-    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+describe('a busy host that answers', () => {
+  /** With as many of its calls under way as it may have. */
+  async function busy(slots: number, options: HarnessOptions = {}): Promise<SchedulerHarness> {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, ...options })
     await harness.store.put(tasksOf('busy.test', 3000), { now: harness.clock.now() })
     await harness.start()
-    while (harness.caller.open.length < MAX_INFLIGHT) {
+    while (harness.caller.open.length < slots) {
       for (const call of harness.caller.open) call.answer()
       await harness.clock.advance(0)
     }
     return harness
   }
 
-  it('leaves another host the next slot that becomes free, though its own tasks were due earlier', async () => {
-    const harness = await busy()
+  it('leaves a few slots to others, which are called at once when it falls silent', async () => {
+    const harness = await busy(MAX_INFLIGHT - 8)
+    const silent = new Set(harness.caller.open)
+    harness.caller.script = (call) => {
+      if (call.host !== 'busy.test') call.answer()
+    }
+    await harness.clock.advance(SECOND)
+    for (let n = 0; n < 40; n += 1) {
+      await harness.put(taskDueNow(harness, `other-${n % 10}.test`, `late-${n}`))
+      expect(harness.caller.calls.at(-1)).toMatchObject({ host: `other-${n % 10}.test`, startedAt: harness.clock.now() })
+    }
+    expect(harness.caller.open.every((call) => silent.has(call))).toBe(true)
+  })
+
+  it('and has all slots leaves another host the next one that becomes free, though its own tasks were due earlier', async () => {
+    const harness = await busy(MAX_INFLIGHT, { maxInflightPerHost: MAX_INFLIGHT })
     await harness.clock.advance(SECOND)
     await harness.put(taskDueNow(harness, 'other.test'))
     harness.caller.open[0]?.answer()
@@ -285,7 +322,7 @@ describe('a busy host that answers and has all slots', () => {
   })
 
   it('comes to share its slots evenly with another one that has as much to do, though calls end one by one', async () => {
-    const harness = await busy()
+    const harness = await busy(MAX_INFLIGHT, { maxInflightPerHost: MAX_INFLIGHT })
     await harness.clock.advance(SECOND)
     await harness.put(...tasksOf('other.test', 1000).map((task) => ({ ...task, dueAt: harness.clock.now() })))
     for (let n = 0; n < 700; n += 1) {
