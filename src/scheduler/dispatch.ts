@@ -11,7 +11,8 @@ import type { Lanes } from './lanes.ts'
 export const LEASE_MS = 60_000
 /** A call is not started with less of its lease left. */
 const LEASE_LEFT_MS = 5000
-const EXPIRE_BATCH = 250
+/** Larger ones are cheaper, but what is due meanwhile waits for each: 100 take 7 ms on SQLite and 25 ms on PostgreSQL. */
+const EXPIRE_BATCH = 100
 /** So many tasks for each call that may be under way are claimed and not yet recorded at the most. */
 const CLAIMS_PER_SLOT = 2
 const NO_ROOM = { room: 0, isProven: false, inflight: 0 }
