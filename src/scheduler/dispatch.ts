@@ -11,9 +11,11 @@ import type { Lanes } from './lanes.ts'
 export const LEASE_MS = 60_000
 /** A call is not started with less of its lease left. */
 const LEASE_LEFT_MS = 5000
-const EXPIRE_BATCH = 250
+/** Larger ones are cheaper, but what is due meanwhile waits for each: 100 take 7 ms on SQLite and 25 ms on PostgreSQL. */
+const EXPIRE_BATCH = 100
 /** So many tasks for each call that may be under way are claimed and not yet recorded at the most. */
 const CLAIMS_PER_SLOT = 2
+const NO_ROOM = { room: 0, isProven: false, inflight: 0 }
 const HAND_BACK: Caller = {
   prepare: () => undefined,
   call: () => Promise.resolve({ kind: 'not_called', reason: 'stopping' }),
@@ -25,6 +27,10 @@ export class Dispatcher {
   readonly #lanes: Lanes
   readonly #onRoom: () => void
   readonly #claims = new Set<Task>()
+  /** the hosts of what was ended because it was out of time, while there may be more of that */
+  readonly #overdueHosts = new Set<string>()
+  /** in monotonic ms; while there may be more that is out of time, nothing is claimed before this */
+  #claimFrom = -Infinity
   #whenIdle: (() => void) | undefined
 
   /** @param onRoom is told when a call or an execution has ended, so that another pass is worthwhile */
@@ -35,14 +41,16 @@ export class Dispatcher {
   }
 
   /**
-   * One pass: ends a batch of what is out of time; when no more is, claims and starts what is due while there are slots.
+   * One pass: ends a batch of what is out of time, then claims and starts what is due while there are slots. While more may be out of time,
+   * its hosts are passed over: a claim would have to look past all of it.
    * @returns a time (epoch ms) no later than when the next task is due, now where more may be out of time; undefined where the end
    * of a call comes first
    */
   async pass(): Promise<number | undefined> {
-    // What is out of time goes first: a claim would have to look past it, again and again.
     const isMoreExpired = await this.#expire()
-    return isMoreExpired ? this.#execution.clock.now() : this.#claim()
+    if (!isMoreExpired) return this.#claim()
+    await this.#claimMeanwhile()
+    return this.#execution.clock.now()
   }
 
   /** The tasks that this node has claimed and not yet recorded. */
@@ -59,8 +67,22 @@ export class Dispatcher {
   async #expire(): Promise<boolean> {
     const { store, clock, log } = this.#execution
     const { tasks, more } = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })
-    for (const task of tasks) reportExpired(task, log)
+    for (const task of tasks) {
+      reportExpired(task, log)
+      this.#overdueHosts.add(task.lane)
+    }
+    if (!more) this.#overdueHosts.clear()
     return more
+  }
+
+  /** Not all hosts with something out of time are known yet, so a claim may take long: the ending has as much time as the claims in between. */
+  async #claimMeanwhile(): Promise<void> {
+    const { clock } = this.#execution
+    const startedAt = clock.monotonic()
+    if (startedAt < this.#claimFrom) return
+    await this.#claim()
+    const endedAt = clock.monotonic()
+    this.#claimFrom = endedAt + (endedAt - startedAt)
   }
 
   async #claim(): Promise<number | undefined> {
@@ -98,7 +120,8 @@ export class Dispatcher {
   #limits(): ReturnType<Lanes['limits']> {
     const limits = this.#lanes.limits()
     const mostClaims = CLAIMS_PER_SLOT * (this.#lanes.inflight + limits.limit)
-    return { ...limits, limit: Math.min(limits.limit, mostClaims - this.#claims.size) }
+    const lanes = { get: (name: string) => (this.#overdueHosts.has(name) ? NO_ROOM : limits.lanes.get(name)) }
+    return { ...limits, lanes, limit: Math.min(limits.limit, mostClaims - this.#claims.size) }
   }
 }
 
