@@ -15,12 +15,10 @@ export function checkAttempts(evidence: Evidence): Finding[] {
 function checkHappened({ journal, calls, troubles }: Evidence, book: AttemptBook): Finding[] {
   const received = new Map(calls.filter((call) => !isErrorCallback(call)).map((call) => [attemptName(call), call]))
   return book.all.flatMap((attempt) => {
-    const isPulled = journal.wanted[nameOf(attempt.key)]?.isPulled
-    const isExplained = attempt.isLost
-      ? isPulled || lostInTrouble(attempt, troubles)
-      : isPulled || journal.acknowledged.includes(attemptName(attempt)) || isBackedBy(attempt, received.get(attemptName(attempt)), troubles)
-    if (isExplained) return []
     const call = received.get(attemptName(attempt))
+    // Of what workers pull the receiver knows nothing, and an acknowledgement says more than an answer.
+    const isKnownOtherwise = (journal.wanted[nameOf(attempt.key)]?.isPulled ?? false) || journal.acknowledged.includes(attemptName(attempt))
+    if (isKnownOtherwise || (attempt.isLost ? lostInTrouble(attempt, troubles) : isBackedBy(attempt, call, troubles))) return []
     const seen = call === undefined ? 'was not seen' : `was ${call.status === undefined ? 'not answered' : `answered with ${call.status}`}`
     const { key, status, error, node, from } = attempt
     const text = `${key}, attempt ${attemptName(attempt)} of node ${node}, begun ${new Date(from).toISOString()}`

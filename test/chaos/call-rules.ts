@@ -63,7 +63,7 @@ function checkRecorded(evidence: Evidence, calls: readonly ReceivedCall[]): Find
     const isTimedOut = recorded.status === null && recorded.durationMs >= (journal.wanted[name]?.timeout ?? Infinity) * 900
     const isTroubled = recorded.status === null && overlaps(troubles, { what: ['node', 'receiver'], from: recorded.from, to: recorded.to })
     if (isTimedOut || isTroubled) return []
-    const got = recorded.status === null ? `"${recorded.error ?? ''}"` : recorded.status
+    const got = recorded.status ?? `"${recorded.error ?? ''}"`
     return [{ rule: 'unrecorded', detail: `${text}, was answered with ${call.status}, recorded is ${got}` }]
   })
 }

@@ -1,6 +1,5 @@
 /** One run on one store: real processes, users, misfortunes; then rest, and the testimony of everybody. */
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { Child } from '../bench/support/child.ts'
 import { startPostgresServer } from '../support/postgres-server.ts'
 import { temporaryFolder } from '../support/program.ts'
@@ -19,6 +18,7 @@ import { NODES, planOf } from './plan.ts'
 import type { Fault, StoreKind } from './plan.ts'
 import type { ReceiverVerbs } from './receiver-process.ts'
 import { beUsers, endSeries, prepare } from './users.ts'
+import type { UsersOptions } from './users.ts'
 import { beWorkers } from './workers.ts'
 
 export interface ChaosOptions {
@@ -60,25 +60,31 @@ export async function runChaos(store: StoreKind, options: ChaosOptions): Promise
   const plan = planOf(options.seed, store, options.ms)
   const api = new Api(slots)
   const keeper = new JournalKeeper()
-  const commands = new Commands(api, keeper)
   const startedAt = Date.now()
-  const endsAt = startedAt + options.ms
-  const users = { seed: options.seed, count: options.users, api, commands, keeper, receiverUrl, endsAt }
-  await prepare(users)
   const left = new AbortController()
-  const silentUntil = startedAt + options.ms * SILENT_SHARE
-  const working = beWorkers({ seed: options.seed, api, commands, keeper, receiver, silentUntil, left: left.signal })
-  const targets = { slots, ...place.targets, receiver, seed: options.seed, onTrouble }
-  await Promise.all([beUsers(users), carryOut(plan, targets, startedAt), setTimeout(options.ms)])
+  const shared = { seed: options.seed, api, commands: new Commands(api, keeper), keeper, left: left.signal }
+  const users = { ...shared, count: options.users, receiverUrl, endsAt: startedAt + options.ms }
+  const targets = { slots, ...place.targets, receiver, seed: options.seed, onTrouble, left: left.signal }
+  await prepare(users)
+  const working = beWorkers({ ...shared, receiver, silentUntil: startedAt + options.ms * SILENT_SHARE })
+  const going = Promise.all([beUsers(users), carryOut(plan, targets, startedAt)])
+  try {
+    await Promise.race([going.then(() => rest(users)), working])
+  } finally {
+    left.abort()
+    await Promise.allSettled([going, working])
+  }
 
-  await endSeries(users)
-  await settled(api, TAIL_MS)
-  left.abort()
-  await working
   const evidence = { journal: keeper.journal, calls: await receiver.ask('calls'), entries: await readEntries(api), troubles }
   const ledger = await readLedger(place.url)
   ended.push(...(await nodes.close()))
   return { store, plan, evidence, ledger, findings: [...judge(evidence), ...endings(ended), ...objections(ledger)] }
+}
+
+/** Resolves when all that was asked for has ended. */
+async function rest(users: UsersOptions): Promise<void> {
+  await endSeries(users)
+  await settled(users.api, TAIL_MS)
 }
 
 class Slots {

@@ -19,6 +19,8 @@ export interface FaultTargets {
   readonly receiver: Child<ReceiverVerbs>
   readonly seed: number
   readonly onTrouble: (trouble: Trouble) => void
+  /** aborts when nothing more is to go wrong */
+  readonly left: AbortSignal
 }
 
 const LOOK_EVERY_MS = 50
@@ -27,7 +29,7 @@ const LOOK_EVERY_MS = 50
 export async function carryOut(plan: readonly Fault[], targets: FaultTargets, startedAt: number): Promise<void> {
   await Promise.all(
     plan.map(async (fault) => {
-      await setTimeout(Math.max(0, startedAt + fault.at - Date.now()))
+      await setTimeout(Math.max(0, startedAt + fault.at - Date.now()), undefined, { signal: targets.left })
       await befall(fault, targets)
     }),
   )
@@ -71,11 +73,11 @@ async function fillDisk(slot: NodeSlot | undefined, file: string | undefined, { 
   if (slot === undefined || file === undefined) return
   const bytes = Math.floor((statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) * share)
   const limited = new Set<Program>()
-  for (const until = Date.now() + lasts; Date.now() < until; await setTimeout(LOOK_EVERY_MS)) {
+  for (const until = Date.now() + lasts; Date.now() < until;) {
     const { program } = slot
-    if (program === undefined || limited.has(program)) continue
-    limited.add(program)
-    limitFileSize(program.pid, bytes)
+    if (program !== undefined && !limited.has(program)) limitFileSize(program.pid, bytes)
+    if (program !== undefined) limited.add(program)
+    await setTimeout(LOOK_EVERY_MS)
   }
   for (const program of limited) limitFileSize(program.pid, 'unlimited')
 }

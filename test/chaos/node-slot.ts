@@ -73,9 +73,9 @@ export class NodeSlot {
   /** Ends whatever there is at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
-    const programs = [this.program, this.#starting]
+    const programs = [this.program, this.#starting].filter((program) => program !== undefined)
     this.program = undefined
-    await Promise.all(programs.map((program) => program?.kill()))
+    await Promise.all(programs.map((program) => program.kill()))
   }
 
   async #endAndReplace(signal: 'SIGKILL' | 'SIGTERM', downMs: number): Promise<void> {

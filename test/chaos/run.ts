@@ -42,8 +42,10 @@ async function run(): Promise<number> {
   const ms = minutes * 60_000
   console.log(`again: npm run chaos -- --minutes ${minutes} --seed ${seed} --store ${values.store} --users ${users}`)
   for (const store of stores) console.log(describePlan(store, planOf(seed, store, ms)))
-  const results = await Promise.all(stores.map((store) => runChaos(store, { seed, ms, users })))
-  for (const result of results) console.log(`\n${describeResult(result)}`)
+  // Each to its end, so that no process is left behind.
+  const runs = await Promise.allSettled(stores.map((store) => runChaos(store, { seed, ms, users })))
+  for (const one of runs) console.log(one.status === 'fulfilled' ? `\n${describeResult(one.value)}` : one.reason)
+  const results = runs.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   if (values.evidence !== undefined) writeFileSync(values.evidence, JSON.stringify(results, undefined, 1))
-  return results.every(({ findings }) => findings.length === 0) ? 0 : 1
+  return results.length === stores.length && results.every(({ findings }) => findings.length === 0) ? 0 : 1
 }

@@ -18,6 +18,8 @@ export interface UsersOptions {
   readonly receiverUrl: string
   /** epoch ms: nothing new is asked for after this, nor for a time after this */
   readonly endsAt: number
+  /** aborts when all is over before that */
+  readonly left: AbortSignal
 }
 
 const MINUTE_MS = 60_000
@@ -53,7 +55,7 @@ export async function endSeries({ api, keeper }: Pick<UsersOptions, 'api' | 'kee
 
 async function beUser(options: UsersOptions, number: number): Promise<void> {
   const random = new Random(options.seed, 'user', number)
-  for (let n = 0; Date.now() < options.endsAt; n += 1) {
+  for (let n = 0; Date.now() < options.endsAt && !options.left.aborted; n += 1) {
     const id = `${number}-${n}`
     if (random.chance(0.08)) await putMany(options, random, id)
     else await putOne(options, random, id)
