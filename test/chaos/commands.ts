@@ -99,7 +99,7 @@ export class Commands {
       if (isUnknown(reply)) return { ...at, ...(key !== undefined && { key }), outcome: 'unknown' }
       if (reply === 'no connection') return { ...at, outcome: 'refused' }
       if (accepted.includes(reply.status))
-        return { ...at, ...(key !== undefined && { key }), ...readAnswer(does, reply.body), outcome: 'accepted' }
+        return { ...at, ...(key !== undefined && { key }), outcome: 'accepted', ...readAnswer(does, reply.body) }
       if (!mayRefuse(reply.status)) this.#noteWrong(`${request.method} ${request.path}`, reply)
       return { ...at, ...(key !== undefined && { key }), outcome: 'refused' }
     })()
@@ -120,9 +120,10 @@ function about(key: string): { readonly name: string; readonly key: string } {
   return { name: nameOf(key), key }
 }
 
-/** Where the entry is now, and in which run. */
+/** Where the entry is now, and in which run; nothing where a move has found it running, and it has ended since. */
 function readAnswer(does: Operation['does'], body: Record<string, unknown>): Partial<Operation> {
   if (does === 'remove') return {}
-  const task = (does === 'move' ? (body['tasks'] as WireTask[])[0] : body['task']) as WireTask
+  const task = (does === 'move' ? (body['tasks'] as WireTask[])[0] : body['task']) as WireTask | undefined
+  if (task === undefined) return { outcome: 'refused' }
   return { [does === 'move' ? 'newKey' : 'key']: keyOfTask(task), runId: task.run_id }
 }

@@ -15,14 +15,16 @@ export function checkStored({ journal, entries, calls }: Evidence): Finding[] {
     journal.operations.filter(({ name }) => !(name in journal.series)),
     ({ name }) => name,
   )
+  // What somebody may have done with success.
+  const done = new Set([...calls.filter(({ status }) => status === 200), ...journal.given].map(({ key }) => key))
   const unknown = entries.filter(({ task_name: name }) => !(name in journal.wanted))
   return [
     ...unknown.map((entry): Finding => ({ rule: 'invented', detail: `nobody has asked for ${keyOfTask(entry)}` })),
-    ...[...operations].flatMap(([name, ofName]) => checkName(ofName, stored.get(name) ?? [], calls)),
+    ...[...operations].flatMap(([name, ofName]) => checkName(ofName, stored.get(name) ?? [], done)),
   ]
 }
 
-function checkName(operations: readonly Operation[], entries: readonly WireTask[], calls: readonly ReceivedCall[]): Finding[] {
+function checkName(operations: readonly Operation[], entries: readonly WireTask[], done: ReadonlySet<string>): Finding[] {
   const isCertain = operations.every(({ outcome }) => outcome !== 'unknown')
   const stored = new Map(entries.map((entry) => [keyOfTask(entry), entry]))
   const fates = fatesOf(operations)
@@ -30,7 +32,7 @@ function checkName(operations: readonly Operation[], entries: readonly WireTask[
   for (const [key, fate] of fates) {
     const entry = stored.get(key)
     if (entry === undefined && fate.is === 'there') findings.push({ rule: 'lost', detail: `${key} was accepted and is not stored` })
-    if (entry === undefined && fate.is === 'gone once called' && !calls.some((call) => call.key === key && call.status === 200))
+    if (entry === undefined && fate.is === 'gone once called' && !done.has(key))
       findings.push({ rule: 'lost', detail: `${key} was to be removed once it had succeeded, which it never did, and is not stored` })
     if (entry !== undefined && fate.is === 'gone' && isCertain)
       findings.push({ rule: 'invented', detail: `${key} was removed and is stored` })
