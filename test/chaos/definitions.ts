@@ -26,8 +26,8 @@ type Kind = 'plain' | 'once' | 'accepted' | 'limited.' | 'hurried.' | 'pulled.'
 /** @param id makes its name the only one of its kind */
 export function aTask(random: Random, id: string, receiverUrl: string): NewTask {
   const kind = random.weighted<Kind>([
-    [8, 'plain'],
-    [3, 'once'],
+    [7, 'plain'],
+    [4, 'once'],
     [3, 'accepted'],
     [3, 'limited.'],
     [1, 'hurried.'],

@@ -44,7 +44,7 @@ export function describeFault(fault: Fault): string {
 
 function faultsOfNode(random: Random, node: number, store: StoreKind, ms: number): Fault[] {
   // Of several nodes each fails less often, so that all together fail as often as one.
-  const [least, most] = store === 'sqlite' ? [1500, 8000] : [6000, 24_000]
+  const [least, most] = store === 'sqlite' ? [1000, 5000] : [4000, 16_000]
   let longFreezes = ms >= FROZEN_LONG_FROM_MS && store === 'postgres' && node === 0 ? 1 : 0
   return inTurn(random, ms, [least, most], () => {
     if (longFreezes > 0) {
@@ -52,7 +52,7 @@ function faultsOfNode(random: Random, node: number, store: StoreKind, ms: number
       return { does: 'freeze', node, lasts: random.int(...LONGER_THAN_A_LEASE_MS) }
     }
     return random.weighted<() => Misfortune & { lasts: number }>([
-      [6, () => ({ does: 'kill', node, lasts: random.pick([0, 0, 500, 3000]) })],
+      [8, () => ({ does: 'kill', node, lasts: random.pick([0, 0, 500, 3000]) })],
       [3, () => ({ does: 'freeze', node, lasts: random.pick([200, 1500, 6000, 12_000]) })],
       [2, () => ({ does: 'stop', node, lasts: random.pick([0, 1000]) })],
     ])()

@@ -9,7 +9,8 @@ import type { ReceivedCall } from './evidence.ts'
 
 /** Higher ones are given to outgoing connections, and a server could not have its port back. */
 const [LOWEST_PORT, HIGHEST_PORT] = [20_000, 32_000]
-const SLOW_MS = 300
+/** So that calls are under way whenever something goes wrong. */
+const SLOW_MS = 1500
 
 type Manner = 'well' | 'slowly' | 500 | 503 | 404 | 'not at all' | 'in part' | 'by hanging up'
 
@@ -64,7 +65,7 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
     }
     calls.push(call)
     const random = new Random(seed, call.key, call.attempt, url)
-    const manner = url === '/steady' ? 'slowly' : mannerOf(random)
+    const manner = mannerOf(random)
     if (url === '/accept' && (manner === 'well' || manner === 'slowly')) accepted.push(call)
     answer(manner, response, random, (status) => {
       call.status = status
@@ -75,8 +76,8 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
 
 function mannerOf(random: Random): Manner {
   return random.weighted<Manner>([
-    [60, 'well'],
-    [15, 'slowly'],
+    [30, 'well'],
+    [45, 'slowly'],
     [6, 500],
     [5, 503],
     [3, 404],

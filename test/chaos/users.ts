@@ -24,6 +24,7 @@ export interface UsersOptions {
 
 const MINUTE_MS = 60_000
 const MOST_TRIES = 8
+const SHARE_OF_BATCHES = 0.15
 const BATCH = [5, 40] as const
 /** A user thinks for about so long, ms. */
 const PAUSE = [20, 500] as const
@@ -57,7 +58,7 @@ async function beUser(options: UsersOptions, number: number): Promise<void> {
   const random = new Random(options.seed, 'user', number)
   for (let n = 0; Date.now() < options.endsAt && !options.left.aborted; n += 1) {
     const id = `${number}-${n}`
-    if (random.chance(0.08)) await putMany(options, random, id)
+    if (random.chance(SHARE_OF_BATCHES)) await putMany(options, random, id)
     else await putOne(options, random, id)
     await setTimeout(random.int(...PAUSE))
   }
