@@ -1,5 +1,6 @@
 /** One run on one store: real processes, users, misfortunes; then rest, and the testimony of everybody. */
 import { join } from 'node:path'
+import type { LedgerReport } from '../../src/verify/verify.ts'
 import { Child } from '../bench/support/child.ts'
 import { startPostgresServer } from '../support/postgres-server.ts'
 import { temporaryFolder } from '../support/program.ts'
@@ -11,8 +12,7 @@ import type { Evidence, Finding, Trouble } from './evidence.ts'
 import { carryOut } from './faults.ts'
 import { JournalKeeper } from './journal-keeper.ts'
 import { judge } from './judge.ts'
-import { readLedger } from './ledger.ts'
-import type { Ledger } from './ledger.ts'
+import { checkLedger, readLedger } from './ledger.ts'
 import { NodeSlot } from './node-slot.ts'
 import { NODES, planOf } from './plan.ts'
 import type { Fault, StoreKind } from './plan.ts'
@@ -33,8 +33,7 @@ export interface ChaosResult {
   readonly store: StoreKind
   readonly plan: readonly Fault[]
   readonly evidence: Evidence
-  /** undefined where this callme keeps none */
-  readonly ledger: Ledger | undefined
+  readonly ledger: LedgerReport
   /** none where every promise was kept */
   readonly findings: readonly Finding[]
 }
@@ -78,7 +77,7 @@ export async function runChaos(store: StoreKind, options: ChaosOptions): Promise
   const evidence = { journal: keeper.journal, calls: await receiver.ask('calls'), entries: await readEntries(api), troubles }
   const ledger = await readLedger(place.url)
   ended.push(...(await nodes.close()))
-  return { store, plan, evidence, ledger, findings: [...judge(evidence), ...endings(ended), ...objections(ledger)] }
+  return { store, plan, evidence, ledger, findings: [...judge(evidence), ...endings(ended), ...checkLedger(ledger, evidence.entries)] }
 }
 
 /** Resolves when all that was asked for has ended. */
@@ -113,9 +112,4 @@ async function openPlace(store: StoreKind, file: string) {
 
 function endings(ended: readonly Exit[]): Finding[] {
   return ended.map((exit) => ({ rule: 'answer', detail: `a node ended by itself: ${JSON.stringify(exit).slice(0, 1000)}` }))
-}
-
-function objections(ledger: Ledger | undefined): Finding[] {
-  if (ledger === undefined || ledger.exitCode === 0) return []
-  return [{ rule: 'answer', detail: `callme verify objects: ${JSON.stringify(ledger.account).slice(0, 3000)}` }]
 }

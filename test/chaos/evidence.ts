@@ -92,7 +92,19 @@ export interface Finding {
   readonly detail: string
 }
 
-export const RULES = ['lost', 'invented', 'waiting', 'doubled', 'early', 'late', 'unrecorded', 'unexplained', 'series', 'answer'] as const
+export const RULES = [
+  'lost',
+  'invented',
+  'waiting',
+  'doubled',
+  'early',
+  'late',
+  'unrecorded',
+  'unexplained',
+  'series',
+  'answer',
+  'ledger',
+] as const
 export type Rule = (typeof RULES)[number]
 
 export function nameOf(key: string): string {

@@ -64,7 +64,9 @@ function put(name: string): Operation {
 
 /** @param after ms after the minute */
 export function attempt(number: number, status: number | null, error: string | null = null, after = 5): WireAttempt {
-  return { run_id: '', number, start: new Date(MS + after).toISOString(), duration_ms: 100, status, error, node: 'node' }
+  const start = new Date(MS + after).toISOString()
+  const times = { due: new Date(MS).toISOString(), start, lateness_ms: after, duration_ms: 100 }
+  return { run_id: '', number, ...times, status, error, outcome: error === null ? 'successful' : 'retrying', node: 'node' }
 }
 
 export function entry(name: string, history: WireAttempt[], fields: Partial<WireTask> = {}): WireTask & { history: WireAttempt[] } {
