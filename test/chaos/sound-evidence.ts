@@ -66,7 +66,8 @@ function put(name: string): Operation {
 export function attempt(number: number, status: number | null, error: string | null = null, after = 5): WireAttempt {
   const start = new Date(MS + after).toISOString()
   const times = { due: new Date(MS).toISOString(), start, lateness_ms: after, duration_ms: 100 }
-  return { run_id: '', number, ...times, status, error, outcome: error === null ? 'successful' : 'retrying', node: 'node' }
+  const outcome = error === null ? 'successful' : error.includes('not known') ? 'lost' : 'retrying'
+  return { run_id: '', number, ...times, status, error, outcome, node: 'node' }
 }
 
 export function entry(name: string, history: WireAttempt[], fields: Partial<WireTask> = {}): WireTask & { history: WireAttempt[] } {
