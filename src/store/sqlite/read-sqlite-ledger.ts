@@ -29,7 +29,8 @@ function openReadOnly(path: string): Database {
   }
 }
 
-class SqliteSnapshot extends SqliteLedger implements LedgerSnapshot {
+/** Of a database in which nothing is written meanwhile, or of one that is in a transaction. */
+export class SqliteSnapshot extends SqliteLedger implements LedgerSnapshot {
   readonly takenAt = Date.now()
   readonly #db: Database
 
