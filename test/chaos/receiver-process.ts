@@ -76,14 +76,14 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
 
 function mannerOf(random: Random): Manner {
   return random.weighted<Manner>([
-    [30, 'well'],
+    [35, 'well'],
     [45, 'slowly'],
     [6, 500],
     [5, 503],
     [3, 404],
-    [2, 'not at all'],
-    [3, 'in part'],
-    [3, 'by hanging up'],
+    [1, 'not at all'],
+    [2, 'in part'],
+    [2, 'by hanging up'],
   ])
 }
 
