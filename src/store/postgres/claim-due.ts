@@ -135,8 +135,10 @@ class ClaimRun {
       const counts = new Map<string, number>()
       for (const { lane } of rows) counts.set(lane, (counts.get(lane) ?? 0) + 1)
       for (const share of open) await this.#take(share, counts.get(share.lane) ?? 0)
-      // What was reserved for a lane that had less is left for the others.
-      open = open.filter(({ lane }) => (counts.get(lane) ?? 0) === (wishes.get(lane)?.limit ?? 0))
+      // What was reserved for a lane that had less is left for the others: first for those for which nothing had been left.
+      open = open
+        .filter(({ lane }) => (counts.get(lane) ?? 0) === (wishes.get(lane)?.limit ?? 0))
+        .sort((a, b) => Number(wishes.has(a.lane)) - Number(wishes.has(b.lane)))
       for (const [lane, { limit }] of wishes) if ((counts.get(lane) ?? 0) < limit) this.#emptied.add(lane)
     }
     return claimed
