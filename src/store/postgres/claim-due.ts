@@ -96,7 +96,7 @@ class ClaimRun {
     due.sort((a, b) => a.host.inflight - b.host.inflight || a.servedAt - b.servedAt || a.front.dueAt - b.front.dueAt)
     const open = due.filter(({ lane, host }) => {
       const isNew = !this.#seen.has(lane) && !this.#closed.has(lane)
-      return isNew && host.room > 0 && (host.isProven || this.#left.unproven > 0)
+      return isNew && this.#hasRoom({ host })
     })
     await this.#groups.lock(open.slice(0, MOST_LANES).flatMap(({ group }) => group ?? []))
     const found: OpenLane[] = []
@@ -135,11 +135,17 @@ class ClaimRun {
       const counts = new Map<string, number>()
       for (const { lane } of rows) counts.set(lane, (counts.get(lane) ?? 0) + 1)
       for (const share of open) await this.#take(share, counts.get(share.lane) ?? 0)
-      // What was reserved for a lane that had less is left for the others.
-      open = open.filter(({ lane }) => (counts.get(lane) ?? 0) === (wishes.get(lane)?.limit ?? 0))
+      // What was reserved for a lane that had less is left for the others: first for those for which nothing had been left.
+      open = open
+        .filter((share) => (counts.get(share.lane) ?? 0) === (wishes.get(share.lane)?.limit ?? 0) && this.#hasRoom(share))
+        .sort((a, b) => Number(wishes.has(a.lane)) - Number(wishes.has(b.lane)))
       for (const [lane, { limit }] of wishes) if ((counts.get(lane) ?? 0) < limit) this.#emptied.add(lane)
     }
     return claimed
+  }
+
+  #hasRoom({ host, limits }: Pick<LaneShare, 'host' | 'limits'>): boolean {
+    return host.room > 0 && (host.isProven || this.#left.unproven > 0) && (limits === undefined || limits.left > 0)
   }
 
   /** How many are wanted of each lane, so that all of them together are within every limit. */

@@ -19,6 +19,8 @@ const MORE = 1000
 export class FreeMinutes {
   readonly #queries: Queries
   readonly #taken = new Map<string, Set<number>>()
+  /** by name, those that are free although they are still stored as taken */
+  readonly #left = new Map<string, Set<number>>()
   /** up to where the minutes of each name are known */
   readonly #known = new Map<string, number>()
 
@@ -30,7 +32,7 @@ export class FreeMinutes {
     const params = [spans.map(({ name }) => name), spans.map(({ from }) => from), spans.map(({ to }) => to)]
     for (const { name, to } of spans) this.#known.set(name, to)
     const rows = await this.#queries.query<{ name: string; trigger_at: number }>(TAKEN, params)
-    for (const { name, trigger_at: minute } of rows) this.take(name, minute)
+    for (const { name, trigger_at: minute } of rows) if (!this.#left.get(name)?.has(minute)) this.take(name, minute)
   }
 
   /** The first one from `from` on that is free, or `own`. */
@@ -48,5 +50,6 @@ export class FreeMinutes {
 
   leave(name: string, minute: number): void {
     this.#taken.get(name)?.delete(minute)
+    this.#left.set(name, (this.#left.get(name) ?? new Set()).add(minute))
   }
 }

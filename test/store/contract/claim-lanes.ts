@@ -66,6 +66,15 @@ export function describeLanes(test: DefineTest): void {
     expect(await store.claimDue(aClaim({ limit: 100, lanes, unprovenLimit: -3 }))).toMatchObject({ tasks: [] })
   })
 
+  for (const [places, limits] of Object.entries({ places: { limit: 2 }, 'places for lanes that are not proven': { unprovenLimit: 2 } })) {
+    test(`gives what a lane leaves of few ${places} first to a lane that has nothing yet`, async ({ store }) => {
+      await store.put([aTask({ name: 'gone', lane: 'gone', dueAt: DUE - 9 })], { now: DUE - 99 })
+      await putLanes(store, { a: 5, b: 5 })
+      await store.remove({ name: 'gone' }, { now: DUE, limit: 1 })
+      expect(perLane((await store.claimDue(aClaim(limits))).tasks)).toEqual({ a: 1, b: 1 })
+    })
+  }
+
   test('finds what is due though the tasks of many other hosts are gone', async ({ store }) => {
     const gone = Array.from({ length: 50 }, (_, n) =>
       aTask({ name: 'gone', triggerAt: MINUTE + n * 60, lane: `gone-${n}`, dueAt: DUE - 50 + n }),

@@ -187,14 +187,15 @@ function expectFairClaim(model: Model, claim: Claim, tasks: readonly Task[]): vo
   }
 }
 
-/** Where there is room left, what is due next is not overslept. */
+/** Where there is room left, what is due next is not overslept; what is out of time already is never due. */
 function expectEarlyEnough(model: Model, claim: Claim, { tasks, nextDue }: ClaimResult): void {
   if (nextDue !== undefined) expect(nextDue).toBeGreaterThan(model.now)
   const unproven = tasks.filter(({ lane }) => claim.lanes.get(lane)?.isProven !== true).length
   for (const lane of LANES) {
     const { room: places, isProven } = claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false }
     const hasRoom = tasks.filter((task) => task.lane === lane).length < places && (isProven || unproven < claim.unprovenLimit)
-    const waiting = [...model.rows.values()].filter((task) => isWaiting(task) && task.lane === lane && task.dueAt > model.now)
+    const isNext = (task: Task) => isWaiting(task) && task.lane === lane && task.dueAt > model.now && task.deadline > model.now
+    const waiting = [...model.rows.values()].filter(isNext)
     if (!hasRoom || tasks.length >= claim.limit || waiting.length === 0) continue
     expect(nextDue ?? Infinity).toBeLessThanOrEqual(Math.min(...waiting.map(({ dueAt }) => dueAt)))
   }

@@ -128,6 +128,15 @@ export function describeReschedule(test: DefineTest): void {
     expect((await onlyOne(store)).triggerAt).toBe(TARGET + 120)
   })
 
+  test('takes the minute that an entry before has just left', async ({ store }) => {
+    const states: TaskState[] = ['running', 'running', 'running', 'pending', 'pending']
+    await seed(
+      store,
+      states.map((state, n) => ({ state, triggerAt: TARGET + n * 60 + (state === 'pending' ? 60 : 0) })),
+    )
+    expect(keysOf(await reschedule(store, { all: true }))).toEqual([`a-task@${TARGET + 180}`, `a-task@${TARGET + 240}`])
+  })
+
   test('gives several failed entries of one name to one minute a minute each, in their order', async ({ store }) => {
     await seed(
       store,
