@@ -12,6 +12,8 @@ export const LEASE_MS = 60_000
 /** A call is not started with less of its lease left. */
 const LEASE_LEFT_MS = 5000
 const EXPIRE_BATCH = 250
+/** While calls end one after the other, passes follow each other closely: what is out of time is looked for in one of them now and then. */
+const EXPIRE_EVERY_MS = 100
 /** So many tasks for each call that may be under way are claimed and not yet recorded at the most. */
 const CLAIMS_PER_SLOT = 2
 const HAND_BACK: Caller = {
@@ -25,6 +27,8 @@ export class Dispatcher {
   readonly #lanes: Lanes
   readonly #onRoom: () => void
   readonly #claims = new Set<Task>()
+  /** when what is out of time was last looked for, and no more of it was left */
+  #expiredAt = -Infinity
   #whenIdle: (() => void) | undefined
 
   /** @param onRoom is told when a call or an execution has ended, so that another pass is worthwhile */
@@ -40,9 +44,16 @@ export class Dispatcher {
    * of a call comes first
    */
   async pass(): Promise<number | undefined> {
-    // What is out of time goes first: a claim would have to look past it, again and again.
-    const isMoreExpired = await this.#expire()
-    return isMoreExpired ? this.#execution.clock.now() : this.#claim()
+    const now = this.#execution.clock.now()
+    const isSoonAfter = Math.abs(now - this.#expiredAt) < EXPIRE_EVERY_MS
+    if (!isSoonAfter) {
+      // What is out of time goes first: a claim would have to look past it, again and again.
+      const isMoreExpired = await this.#expire()
+      if (isMoreExpired) return now
+      this.#expiredAt = now
+    }
+    const nextDue = await this.#claim()
+    return isSoonAfter ? Math.min(nextDue ?? Infinity, this.#expiredAt + EXPIRE_EVERY_MS) : nextDue
   }
 
   /** The tasks that this node has claimed and not yet recorded. */
