@@ -14,6 +14,7 @@ const SCHEMAS = [
   'handler',
   'handler-query',
   'handler-list-query',
+  'lateness-query',
   'preview-query',
   'ack',
   'claim-query',

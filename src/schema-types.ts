@@ -330,6 +330,28 @@ export interface HandlerListQuery {
 }
 
 /**
+ * The query parameters of the lateness of attempts.
+ */
+export interface LatenessQuery {
+  /**
+   * Only attempts of tasks of this name, or of the names that begin with what stands before an asterisk.
+   */
+  name?: string
+  /**
+   * Only attempts of entries whose trigger_at is at or after this time; by default the time 24 hours before `to`.
+   */
+  from?: string
+  /**
+   * Only attempts of entries whose trigger_at is before this time; by default now.
+   */
+  to?: string
+  /**
+   * Indent the answer by four spaces.
+   */
+  pretty?: '' | 'true' | '1' | 'false' | '0'
+}
+
+/**
  * The query parameters of a preview of repeating times.
  */
 export interface PreviewQuery {

@@ -20,17 +20,18 @@ interface Layer {
 }
 
 const DOMAIN = 'src/domain/'
-const SEAMS = ['src/store/store.ts', 'src/caller/caller.ts', 'src/clock.ts', 'src/log.ts']
+const SEAMS = ['src/store/store.ts', 'src/store/ledger.ts', 'src/caller/caller.ts', 'src/clock.ts', 'src/log.ts']
 /** What the stores share. */
 const STORE_PARTS = globSync('src/store/*.ts', { cwd: ROOT })
   .map((path) => path.replaceAll('\\', '/'))
-  .filter((path) => path !== 'src/store/open-store.ts')
+  .filter((path) => path !== 'src/store/open-store.ts' && path !== 'src/store/read-ledger.ts')
 const ADAPTERS = [...SEAMS, ...STORE_PARTS, DOMAIN]
 
 /** The first layer that holds a file is its own. */
 const LAYERS: readonly Layer[] = [
   { part: DOMAIN, ours: [], packages: ['croner'], node: ['node:crypto'] },
-  { part: 'src/store/store.ts', ours: [DOMAIN], packages: [], node: [] },
+  { part: 'src/store/ledger.ts', ours: [DOMAIN], packages: [], node: [] },
+  { part: 'src/store/store.ts', ours: [DOMAIN, 'src/store/ledger.ts'], packages: [], node: [] },
   { part: 'src/caller/caller.ts', ours: [DOMAIN], packages: [], node: [] },
   { part: 'src/clock.ts', ours: [], packages: [], node: [] },
   { part: 'src/log.ts', ours: [], packages: ['pino', 'pino-pretty'], node: [] },
@@ -38,6 +39,8 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/schema-types.ts', ours: [], packages: [], node: [] },
   { part: 'src/config.ts', ours: [DOMAIN, 'src/log.ts', 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
   { part: 'src/store/open-store.ts', ours: ['src/config.ts', 'src/store/'], packages: [], node: [] },
+  { part: 'src/store/read-ledger.ts', ours: ['src/config.ts', 'src/store/'], packages: [], node: [] },
+  { part: 'src/verify/', ours: [DOMAIN, 'src/store/ledger.ts'], packages: [], node: [] },
   { part: 'src/store/sqlite/', ours: ADAPTERS, packages: ['better-sqlite3'] },
   { part: 'src/store/postgres/', ours: ADAPTERS, packages: ['pg'] },
   ...STORE_PARTS.map((part) => ({ part, ours: [DOMAIN, ...STORE_PARTS], packages: [], node: ['node:fs'] })),
@@ -55,7 +58,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     part: 'src/cli/',
-    ours: ['src/domain/errors.ts', 'src/config.ts', 'src/log.ts', 'src/server.ts', 'src/version.ts'],
+    ours: [DOMAIN, 'src/config.ts', 'src/log.ts', 'src/server.ts', 'src/store/read-ledger.ts', 'src/verify/', 'src/version.ts'],
     packages: ['commander'],
   },
 ]

@@ -5,6 +5,7 @@ import ackSchema from '../schema/api/ack.json' with { type: 'json' }
 import handlerSchema from '../schema/api/handler.json' with { type: 'json' }
 import taskSchema from '../schema/api/task.json' with { type: 'json' }
 import configSchema from '../schema/config.json' with { type: 'json' }
+import { verifyCommand } from '../src/cli/verify.ts'
 import { SETTINGS } from '../src/config.ts'
 import { presentTask } from '../src/domain/present.ts'
 import { pendingTask, TASK_STATES } from '../src/domain/task.ts'
@@ -137,8 +138,8 @@ test('the table of settings holds every setting, its variable and its default', 
   expect(rows).toEqual(settings)
 })
 
-test('every flag and variable that a text names is a setting, the file of a secret one, or for tests', () => {
-  const flags = SETTINGS.map(({ name }) => `--${name}`)
+test('every flag and variable that a text names is a setting, the file of a secret one, of a command, or for tests', () => {
+  const flags = [...SETTINGS.map(({ name }) => `--${name}`), ...verifyCommand().options.map(({ long }) => long)]
   const readers = ['test/support/postgres-global-setup.ts', 'test/bench/support/postgres.ts']
   const ofTests = [
     ...readers

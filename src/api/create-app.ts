@@ -12,6 +12,7 @@ import { getEvents } from './events.ts'
 import { getHandler, listHandlers } from './get-handlers.ts'
 import { getStatus } from './get-status.ts'
 import { getHealth, getReady } from './health.ts'
+import { getLateness } from './lateness.ts'
 import { getPreview } from './preview.ts'
 import { putHandler } from './put-handler.ts'
 import { putTask } from './put-task.ts'
@@ -42,6 +43,7 @@ export function createApp(options: AppOptions): Express {
     '/ack/:target': { post: acknowledge(options) },
     '/claim/:target': { post: claim(options) },
     '/events': { get: getEvents(options) },
+    '/lateness': { get: getLateness(options) },
     '/preview': { get: getPreview(options) },
     '/health': { get: getHealth(options) },
     '/ready': { get: getReady(options) },

@@ -36,7 +36,7 @@ export function parseTask(name: string | undefined, body: unknown, now: number):
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The schema and the line above have made it one: only the method's case and JSON's own value types are wider in TaskBody.
-  return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition) }
+  return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition, now) }
 }
 
 /** When the first entry is due: `trigger_at`, or without one the first time of the series. */

@@ -69,7 +69,8 @@ export function readNames(text: string): string {
   throw badRequest({ pointer: '?name', detail: `name must be that of tasks, or a beginning and an asterisk: ${names.problem.detail}` })
 }
 
-function readInstant(name: string, text: string): number {
+/** An instant of a range, Unix seconds. @throws CallmeError `bad_request` on what is none */
+export function readInstant(name: string, text: string): number {
   const instant = parseInstant(text)
   if (instant !== undefined) return instant
   const detail = `${name} must be a Unix time in seconds or an RFC 3339 time such as "2030-01-01T00:00:00Z"; got ${show(text)}`

@@ -11,6 +11,8 @@ export interface CallRequest {
   readonly body: string | undefined
   /** from connecting to the last byte */
   readonly timeoutMs: number
+  /** epoch ms; before it no request is sent, because the clock was set back, and the result is `not_called` */
+  readonly dueAt: number
   /** epoch ms; at or after it no request is sent and the result is `not_called` */
   readonly deadline: number
   /**

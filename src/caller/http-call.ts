@@ -50,10 +50,11 @@ options.isStream = true
 options.headers = {}
 options.https = {}
 
-/** Makes one call, unless its deadline has passed by `clock`. Resolves with every outcome, bad ones too; it does not reject. */
+/** Makes one call, unless by `clock` it is not due yet, or its deadline has passed. Resolves with every outcome, bad ones too; it does not reject. */
 export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> = systemClock): Promise<CallResult> {
   const isLate = (): boolean => clock.now() >= request.deadline
   const startedAt = clock.now()
+  if (startedAt < request.dueAt) return { kind: 'not_called', reason: 'early' }
   if (isLate()) return { kind: 'not_called', reason: 'late' }
   try {
     const { status, body, retryAfter } = await exchange(request, isLate)

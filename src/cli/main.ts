@@ -4,6 +4,7 @@ import { VERSION } from '../version.ts'
 import { configCommand } from './config.ts'
 import { describeFailure } from './failure.ts'
 import { serveCommand } from './serve.ts'
+import { verifyCommand } from './verify.ts'
 
 /** 0 good, 1 failed, 2 usage. */
 const EXIT_USAGE = 2
@@ -12,7 +13,7 @@ const program = new Command('callme')
   .description('A durable scheduler for HTTP callbacks.')
   .version(VERSION)
   .addHelpText('after', '\nExit codes: 0 good, 1 failed, 2 wrong usage or settings.')
-for (const command of [serveCommand(), configCommand()]) program.addCommand(command)
+for (const command of [serveCommand(), configCommand(), verifyCommand()]) program.addCommand(command)
 for (const command of [program, ...program.commands]) command.exitOverride()
 
 try {

@@ -4,13 +4,14 @@ import type { Command } from 'commander'
 import { SETTINGS } from '../config.ts'
 import type { Flags, Setting } from '../config.ts'
 
-/** Adds a flag for every setting. */
-export function addSettingOptions(command: Command): Command {
-  for (const setting of SETTINGS) command.addOption(optionOf(setting))
-  const environment = 'Each flag can also be set in the environment: --max-inflight as CALLME_MAX_INFLIGHT. Flags win.'
-  const secrets = SETTINGS.filter(({ secret }) => secret).map(
-    ({ name, variable }) => `--${name} can stand in a file that ${variable}_FILE names.`,
-  )
+/** Adds a flag for every setting, or for those that the command needs. */
+export function addSettingOptions(command: Command, names: readonly string[] = SETTINGS.map(({ name }) => name)): Command {
+  const settings = SETTINGS.filter(({ name }) => names.includes(name))
+  for (const setting of settings) command.addOption(optionOf(setting))
+  const environment = 'Each setting can also be given in the environment: --store as CALLME_STORE. Flags win.'
+  const secrets = settings
+    .filter(({ secret }) => secret)
+    .map(({ name, variable }) => `--${name} can stand in a file that ${variable}_FILE names.`)
   return command.addHelpText('after', ['', environment, ...secrets].join('\n'))
 }
 

@@ -1,10 +1,10 @@
 /** What is written about a claimed task once its call has a result: the last pure step before the store. */
 import { withDefaults } from './task.ts'
-import type { Attempt, Task } from './task.ts'
+import type { Attempt, AttemptOutcome, Task } from './task.ts'
 import { settle } from './transitions.ts'
 import type { Settlement } from './transitions.ts'
 import { judge } from './verdict.ts'
-import type { CallResult } from './verdict.ts'
+import type { CallResult, Verdict } from './verdict.ts'
 
 /** `attempt` and `executedAt` are absent where no call was made. */
 export interface Outcome {
@@ -17,12 +17,22 @@ export interface Outcome {
   readonly attempt?: Attempt
 }
 
+/** Where no call was made there is no attempt. */
+const OUTCOMES: Readonly<Partial<Record<Verdict['event'], AttemptOutcome>>> = {
+  succeeded: 'successful',
+  accepted: 'accepted',
+  retry: 'retrying',
+  gave_up: 'failed',
+  lost: 'lost',
+}
+
 /**
  * @param node who made the call
  * @param random a number in [0, 1), for the jitter of a retry
  */
 export function outcomeOf(task: Task, result: CallResult, node: string, now: number, random: number): Outcome {
-  const settlement = settle(task, judge(task, result, now, random), now)
+  const verdict = judge(task, result, now, random)
+  const settlement = settle(task, verdict, now)
   if (result.kind === 'not_called') {
     return { task, settlement, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
   }
@@ -30,10 +40,13 @@ export function outcomeOf(task: Task, result: CallResult, node: string, now: num
   const attempt: Attempt = {
     runId: task.runId,
     number: task.attempts,
+    dueAt: task.dueAt,
     startedAt: result.startedAt,
     durationMs: Math.max(0, result.endedAt - result.startedAt),
+    deadline: result.kind === 'answered' || result.kind === 'unanswered' ? task.deadline : null,
     status,
     error: result.kind === 'answered' || result.kind === 'acknowledged' ? settlement.error : result.error,
+    outcome: OUTCOMES[verdict.event] ?? null,
     node,
   }
   return { task, settlement, now, responseStatus: status, responseBody: body, attempt }
@@ -55,6 +68,15 @@ function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called'
         : { status: null, body: result.detail }
     case 'silent':
       return { status: task.responseStatus, body: task.responseBody }
+  }
+}
+
+/** The attempt under way of a running task of which nobody has heard yet, but that somebody is at work on it. */
+export function acceptedAttempt(task: Task, now: number): Attempt {
+  return {
+    ...{ runId: task.runId, number: task.attempts, dueAt: task.dueAt, startedAt: task.updated, deadline: null },
+    durationMs: Math.max(0, now - task.updated),
+    ...{ status: null, error: null, outcome: 'accepted', node: task.claimedBy ?? 'unknown' },
   }
 }
 

@@ -1,7 +1,7 @@
 /** How a task looks on the wire: the only place where its fields get their JSON names. */
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from './task.ts'
-import type { Attempt, EffectiveDefinition, ErrorCallbackOutcome, Task, TaskState } from './task.ts'
+import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackOutcome, Task, TaskState } from './task.ts'
 import { formatTaskKey } from './task-key.ts'
 
 /** What the server fills in where a task says nothing. */
@@ -61,10 +61,15 @@ export interface WireErrorCallbackResult {
 export interface WireAttempt {
   readonly run_id: string
   readonly number: number
+  /** null where an older program has recorded it, as are the next two */
+  readonly due: string | null
   readonly start: string
+  /** from when it was due to its start */
+  readonly lateness_ms: number | null
   readonly duration_ms: number
   readonly status: number | null
   readonly error: string | null
+  readonly outcome: AttemptOutcome | null
   readonly node: string
 }
 
@@ -126,10 +131,13 @@ export function presentAttempt(attempt: Attempt): WireAttempt {
   return {
     run_id: attempt.runId,
     number: attempt.number,
+    due: attempt.dueAt === null ? null : rfc3339(attempt.dueAt),
     start: rfc3339(attempt.startedAt),
+    lateness_ms: attempt.dueAt === null ? null : attempt.startedAt - attempt.dueAt,
     duration_ms: attempt.durationMs,
     status: attempt.status,
     error: attempt.error,
+    outcome: attempt.outcome,
     node: attempt.node,
   }
 }

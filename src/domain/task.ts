@@ -117,12 +117,21 @@ export interface Attempt {
   readonly runId: string
   /** 1-based within its run */
   readonly number: number
+  /** when it was due; null where an older program has recorded it */
+  readonly dueAt: number | null
   readonly startedAt: number
   readonly durationMs: number
+  /** from when on no request might be made; null where nobody knows of a request */
+  readonly deadline: number | null
   readonly status: number | null
   readonly error: string | null
+  /** what it led to; null where an older program has recorded it */
+  readonly outcome: AttemptOutcome | null
   readonly node: string
 }
+
+/** `accepted`: its acknowledgement is awaited. `retrying`: another one follows. `lost`: another one follows, and it uses up no retry. */
+export type AttemptOutcome = 'successful' | 'accepted' | 'retrying' | 'failed' | 'lost'
 
 /** What a store needs to make a `pending` row of a definition. */
 export interface NewTask extends TaskKey {
@@ -133,13 +142,14 @@ export interface NewTask extends TaskKey {
   readonly runId: string
 }
 
-export function newTask(key: TaskKey, definition: TaskDefinition): NewTask {
+/** @param now when it is stored, epoch ms: one of the present minute is due then, not when that began */
+export function newTask(key: TaskKey, definition: TaskDefinition, now: number): NewTask {
   return {
     name: key.name,
     triggerAt: key.triggerAt,
     definition,
     lane: hostOf(definition),
-    dueAt: firstDueAt(key, definition),
+    dueAt: Math.max(firstDueAt(key, definition), now),
     deadline: deadlineOf(key.triggerAt * 1000, definition),
     runId: randomUUID(),
   }

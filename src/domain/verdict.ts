@@ -31,7 +31,7 @@ export type CallResult =
   /** an accepted call was not acknowledged in time */
   | { readonly kind: 'silent'; readonly startedAt: number; readonly endedAt: number; readonly error: string }
   /** no call was made */
-  | { readonly kind: 'not_called'; readonly reason: 'late' | 'stopping' | 'no_callback' }
+  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'no_callback' }
 
 /** What becomes of a running task. */
 export type Verdict =
@@ -68,9 +68,9 @@ export function judge(task: Task, result: CallResult, now: number, random: numbe
   }
 }
 
-function judgeUncalled(task: Task, reason: 'late' | 'stopping' | 'no_callback'): Verdict {
+function judgeUncalled(task: Task, reason: Extract<CallResult, { kind: 'not_called' }>['reason']): Verdict {
   if (reason === 'late') return expiry(task)
-  if (reason === 'stopping') return { event: 'released' }
+  if (reason === 'early' || reason === 'stopping') return { event: 'released' }
   const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
   return { event: 'uncallable', reason: why }
 }

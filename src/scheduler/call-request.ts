@@ -39,6 +39,7 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest |
     headers,
     body,
     timeoutMs: definition.timeout === undefined ? defaults.timeoutMs : definition.timeout * 1000,
+    dueAt: task.dueAt,
     deadline: task.deadline,
     mayReuseConnection: definition.retry > 0,
   }

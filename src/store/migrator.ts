@@ -11,6 +11,14 @@ export interface Migration {
   readonly worksWith: number
 }
 
+/** @throws CallmeError where a store that is only read was written last by a callme that knows other versions than these */
+export function mustKnowVersion(all: readonly Migration[], current: number, worksWith = current): void {
+  const [next] = pendingMigrations(all, current, worksWith)
+  if (next === undefined) return
+  const message = `the store has schema version ${current}, this callme needs version ${next.version}: start this callme on it once, which brings it up to date`
+  throw new CallmeError('store_unavailable', message)
+}
+
 /** How a step that only adds something says so: an older program next to a newer one goes on. */
 const ADDITIVE = /^-- Programs that know version (\d+) can work with this\./m
 

@@ -8,8 +8,9 @@ import type { Outcome } from '../domain/outcome.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../domain/task.ts'
 import type { TaskChange } from '../domain/task-change.ts'
 import type { TaskKey } from '../domain/task-key.ts'
+import type { KeySelection, Ledger } from './ledger.ts'
 
-export type Store = TaskStore & HandlerStore & ChangeLog
+export type Store = TaskStore & HandlerStore & ChangeLog & Ledger
 
 /** Tasks. Error callbacks are claimed, recorded, rescued and pruned as tasks are; no other verb shows them. */
 export interface TaskStore {
@@ -185,16 +186,9 @@ export type AckResult =
   | { readonly outcome: 'not_running' | 'other_attempt' | 'other_run' | 'unexpected'; readonly task: Task }
   | { readonly outcome: 'unknown' }
 
-/** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
-export interface Selection {
-  readonly name?: string
-  /** a name or a pattern of names; both `name` and this must hold */
-  readonly names?: string
+/** Which entries are meant; every filter that is given must hold. */
+export interface Selection extends KeySelection {
   readonly states?: readonly TaskState[]
-  /** Unix seconds, inclusive */
-  readonly from?: number
-  /** Unix seconds, exclusive */
-  readonly to?: number
 }
 
 export interface Claim {

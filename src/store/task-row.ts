@@ -2,7 +2,7 @@
 import { withHandler } from '../domain/handler.ts'
 import type { HandlerDefinition } from '../domain/handler.ts'
 import { deadlineOf, hostOf } from '../domain/task.ts'
-import type { Attempt, Awaited, Task, TaskDefinition, TaskState } from '../domain/task.ts'
+import type { Attempt, AttemptOutcome, Awaited, Task, TaskDefinition, TaskState } from '../domain/task.ts'
 import { parseLane } from './lane-name.ts'
 
 export interface TaskRow {
@@ -34,13 +34,19 @@ export interface TaskRow {
   readonly repeated_to: number | null
 }
 
+/** The columns of an attempt, but those of its key in the store. */
+export const ATTEMPT_COLUMNS = 'run_id, number, due_at, started_at, duration_ms, deadline, status, error, outcome, node'
+
 export interface AttemptRow {
   readonly run_id: string
   readonly number: number
+  readonly due_at: number | null
   readonly started_at: number
   readonly duration_ms: number
+  readonly deadline: number | null
   readonly status: number | null
   readonly error: string | null
+  readonly outcome: AttemptOutcome | null
   readonly node: string
 }
 
@@ -85,10 +91,13 @@ export function toAttempt(row: AttemptRow): Attempt {
   return {
     runId: row.run_id,
     number: row.number,
+    dueAt: row.due_at,
     startedAt: row.started_at,
     durationMs: row.duration_ms,
+    deadline: row.deadline,
     status: row.status,
     error: row.error,
+    outcome: row.outcome,
     node: row.node,
   }
 }

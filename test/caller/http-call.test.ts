@@ -115,10 +115,12 @@ describe('the request', () => {
     await expect(slow).resolves.toMatchObject({ kind: 'answered', body: 'at last' })
   })
 
-  it('is not made at or after its deadline', async () => {
+  it('is not made before it is due, nor at or after its deadline', async () => {
     const server = await rawServer((socket) => socket.write(OK))
     const late = await httpCall(aCall({ url: `http://${server.host}/`, deadline: Date.now() }))
     expect(late).toEqual({ kind: 'not_called', reason: 'late' })
+    const early = await httpCall(aCall({ url: `http://${server.host}/`, dueAt: Date.now() + 60_000 }))
+    expect(early).toEqual({ kind: 'not_called', reason: 'early' })
     await httpCall(aCall({ url: `http://${server.host}/`, deadline: Date.now() + 60_000 }))
     expect(server.connections).toHaveLength(1)
   })

@@ -18,10 +18,13 @@ function failedTask(definition: Partial<TaskDefinition> = {}, fields: Partial<Om
 const attemptOf = (task: Task): Attempt => ({
   runId: task.runId,
   number: 1,
+  dueAt: NOW - 110,
   startedAt: NOW - 100,
   durationMs: 80,
+  deadline: NOW + 600_000,
   status: 500,
   error: 'answered 500, expected 200',
+  outcome: 'failed',
   node: 'node-1',
 })
 

@@ -9,7 +9,8 @@ const ENDED = STARTED + 120
 const NOW = ENDED + 7
 const TIMES = { startedAt: STARTED, endedAt: ENDED }
 const ENDED_LEASE = { awaiting: null, leaseUntil: null }
-const attempt = { number: 1, startedAt: STARTED, durationMs: 120, node: 'node-2' }
+const { dueAt, deadline } = aRunningTask()
+const attempt = { number: 1, dueAt, startedAt: STARTED, durationMs: 120, deadline, node: 'node-2' }
 
 describe('the outcome of a call', () => {
   test('that succeeded keeps status and body and holds no error', () => {
@@ -20,7 +21,7 @@ describe('the outcome of a call', () => {
       now: NOW,
       responseStatus: 200,
       responseBody: 'done',
-      attempt: { ...attempt, runId: task.runId, status: 200, error: null },
+      attempt: { ...attempt, runId: task.runId, status: 200, error: null, outcome: 'successful' },
     })
   })
 
@@ -33,7 +34,7 @@ describe('the outcome of a call', () => {
       now: NOW,
       responseStatus: 503,
       responseBody: 'busy',
-      attempt: { ...attempt, runId: task.runId, status: 503, error: 'answered 503, expected 200' },
+      attempt: { ...attempt, runId: task.runId, status: 503, error: 'answered 503, expected 200', outcome: 'retrying' },
     })
   })
 
@@ -49,7 +50,7 @@ describe('the outcome of a call', () => {
       now: NOW,
       responseStatus: stored,
       responseBody: null,
-      attempt: { ...attempt, number: 2, runId: task.runId, status: stored, error: 'reset' },
+      attempt: { ...attempt, number: 2, runId: task.runId, status: stored, error: 'reset', outcome: 'failed' },
     })
   })
 
@@ -89,7 +90,7 @@ describe('the outcome of an accepted call', () => {
       now: NOW,
       responseStatus: 202,
       responseBody: 'ticket 7',
-      attempt: { ...attempt, runId: task.runId, status: 202, error: null },
+      attempt: { ...attempt, runId: task.runId, status: 202, error: null, outcome: 'accepted' },
     })
   })
 })
@@ -108,7 +109,7 @@ describe('the outcome of an acknowledgement', () => {
       now: NOW,
       responseStatus: 202,
       responseBody: body,
-      attempt: { ...attempt, runId: task.runId, status: 202, error: null },
+      attempt: { ...attempt, runId: task.runId, deadline: null, status: 202, error: null, outcome: 'successful' },
     })
   })
 
@@ -124,7 +125,7 @@ describe('the outcome of an acknowledgement', () => {
     )
     expect(outcome).toMatchObject({
       settlement: { state: 'retrying', dueAt: NOW + 500, error, ...ENDED_LEASE },
-      attempt: { status: 202, error },
+      attempt: { status: 202, error, outcome: 'retrying' },
     })
   })
 })
@@ -140,16 +141,18 @@ describe('the outcome of a task whose node is gone', () => {
       now,
       responseStatus: null,
       responseBody: null,
-      attempt: { runId: task.runId, number: 1, startedAt: task.updated, durationMs: 60_000, status: null, error, node: 'node-1' },
+      attempt: {
+        ...{ runId: task.runId, number: 1, dueAt, startedAt: task.updated, durationMs: 60_000, deadline: null },
+        ...{ status: null, error, outcome: 'lost', node: 'node-1' },
+      },
     })
   })
 
   test('is a failure with at_most_once', () => {
     const task = aRunningTask({ definition: { delivery: 'at_most_once' } })
-    expect(lossOf(task, NOW).settlement).toMatchObject({
-      state: 'failed',
-      dueAt: task.dueAt,
-      error: expect.stringContaining('at_most_once') as string,
+    expect(lossOf(task, NOW)).toMatchObject({
+      settlement: { state: 'failed', dueAt: task.dueAt, error: expect.stringContaining('at_most_once') as string },
+      attempt: { outcome: 'failed' },
     })
   })
 
@@ -160,7 +163,7 @@ describe('the outcome of a task whose node is gone', () => {
       settlement: { state: 'retrying', dueAt: NOW + 500, attempts: 1, lost: 0, error, ...ENDED_LEASE },
       responseStatus: 202,
       responseBody: 'ticket 7',
-      attempt: { number: 1, status: 202, error, node: 'node-1' },
+      attempt: { number: 1, status: 202, error, outcome: 'retrying', node: 'node-1' },
     })
     const last = aRunningTask({ awaiting: 'ack', definition: { ack_timeout: 30, retry: 0 } })
     expect(lossOf(last, NOW).settlement).toMatchObject({ state: 'failed', lost: 0, error })
@@ -171,7 +174,7 @@ describe('the outcome of a task whose node is gone', () => {
     const error = 'the worker that pulled it did not acknowledge it before its lease was over'
     expect(lossOf(task, NOW)).toMatchObject({
       settlement: { state: 'retrying', dueAt: NOW, attempts: 1, lost: 1, error, ...ENDED_LEASE },
-      attempt: { status: null, error, node: 'worker of node-1' },
+      attempt: { status: null, error, outcome: 'lost', node: 'worker of node-1' },
     })
   })
 })

@@ -116,12 +116,31 @@ describe('a task on the wire', () => {
 
   test('holds its attempts where they are asked for', () => {
     const task = aRunningTask()
-    const history: Attempt[] = [
-      { runId: 'r', number: 1, startedAt: MINUTE_MS + 5, durationMs: 7, status: 503, error: 'answered 503', node: 'n' },
-    ]
+    const times = { startedAt: MINUTE_MS + 5, durationMs: 7, deadline: MINUTE_MS + 600_000 }
+    const attempt: Attempt = {
+      runId: 'r',
+      number: 1,
+      dueAt: MINUTE_MS + 2,
+      ...times,
+      status: 503,
+      error: 'answered 503',
+      outcome: 'retrying',
+      node: 'n',
+    }
+    const history = [attempt, { ...attempt, dueAt: null, deadline: null, outcome: null }]
+    const shown = {
+      run_id: 'r',
+      number: 1,
+      start: '2027-01-15T08:00:00.005Z',
+      duration_ms: 7,
+      status: 503,
+      error: 'answered 503',
+      node: 'n',
+    }
     expect(presentTask(task, SERVER)).not.toHaveProperty('history')
     expect(presentTask(task, SERVER, history).history).toEqual([
-      { run_id: 'r', number: 1, start: '2027-01-15T08:00:00.005Z', duration_ms: 7, status: 503, error: 'answered 503', node: 'n' },
+      { ...shown, due: '2027-01-15T08:00:00.002Z', lateness_ms: 3, outcome: 'retrying' },
+      { ...shown, due: null, lateness_ms: null, outcome: null },
     ])
   })
 })

@@ -57,22 +57,27 @@ describe('a new task', () => {
   const key = { name: 'a-task', triggerAt: MINUTE }
 
   test('has a window that counts from its minute, not from its second', () => {
-    const task = newTask(key, { callback: CALLBACK, spread: 59, max_delay: 3 })
+    const task = newTask(key, { callback: CALLBACK, spread: 59, max_delay: 3 }, MINUTE_MS - 5000)
     expect(task).toMatchObject({ dueAt: firstDueAt(key, { spread: 59 }), deadline: MINUTE_MS + 3 * 60_000 })
     expect(task.dueAt).toBeGreaterThan(MINUTE_MS)
   })
 
+  test('of the present minute is due when it is stored, and its window counts from the minute all the same', () => {
+    expect(newTask(key, {}, MINUTE_MS + 16_200)).toMatchObject({ dueAt: MINUTE_MS + 16_200, deadline: MINUTE_MS + 600_000 })
+    expect(newTask(key, { spread: 59 }, MINUTE_MS + 59_999).dueAt).toBe(MINUTE_MS + 59_999)
+  })
+
   test('has a window of ten minutes where it says nothing', () => {
-    expect(newTask(key, {}).deadline).toBe(MINUTE_MS + 600_000)
+    expect(newTask(key, {}, 0).deadline).toBe(MINUTE_MS + 600_000)
     expect(deadlineOf(MINUTE_MS + 7, {})).toBe(MINUTE_MS + 600_007)
   })
 
   test('has a run id of its own', () => {
-    expect(newTask(key, {}).runId).not.toBe(newTask(key, {}).runId)
+    expect(newTask(key, {}, 0).runId).not.toBe(newTask(key, {}, 0).runId)
   })
 
   test('is pending, in no series, with nothing tried, told or awaited', () => {
-    const task = newTask(key, { callback: CALLBACK })
+    const task = newTask(key, { callback: CALLBACK }, 0)
     expect(pendingTask(task, { created: 5, now: 7 })).toEqual({
       ...task,
       state: 'pending',

@@ -35,6 +35,7 @@ describe('the request', () => {
       body: undefined,
       timeoutMs: 15_000,
       mayReuseConnection: true,
+      dueAt: MINUTE_MS,
       deadline: MINUTE_MS + 600_000,
     })
   })

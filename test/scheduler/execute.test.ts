@@ -28,7 +28,10 @@ describe('a call that is answered as expected', () => {
       updated: MINUTE_MS + 2500,
     })
     expect(await harness.history()).toEqual([
-      { runId: running.runId, number: 1, startedAt: MINUTE_MS, durationMs: 2500, status: 200, error: null, node: 'node-1' },
+      {
+        ...{ runId: running.runId, number: 1, dueAt: MINUTE_MS, startedAt: MINUTE_MS, durationMs: 2500, deadline: running.deadline },
+        ...{ status: 200, error: null, outcome: 'successful', node: 'node-1' },
+      },
     ])
     expect(harness.events('task.successful')).toMatchObject([
       { level: 'debug', task: KEY, run_id: running.runId, attempt: 1, node: 'node-1', status: 200, duration_ms: 2500 },

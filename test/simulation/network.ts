@@ -151,7 +151,7 @@ export class Network {
     return new Random(this.#options.seed, 'call', call, count)
   }
 
-  #leaveOut(request: CallRequest, reason: 'late' | 'stopping'): CallResult {
+  #leaveOut(request: CallRequest, reason: 'early' | 'late' | 'stopping'): CallResult {
     const { 'callme-run-id': runId, 'callme-attempt': attempt } = request.headers
     this.#notCalled.set(`${runId ?? ''} ${attempt ?? ''}`, reason)
     return { kind: 'not_called', reason }
@@ -162,6 +162,10 @@ export class Network {
     from: { node: string; owner: object; random: Random; resolve: (result: CallResult) => void; cutOffs: Set<() => void> },
   ): void {
     const { time, onCall } = this.#options
+    if (time.now < request.dueAt) {
+      from.resolve(this.#leaveOut(request, 'early'))
+      return
+    }
     if (time.now >= request.deadline) {
       from.resolve(this.#leaveOut(request, 'late'))
       return

@@ -5,7 +5,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import pg from 'pg'
 import type { HandlerDefinition } from '../../src/domain/handler.ts'
 import { TASK_STATES } from '../../src/domain/task.ts'
+import type { LedgerSnapshot } from '../../src/store/ledger.ts'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
+import { readPostgresLedger } from '../../src/store/postgres/read-postgres-ledger.ts'
 import type { TaskRow } from '../../src/store/task-row.ts'
 import type { FaultOf } from './faulty-database.ts'
 import type { Committed, OpenedStore, WorldStore } from './world-store.ts'
@@ -139,6 +141,10 @@ export class PostgresWorld implements WorldStore {
 
   newestChange(): number {
     return this.#sums?.['newest'] ?? 0
+  }
+
+  readLedger<T>(read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
+    return readPostgresLedger(this.#url.href, read)
   }
 
   async end(): Promise<void> {

@@ -84,6 +84,11 @@ const WRONGS: readonly (readonly [does: string, rule: string, tamper: Tamper])[]
   ],
   ['ends nothing that is out of time', 'every task ends', () => ({ expire: () => Promise.resolve({ tasks: [], more: false }) })],
   ['leaves one out of a page', 'a page walk sees every entry that lived throughout', leavesOut],
+  [
+    'records what became of a task without its attempt',
+    'the ledger says that every promise was kept',
+    (store) => ({ record: (outcomes) => store.record(outcomes.map(({ attempt: _, ...outcome }) => outcome)) }),
+  ],
   ['removes what it should only show', 'no accepted task vanishes', removes],
 ]
 

@@ -6,6 +6,8 @@ import SqliteDatabase from 'better-sqlite3'
 import type { Database, Statement } from 'better-sqlite3'
 import type { HandlerDefinition } from '../../src/domain/handler.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
+import type { LedgerSnapshot } from '../../src/store/ledger.ts'
+import { SqliteSnapshot } from '../../src/store/sqlite/read-sqlite-ledger.ts'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import type { TaskRow } from '../../src/store/task-row.ts'
 import { withFaults } from './faulty-database.ts'
@@ -82,6 +84,10 @@ export class SqliteWorld implements WorldStore {
   /** Nothing has to be fetched. */
   refresh(): Promise<void> {
     return Promise.resolve()
+  }
+
+  readLedger<T>(read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
+    return read(new SqliteSnapshot(this.#db?.open ? this.#db : new SqliteDatabase(this.#bytes)))
   }
 
   end(): Promise<void> {

@@ -1,5 +1,6 @@
 /** The store of a world, as the nodes open it and as the world looks at it. */
 import type { HandlerDefinition } from '../../src/domain/handler.ts'
+import type { LedgerSnapshot } from '../../src/store/ledger.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { TaskRow } from '../../src/store/task-row.ts'
 import type { FaultOf } from './faulty-database.ts'
@@ -33,5 +34,7 @@ export interface WorldStore {
   counts(): ReadonlyMap<string, number> | undefined
   /** The number of the latest change that listeners are to be told. */
   newestChange(): number
+  /** What is recorded of all runs. */
+  readLedger<T>(read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T>
   end(): Promise<void>
 }

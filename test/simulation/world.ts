@@ -1,6 +1,7 @@
 /** A world: a store, nodes that come and go, receivers, users and misfortunes, and a time that passes when all have come to rest. */
 import type { Decision } from './decisions.ts'
 import type { UsersOptions } from './commands.ts'
+import { verify } from '../../src/verify/verify.ts'
 import { Judge, RECOVERY_MS } from './judge.ts'
 import { Misfortunes } from './misfortunes.ts'
 import { Model, Violation } from './model.ts'
@@ -111,7 +112,14 @@ export class World {
     }
     await this.#passTo(time.elapsed + AFTERLIFE_MS)
     this.#judge.end()
+    await this.#checkLedger()
     return time.elapsed
+  }
+
+  async #checkLedger(): Promise<void> {
+    const { ok, breaches } = await this.#store.readLedger((ledger) => verify(ledger, { now: this.#time.now }))
+    const told = breaches.map(({ promise, task, detail }) => `${promise}: ${task}: ${detail}`)
+    if (!ok) throw new Violation('the ledger says that every promise was kept', told.join('\n'))
   }
 
   #carryOut(decision: Decision): void {

@@ -29,6 +29,7 @@ import { describeHandlerWalks } from './contract/handler-walks.ts'
 import { describeHandlerWindows } from './contract/handler-windows.ts'
 import { describeHandlers } from './contract/handlers.ts'
 import { describeLeases } from './contract/leases.ts'
+import { describeLedger } from './contract/ledger.ts'
 import { describeLimitsProperty } from './contract/limits-property.ts'
 import { describeModel } from './contract/model.ts'
 import { describeNamesFilter } from './contract/names-filter.ts'
@@ -90,6 +91,7 @@ const AREAS: readonly (readonly [string, (define: DefineTest) => void])[] = [
   ['an error callback', describeErrorCallbacks],
   ['what came of an error callback', describeErrorCallbackOutcomes],
   ['run and remove', describeRunAndRemove],
+  ['the ledger', describeLedger],
   ['a series', describeSeries],
   ['a series whose entries are changed', describeSeriesChanges],
   ['a series of two days', describeSeriesModel],

@@ -1,5 +1,6 @@
 import { afterAll, vi } from 'vitest'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { createDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { storeContract } from './contract.ts'
@@ -9,7 +10,8 @@ import type { OpenStore } from './contract/define-test.ts'
 const EMPTY = `
   DELETE FROM callme.tasks; DELETE FROM callme.finished; DELETE FROM callme.attempts; DELETE FROM callme.handlers;
   DELETE FROM callme.handler_walks; DELETE FROM callme.starts; DELETE FROM callme.streams; DELETE FROM callme.commits;
-  DELETE FROM callme.changes; DELETE FROM callme.numbered WHERE position > 0`
+  DELETE FROM callme.changes; DELETE FROM callme.numbered WHERE position > 0;
+  DELETE FROM callme.removed_runs`
 
 /** Databases that hold nothing. */
 const empty: TestDatabase[] = []
@@ -20,7 +22,8 @@ afterAll(async () => {
 
 async function open(): Promise<OpenStore> {
   const database = empty.pop() ?? (await createDatabase())
-  const opened = {
+  const opened: OpenStore & { store: Store } = {
+    where: { kind: 'postgres', url: database.url },
     store: await openPostgresStore(database.url),
     async reopen() {
       await opened.store.close()

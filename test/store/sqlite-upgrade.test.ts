@@ -58,7 +58,9 @@ test('a file of the first version reads back as it was, with the fields that are
   for (const task of tasks) {
     expect(task).toEqual(expectedTask(task.state))
     const attempts =
-      task.state === 'pending' || task.state === 'skipped' || task.state === 'running' ? [] : [{ ...ATTEMPT, runId: runIdOf(task.state) }]
+      task.state === 'pending' || task.state === 'skipped' || task.state === 'running'
+        ? []
+        : [{ ...ATTEMPT, runId: runIdOf(task.state), dueAt: null, deadline: null, outcome: null }]
     expect(await store.history(task)).toEqual(attempts)
   }
   expect(await store.counts()).toEqual(Object.fromEntries(TASK_STATES.map((state) => [state, 1])))

@@ -2,13 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { storeContract } from './contract.ts'
 import type { OpenStore } from './contract/define-test.ts'
 
 async function open(): Promise<OpenStore> {
   const folder = await mkdtemp(join(tmpdir(), 'callme-store-'))
   const path = join(folder, 'callme.db')
-  const opened = {
+  const opened: OpenStore & { store: Store } = {
+    where: { kind: 'sqlite', path },
     store: openSqliteStore(path),
     async reopen() {
       await opened.store.close()

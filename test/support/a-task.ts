@@ -11,10 +11,10 @@ type TaskFields = Partial<Omit<NewTask, 'definition'>> & { readonly definition?:
 export function aTask(fields: TaskFields = {}): NewTask {
   const definition = { callback: 'http://receiver.test/run', ...fields.definition }
   const key = { name: fields.name ?? 'a-task', triggerAt: fields.triggerAt ?? MINUTE }
-  return { ...newTask(key, definition), ...fields, definition }
+  return { ...newTask(key, definition, 0), ...fields, definition }
 }
 
 /** The same without a callback of its own: its handler has one, or workers pull it. */
 export function aTaskWithoutCallback({ name = 'a-task', triggerAt = MINUTE, definition = {}, ...fields }: TaskFields = {}): NewTask {
-  return { ...newTask({ name, triggerAt }, definition), ...fields }
+  return { ...newTask({ name, triggerAt }, definition, 0), ...fields }
 }

@@ -110,6 +110,7 @@ export class ScriptedCaller implements Caller {
 
   #begin(call: ScriptedCall): void {
     if (this.#isStopping) call.end({ kind: 'not_called', reason: 'stopping' })
+    else if (this.#clock.now() < call.request.dueAt) call.end({ kind: 'not_called', reason: 'early' })
     else if (this.#clock.now() >= call.request.deadline) call.end({ kind: 'not_called', reason: 'late' })
     else {
       call.startedAt = this.#clock.now()

@@ -69,7 +69,18 @@ export function expectTask(value: unknown): WireTask {
   const wrong = Object.entries(TASK_MEMBERS).filter(([name, isRight]) => !isRight(task[name as keyof typeof task]))
   expect(wrong.map(([name]) => name)).toEqual([])
   for (const attempt of history ?? []) {
-    expect(Object.keys(attempt)).toEqual(['run_id', 'number', 'start', 'duration_ms', 'status', 'error', 'node'])
+    expect(Object.keys(attempt)).toEqual([
+      'run_id',
+      'number',
+      'due',
+      'start',
+      'lateness_ms',
+      'duration_ms',
+      'status',
+      'error',
+      'outcome',
+      'node',
+    ])
   }
   return value as WireTask
 }

@@ -15,6 +15,7 @@ const TRIM_EVERY = 1000
 /** How long a node may take until it has read a commit of another one, before it has to start anew. */
 const KEEP_COMMITS = `interval '5 minutes'`
 
+const totalOf = (table: string): string => TASK_STATES.map((state) => `${table}.${state}`).join(' + ')
 const UNNUMBERED = `
   callme.streams s CROSS JOIN LATERAL (
     SELECT * FROM callme.commits c
@@ -44,6 +45,11 @@ const LAST = `SELECT last_id, ${TASK_STATES.join(', ')} FROM callme.numbered ORD
 const PAGE = `
   SELECT n.first_id, c.batch FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
   WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id ORDER BY n.last_id`
+
+/** Numbered or not. */
+const COUNTED = `
+  SELECT (l.total + (SELECT coalesce(sum(${totalOf('c')}), 0) FROM ${UNNUMBERED}))::bigint AS n
+  FROM (SELECT ${totalOf('n')} AS total FROM callme.numbered n ORDER BY position DESC LIMIT 1) l`
 
 type Last = { readonly last_id: number } & Readonly<Record<TaskState, number>>
 
@@ -85,6 +91,13 @@ export class ChangeLog {
     if (last === undefined) throw new Error('callme.numbered is empty')
     return last
   }
+}
+
+/** How many tasks there are, by what every commit says of them. */
+export async function countAll(queries: Queries): Promise<number> {
+  const [row] = await queries.query<{ n: number }>(COUNTED)
+  if (row === undefined) throw new Error('callme.numbered is empty')
+  return row.n
 }
 
 async function numberAll(queries: Queries): Promise<void> {

@@ -9,6 +9,8 @@ import { batchesOf } from '../change-batches.ts'
 import type { Queries } from './database.ts'
 import type { Transaction } from './transaction.ts'
 
+const REMOVED_RUNS = `
+  INSERT INTO callme.removed_runs (trigger_at, n) SELECT * FROM unnest($1::bigint[], $2::int[])`
 const NUMBER_TAKEN = '23505'
 const STATES = TASK_STATES.join(', ')
 const DELTAS = TASK_STATES.map((_, index) => `$${index + 5}::int`).join(', ')
@@ -29,6 +31,7 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
   const said = signals.said()
   const deltas = new Map(changes.deltas())
   if (batches.length === 0 && said === undefined && deltas.size === 0 && !transaction.isWriting) return 0
+  await insertRemovedRuns(transaction)
   const first = [
     said === undefined ? null : JSON.stringify(said),
     batches[0]?.count ?? 0,
@@ -40,6 +43,11 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
     await transaction.query(INSERT_WITH_CHANGES, [stream, seq + index, ...values, text])
   }
   return Math.max(1, batches.length)
+}
+
+async function insertRemovedRuns(transaction: Transaction): Promise<void> {
+  const removed = transaction.changes.removedRuns()
+  if (removed.length > 0) await transaction.query(REMOVED_RUNS, [removed.map(([triggerAt]) => triggerAt), removed.map(([, runs]) => runs)])
 }
 
 /**

@@ -25,8 +25,8 @@ export async function migrate(database: Database, all: readonly Migration[]): Pr
       ({ code = '' }) => MADE_TWICE.has(code),
     )
   for (;;) {
-    const [row = { current: 0, worksWith: 0 }] = await database.query<{ current: number; worksWith: number }>(READ)
-    const [next] = pendingMigrations(all, row.current, row.worksWith)
+    const { current, worksWith } = await readVersion(database)
+    const [next] = pendingMigrations(all, current, worksWith)
     if (next === undefined) return
     await oneOfMany(
       () => database.transaction((queries) => apply(queries, next)),
@@ -34,6 +34,12 @@ export async function migrate(database: Database, all: readonly Migration[]): Pr
       ({ constraint }) => constraint === 'schema_versions_pkey',
     )
   }
+}
+
+/** Both are 0 where there is no schema. */
+export async function readVersion(database: Database): Promise<{ current: number; worksWith: number }> {
+  const [row] = (await hasVersions(database)) ? await database.query<{ current: number; worksWith: number }>(READ) : []
+  return row ?? { current: 0, worksWith: 0 }
 }
 
 async function hasVersions(database: Database): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** What becomes of entries: the record of attempts, the end of what is out of time, the rescue of what lost its node, and the word of whoever had the work. */
-import { lossOf, outcomeOf } from '../../domain/outcome.ts'
+import { acceptedAttempt, lossOf, outcomeOf } from '../../domain/outcome.ts'
 import type { Outcome } from '../../domain/outcome.ts'
 import type { Task } from '../../domain/task.ts'
 import { formatTaskKey } from '../../domain/task-key.ts'
@@ -40,8 +40,9 @@ const PROLONG = `
   UPDATE callme.tasks SET lease_until = $3, awaiting = coalesce(awaiting, 'ack'), updated = $4 WHERE name = $1 AND trigger_at = $2`
 // What was accepted has its attempt already.
 const BEGIN_ATTEMPT = `
-  INSERT INTO callme.attempts AS a (name, trigger_at, run_id, number, started_at, duration_ms, node) VALUES ($1, $2, $3, $4, $5, $6, $7)
-  ON CONFLICT (trigger_at, name, run_id, number) DO UPDATE SET
+  INSERT INTO callme.attempts AS a (name, trigger_at, run_id, number, due_at, started_at, duration_ms, outcome, node)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+  ON CONFLICT (trigger_at, name, run_id, number) DO UPDATE SET outcome = excluded.outcome,
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at), error = NULL`
 
 /** Of many callers at once: answers each, in order, whether its outcomes were written. */
@@ -162,9 +163,8 @@ async function prolong(session: Session, transaction: Transaction, task: Task, n
   const lease = task.awaiting === 'worker' || minutes === undefined ? had : minutes * 60_000
   await transaction.query(PROLONG, [task.name, task.triggerAt, now + lease, now])
   if (task.awaiting !== 'ack') {
-    const durationMs = Math.max(0, now - task.updated)
-    const node = task.claimedBy ?? 'unknown'
-    await transaction.query(BEGIN_ATTEMPT, [task.name, task.triggerAt, task.runId, task.attempts, task.updated, durationMs, node])
+    const { runId, number, dueAt, startedAt, durationMs, outcome, node } = acceptedAttempt(task, now)
+    await transaction.query(BEGIN_ATTEMPT, [task.name, task.triggerAt, runId, number, dueAt, startedAt, durationMs, outcome, node])
   }
   const prolonged = await readBack(transaction, session.handlers, task)
   transaction.changes.tell('updated', prolonged, now)

@@ -21,7 +21,7 @@ import type {
   Selection,
   Store,
 } from '../store.ts'
-import { toAttempt } from '../task-row.ts'
+import { ATTEMPT_COLUMNS, toAttempt } from '../task-row.ts'
 import type { AttemptRow } from '../task-row.ts'
 import { requestPatience } from './node.ts'
 import type { Node } from './node.ts'
@@ -29,6 +29,7 @@ import { ANY_EXPIRED } from './outcomes.ts'
 import { fullDays } from './prune.ts'
 import { minutesOf, partitionedDays, unlessInTheWay } from './partitions.ts'
 import type { Worker } from './pull.ts'
+import { PostgresLedger } from './postgres-ledger.ts'
 import { rescheduleBatch } from './reschedule.ts'
 import { findRow, readTasks } from './rows.ts'
 import { readStretch } from './selection.ts'
@@ -37,7 +38,7 @@ import type { Verbs } from './verbs.ts'
 
 /** Within a run the numbers count: the clock may have been set back between two attempts. */
 const HISTORY = `
-  SELECT run_id, number, started_at, duration_ms, status, error, node FROM callme.attempts WHERE trigger_at = $2 AND name = $1
+  SELECT ${ATTEMPT_COLUMNS} FROM callme.attempts WHERE trigger_at = $2 AND name = $1
   ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
 const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
@@ -48,10 +49,12 @@ const STRETCH = 1000
 export class PostgresStore implements Store {
   readonly #node: Node
   readonly #verbs: Verbs
+  readonly #ledger: PostgresLedger
 
   constructor(node: Node) {
     this.#node = node
     this.#verbs = node.verbs
+    this.#ledger = new PostgresLedger(node.session.database)
   }
 
   put(tasks: readonly NewTask[], { now, ifAbsent = false }: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
@@ -176,6 +179,10 @@ export class PostgresStore implements Store {
 
   onChange(listener: () => void): () => void {
     return this.#node.changed.add(listener)
+  }
+
+  runs(...[selection, page]: Parameters<Store['runs']>): ReturnType<Store['runs']> {
+    return this.#ledger.runs(selection, page)
   }
 
   async time(): Promise<number> {

@@ -5,6 +5,7 @@
 import type { TaskState } from '../../domain/task.ts'
 import { dropDay, lockDay, minutesOf, partition, partitionedDays, takeTurn, unlessInTheWay } from './partitions.ts'
 import { COLUMNS, KEYS, keyOf, ofKeys, spanParams } from './rows.ts'
+import { ATTEMPT_COLUMNS } from '../task-row.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Queries } from './database.ts'
 import { removeRows } from './remove.ts'
@@ -15,7 +16,6 @@ const MUCH = 10_000
 /** More than this many rows that must be kept keep a day. */
 const MOST_KEPT = 1000
 
-const ATTEMPT_COLUMNS = 'name, trigger_at, run_id, number, started_at, duration_ms, status, error, node'
 const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')}`
 const OLD = `SELECT f.name, f.trigger_at, f.state FROM callme.finished f WHERE f.updated < $1`
 
@@ -36,6 +36,7 @@ export async function pruneRows(
   { before, limit, but }: { before: number; limit: number; but: readonly number[] },
 ): Promise<number> {
   const outside = but.map((day) => minutesOf(day)).map(({ from, to }) => ` AND NOT (f.trigger_at >= ${from} AND f.trigger_at < ${to})`)
+  await transaction.query('DELETE FROM callme.removed_runs WHERE trigger_at < $1', [Math.floor(before / 1000)])
   const sql = `${OLD}${outside.join('')} ORDER BY f.updated LIMIT $2 FOR UPDATE SKIP LOCKED`
   const rows = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state'>>(sql, [before, limit])
   return removeRows(transaction, rows)
@@ -65,7 +66,7 @@ export async function pruneDay(transaction: Transaction, { day, before }: { day:
   )
   await dropDay(transaction, day)
   await putBack(transaction, 'finished', COLUMNS, kept)
-  await putBack(transaction, 'attempts', ATTEMPT_COLUMNS, keptAttempts)
+  await putBack(transaction, 'attempts', `name, trigger_at, ${ATTEMPT_COLUMNS}`, keptAttempts)
   for (const { state, told } of counted) transaction.changes.count(state, -told)
   return counted.reduce((sum, { n }) => sum + n, 0)
 }

@@ -30,7 +30,7 @@ interface Candidate {
 }
 
 /** An entry that was there before. */
-type Existing = Pick<Task, 'state' | 'created'> & { readonly id?: number }
+type Existing = Pick<Task, 'state' | 'attempts' | 'created'> & { readonly id?: number }
 
 const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR KEY SHARE'
 const RESET = `
@@ -40,10 +40,10 @@ const RESET = `
     window_from = NULL, awaiting = NULL, remove_after = 0, definition = r.definition
   FROM json_to_recordset($1) AS r ${FRESH} WHERE t.name = r.name AND t.trigger_at = r."triggerAt"`
 const TAKE_OUT = `
-  DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f')} RETURNING f.name, f.trigger_at, f.state, f.created`
+  DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f')} RETURNING f.name, f.trigger_at, f.state, f.attempts, f.created`
 const KEEP_ENDED = `
   DELETE FROM callme.tasks t USING ${KEYS}, callme.finished f WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND ${ofKeys('f')}
-  RETURNING f.name, f.trigger_at, f.state, f.created`
+  RETURNING f.name, f.trigger_at, f.state, f.attempts, f.created`
 const SET_CREATED = `
   UPDATE callme.tasks t SET created = k.created FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, created)
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
@@ -106,7 +106,7 @@ async function storeWave(transaction: Transaction, wave: readonly Candidate[]): 
       transaction,
       isTaken.map(({ row }) => row),
     )
-    for (const { id, state, created, ...row } of rows) existing.set(formatTaskKey(keyOf(row)), { id, state, created })
+    for (const { id, state, attempts, created, ...row } of rows) existing.set(formatTaskKey(keyOf(row)), { id, state, attempts, created })
     // What was in the way may have ended or gone meanwhile.
     missing = isTaken.filter(({ row }) => !existing.has(formatTaskKey(row)))
   }
@@ -118,6 +118,7 @@ async function storeWave(transaction: Transaction, wave: readonly Candidate[]): 
     if (ifAbsent) return { outcome: 'exists' }
     if (nextState(before.state, 'replaced', 0) === undefined) return { outcome: 'running' }
     transaction.changes.moved(row, before.state, undefined)
+    if (before.attempts === 0) transaction.changes.removed(row.triggerAt, 1)
     return { outcome: 'replaced', task }
   })
 }
@@ -140,7 +141,7 @@ async function replaceEnded(transaction: Transaction, wave: readonly Candidate[]
   for (const [sql, part] of [[KEEP_ENDED, absent] as const, [TAKE_OUT, any] as const]) {
     if (part.length === 0) continue
     const keys = spanParams(part.map(({ row }) => row))
-    const rows = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'created'>>(sql, keys)
+    const rows = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'attempts' | 'created'>>(sql, keys)
     for (const row of rows) ended.set(formatTaskKey(keyOf(row)), row)
     if (sql === TAKE_OUT && rows.length > 0) {
       await transaction.query(SET_CREATED, [...keyParams(rows.map(keyOf)), rows.map(({ created }) => created)])

@@ -14,6 +14,7 @@ const of = (table: string): string => `DELETE FROM callme.${table} t USING ${KEY
 const REMOVE_WAITING = `${of('tasks')} AND t.state <> 'running' RETURNING ${columnsOf('t')}`
 const REMOVE_ENDED = `${of('finished')} RETURNING ${columnsOf('t')}`
 const REMOVE_ATTEMPTS = of('attempts')
+const PAST_RUNS = `SELECT DISTINCT a.name, a.trigger_at, a.run_id FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')}`
 
 /**
  * One stretch of a removal by a client.
@@ -35,10 +36,20 @@ export async function removeEntries(
     transaction,
     rows.map((row) => errorCallbackKey({ name: row.name, runId: row.run_id, triggerAt: row.trigger_at })),
   )
+  await countRuns(transaction, rows)
   // One that is still to be delivered stays: the task did fail.
   const delivered = callbacks.filter(({ state }) => isFinal(state))
   await removeRows(transaction, [...rows, ...delivered])
   return { removed: rows.length, next }
+}
+
+/** Takes note of all runs of entries that a person removes. */
+export async function countRuns(transaction: Transaction, rows: readonly Pick<TaskRow, 'name' | 'trigger_at' | 'run_id'>[]): Promise<void> {
+  if (rows.length === 0) return
+  const present = new Set(rows.map(({ run_id: runId }) => runId))
+  const tried = await transaction.query<Pick<TaskRow, 'trigger_at' | 'run_id'>>(PAST_RUNS, spanParams(rows.map(keyOf)))
+  const past = tried.filter(({ run_id: runId }) => !present.has(runId))
+  for (const { trigger_at: triggerAt } of [...rows, ...past]) transaction.changes.removed(triggerAt, 1)
 }
 
 /** Tells no listener: whoever removes for a client does. */

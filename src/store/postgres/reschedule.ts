@@ -94,6 +94,7 @@ async function makeMoves(session: Session, transaction: Transaction, moves: read
   const [copied, moved] = [moves.filter(({ row }) => isFinal(row.state)), moves.filter(({ row }) => !isFinal(row.state))]
   // One after the other: each goes where an earlier one may just have been.
   for (const { row, fresh } of moved) await moveRow(transaction, row, fresh)
+  for (const { row } of moved) if (row.attempts === 0) transaction.changes.removed(row.trigger_at, 1)
   if (moved.length > 0) await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
   const ended = await endedKeys(
     transaction,
@@ -137,7 +138,7 @@ async function moveRow(transaction: Transaction, row: TaskRow, fresh: FreshRow):
 function freshRow({ handlers }: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }): FreshRow {
   const own = JSON.parse(row.definition) as TaskDefinition
   const key = { name: row.name, triggerAt }
-  const { rowLane, dueAt, deadline, runId } = placeTask(handlers, { ...newTask(key, own), lane: parseLane(row.lane).host })
+  const { rowLane, dueAt, deadline, runId } = placeTask(handlers, { ...newTask(key, own, now), lane: parseLane(row.lane).host })
   // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
   const { repeated_to: repeatedTo, trigger_at: rescheduledFrom, definition } = row
   return { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom, repeatedTo, definition }

@@ -119,7 +119,8 @@ function outcomeOfCallback(row: TaskRow): ErrorCallbackOutcome {
   return { state, attempts, executedAt, responseStatus, error }
 }
 
-function fromDatabase(row: TaskRow): TaskRow {
+/** A row as the statements answer it, with its text as it was given. */
+export function fromDatabase(row: TaskRow): TaskRow {
   return row.response_body === null ? row : { ...row, response_body: JSON.parse(row.response_body) as string }
 }
 

@@ -45,6 +45,7 @@ export async function runEntry(
   if (written === undefined) return 'unknown'
   const task = await readBack(transaction, handlers, key)
   transaction.changes.moved(key, row.state, state)
+  if (isFinal(row.state) && row.attempts === 0) transaction.changes.removed(key.triggerAt, 1)
   transaction.changes.tell('updated', task, now)
   transaction.signals.waits(lane, { dueAt: now, id: written.id }, deadline)
   return task

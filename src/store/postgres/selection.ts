@@ -6,16 +6,28 @@ import type { TaskKey } from '../../domain/task-key.ts'
 import type { Selection } from '../store.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Queries } from './database.ts'
-import { columnsOf, readRows } from './rows.ts'
+import { columnsOf, fromDatabase } from './rows.ts'
 
 /** `next` is where the following stretch starts; absent at the end. */
-export interface Stretch {
-  readonly rows: TaskRow[]
+export interface Stretch<Row = TaskRow> {
+  readonly rows: Row[]
   readonly next?: TaskKey
 }
 
 /** At most `limit` rows of the selection after a key, oldest first. */
 export async function readStretch(queries: Queries, selection: Selection, after: TaskKey | undefined, limit: number): Promise<Stretch> {
+  const { rows, ...rest } = await readStretchOf<TaskRow>(columnsOf('t'), queries, selection, after, limit)
+  return { rows: rows.map(fromDatabase), ...rest }
+}
+
+/** The same of these columns of `t` alone: `name`, `trigger_at`, and what else `Row` has. */
+export async function readStretchOf<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(
+  columns: string,
+  queries: Queries,
+  selection: Selection,
+  after: TaskKey | undefined,
+  limit: number,
+): Promise<Stretch<Row>> {
   const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
   const ended = states.filter(isFinal)
   const params: unknown[] = []
@@ -23,7 +35,7 @@ export async function readStretch(queries: Queries, selection: Selection, after:
   params.push(limit)
   const page = (table: string, states: readonly TaskState[], all: number): string => {
     const inStates = states.length === all ? '' : ` AND t.state IN (${states.map((state) => `'${state}'`).join(', ')})`
-    return `(SELECT ${columnsOf('t')} FROM callme.${table} t WHERE ${filter}${inStates} ORDER BY t.trigger_at, t.name LIMIT $${params.length})`
+    return `(SELECT ${columns} FROM callme.${table} t WHERE ${filter}${inStates} ORDER BY t.trigger_at, t.name LIMIT $${params.length})`
   }
   const pages = [
     ...(ended.length < states.length
@@ -38,8 +50,7 @@ export async function readStretch(queries: Queries, selection: Selection, after:
     ...(ended.length > 0 ? [page('finished', ended, FINAL_STATES.length)] : []),
   ]
   if (pages.length === 0) return { rows: [] }
-  const rows = await readRows(
-    queries,
+  const rows = await queries.query<Row>(
     `SELECT * FROM (${pages.join(' UNION ALL ')}) page ORDER BY trigger_at, name LIMIT $${params.length}`,
     params,
   )

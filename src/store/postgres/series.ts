@@ -62,7 +62,7 @@ async function storeNext(session: Session, transaction: Transaction, open: reado
     one.triggerAt === undefined ? [] : [{ one, key: { name: one.row.name, triggerAt: one.triggerAt } }],
   )
   const placed = wanted.map(({ one: { row, series }, key }) => {
-    const { rowLane, ...task } = placeTask(session.handlers, newTask(key, series.own))
+    const { rowLane, ...task } = placeTask(session.handlers, newTask(key, series.own, now))
     const { dueAt, deadline, runId } = task
     return {
       task,

@@ -9,8 +9,9 @@ import type { Attempt, Task } from '../../domain/task.ts'
 import { CHANGE_OF_STATE } from '../../domain/task-change.ts'
 import { formatTaskKey } from '../../domain/task-key.ts'
 import { parseLane } from '../lane-name.ts'
-import { toAttempt } from '../task-row.ts'
+import { ATTEMPT_COLUMNS, toAttempt } from '../task-row.ts'
 import type { AttemptRow, TaskRow } from '../task-row.ts'
+import { countRuns } from './remove.ts'
 import { inWaves } from './in-waves.ts'
 import { insertRows } from './insert-rows.ts'
 import { COLUMNS, KEYS, columnsOf, keptBody, keptReason, keyOf, ofKeys, spanParams } from './rows.ts'
@@ -21,7 +22,10 @@ type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'execute
 /** Of an outcome, in the words of its JSON. */
 const OUTCOME = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, deadline bigint, attempts int,
   lost int, error text, "leaseUntil" bigint, awaiting text, "executedAt" bigint, "responseStatus" int, "responseBody" text, now bigint,
-  number int, "startedAt" bigint, "durationMs" bigint, status int, "attemptError" text, node text)`
+  number int, "attemptDueAt" bigint, "startedAt" bigint, "durationMs" bigint, "attemptDeadline" bigint, status int, "attemptError" text,
+  outcome text, node text)`
+/** Of its attempt, in the order of ATTEMPT_COLUMNS. */
+const ATTEMPT = '"runId", number, "attemptDueAt", "startedAt", "durationMs", "attemptDeadline", status, "attemptError", outcome, node'
 const GUARD = `t.name = o.name AND t.trigger_at = o."triggerAt" AND t.run_id = o."runId" AND t.attempts = o.claimed
   AND (t.state = 'running') = o."wasRunning"`
 const SETTLED = {
@@ -43,9 +47,10 @@ const settledBy = (source: string) => ({
 
 // An attempt that was accepted, or prolonged, is there already: it began then, and ends now.
 const PUT_ATTEMPTS = (source: string): string => `
-  INSERT INTO callme.attempts AS a (name, trigger_at, run_id, number, started_at, duration_ms, status, error, node)
-  SELECT name, trigger_at, "runId", number, "startedAt", "durationMs", status, "attemptError", node FROM ${source} WHERE number IS NOT NULL
+  INSERT INTO callme.attempts AS a (name, trigger_at, ${ATTEMPT_COLUMNS})
+  SELECT name, trigger_at, ${ATTEMPT} FROM ${source} WHERE number IS NOT NULL
   ON CONFLICT (trigger_at, name, run_id, number) DO UPDATE SET error = excluded.error, status = coalesce(excluded.status, a.status),
+    deadline = coalesce(a.deadline, excluded.deadline), outcome = excluded.outcome,
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at)`
 const RETURNED = 'id, name, trigger_at, lane, executed_at, remove_after'
 
@@ -53,7 +58,7 @@ const END = `
   WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${OUTCOME}),
   gone AS (
     DELETE FROM callme.tasks t USING o WHERE ${GUARD}
-    RETURNING ${columnsOf('t', settledBy('o'))}, o."runId", o.number, o."startedAt", o."durationMs", o.status, o."attemptError", o.node
+    RETURNING ${columnsOf('t', settledBy('o'))}, ${ATTEMPT}
   ), ended AS (
     INSERT INTO callme.finished (${COLUMNS}) SELECT ${COLUMNS} FROM gone WHERE remove_after = 0 OR state <> 'successful'
   ), tried AS (${PUT_ATTEMPTS(`(SELECT * FROM gone WHERE remove_after = 0 OR state <> 'successful') kept`)})
@@ -65,7 +70,7 @@ const UPDATE = `
       .map(([column, value]) => `${column} = ${value}`)
       .join(', ')}
     FROM o WHERE ${GUARD}
-    RETURNING t.*, o."runId", o.number, o."startedAt", o."durationMs", o.status, o."attemptError", o.node
+    RETURNING t.*, ${ATTEMPT}
   ), tried AS (${PUT_ATTEMPTS('kept')})
   SELECT ${RETURNED} FROM kept`
 const FORGET_ATTEMPTS = `DELETE FROM callme.attempts a USING ${KEYS} WHERE ${ofKeys('a')}`
@@ -110,6 +115,10 @@ async function writeWave(transaction: Transaction, wave: readonly Outcome[]): Pr
   const removed = ends.filter(
     ({ task, settlement }) => rows.get(formatTaskKey(task))?.remove_after === 1 && settlement.state === 'successful',
   )
+  await countRuns(
+    transaction,
+    removed.map(({ task }) => ({ name: task.name, trigger_at: task.triggerAt, run_id: task.runId })),
+  )
   if (removed.length > 0) await transaction.query(FORGET_ATTEMPTS, spanParams(removed.map(({ task }) => task)))
   return wave.map(({ task }) => rows.get(formatTaskKey(task)))
 }
@@ -128,8 +137,9 @@ function toJson({ task, settlement, now, responseStatus, responseBody, attempt }
     },
     ...(attempt && {
       executedAt: attempt.startedAt + attempt.durationMs,
-      ...{ number: attempt.number, startedAt: attempt.startedAt, durationMs: attempt.durationMs, status: attempt.status },
-      ...{ attemptError: keptReason(attempt.error), node: attempt.node },
+      ...{ number: attempt.number, attemptDueAt: attempt.dueAt, startedAt: attempt.startedAt, durationMs: attempt.durationMs },
+      ...{ attemptDeadline: attempt.deadline, status: attempt.status, attemptError: keptReason(attempt.error) },
+      ...{ outcome: attempt.outcome, node: attempt.node },
     }),
   }
 }

@@ -67,11 +67,12 @@ export function putEntry(session: Session, task: NewTask, options: { now: number
   }
   const existing = insertRow(session, row)
     ? undefined
-    : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'created'>)
+    : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'attempts' | 'created'>)
   if (existing && ifAbsent) return { outcome: 'exists' }
   if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { outcome: 'running' }
   if (existing) {
     statements.reset.run({ ...row, id: existing.id })
+    if (existing.attempts === 0) changes.removed(task.triggerAt, 1)
     bounds.lower(rowLane, task.dueAt)
   }
   const stored = pendingTask(placed, { created: existing?.created ?? now, now })
@@ -95,7 +96,8 @@ export function runEntry(
   const { definition } = readTask(session, row)
   const change = { id: row.id, now, deadline: deadlineOf(now, definition), inAdvance: row.trigger_at * 1000 > now ? 1 : 0 }
   if (isFinal(row.state)) statements.runAgain.run({ ...change, runId: randomUUID() })
-  else statements.bringForward.run({ ...change, removeAfter: removeAfter ? 1 : 0 })
+  if (isFinal(row.state) && row.attempts === 0) changes.removed(row.trigger_at, 1)
+  if (!isFinal(row.state)) statements.bringForward.run({ ...change, removeAfter: removeAfter ? 1 : 0 })
   // What had ended stayed in its lane, whichever handlers came and went.
   const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
   if (lane !== row.lane) statements.moveToLane.run(lane, row.id)
@@ -104,6 +106,11 @@ export function runEntry(
   changes.tell('updated', task, now)
   bounds.lower(lane, now)
   return task
+}
+
+/** Takes note of all runs of an entry that a person removes. */
+export function countRuns({ statements }: Session, row: Pick<TaskRow, 'id' | 'run_id' | 'trigger_at'>, changes: Changes): void {
+  changes.removed(row.trigger_at, 1 + (statements.pastRuns.get(row.id, row.run_id) as number))
 }
 
 /** Tells no listener: whoever removes for a client does. */

@@ -1,6 +1,6 @@
 /** Writes what becomes of entries: the record of an attempt, the end of what is out of time, and the word of whoever had the work. */
 import { errorCallbackOf } from '../../domain/error-callback.ts'
-import { lossOf, outcomeOf } from '../../domain/outcome.ts'
+import { acceptedAttempt, lossOf, outcomeOf } from '../../domain/outcome.ts'
 import type { Outcome } from '../../domain/outcome.ts'
 import { isFinal } from '../../domain/task.ts'
 import type { ErrorCallbackOutcome, Task } from '../../domain/task.ts'
@@ -9,7 +9,7 @@ import { settle } from '../../domain/transitions.ts'
 import { expiry } from '../../domain/verdict.ts'
 import type { AckResult, Acknowledgement } from '../store.ts'
 import type { Changes } from '../changes.ts'
-import { findRow, insertRow, readBack, readTask, removeRows } from './entries.ts'
+import { countRuns, findRow, insertRow, readBack, readTask, removeRows } from './entries.ts'
 import { parseLane } from '../lane-name.ts'
 import { toAttempt } from '../task-row.ts'
 import type { AttemptRow, TaskRow } from '../task-row.ts'
@@ -35,6 +35,7 @@ export function recordOutcome(session: Session, outcome: Outcome, changes: Chang
   const { group } = parseLane(row.lane)
   if (group !== undefined) bounds.open(group)
   if (after.state === 'successful' && row.remove_after === 1) {
+    countRuns(session, { id: row.id, run_id: task.runId, trigger_at: task.triggerAt }, changes)
     removeRows(session, [{ id: row.id, name: task.name, state: after.state }], changes)
     changes.tell('deleted', after, now)
   }
@@ -113,8 +114,7 @@ function prolong(session: Session, row: TaskRow, task: Task, now: number, change
   statements.prolong.run({ id: row.id, leaseUntil: now + lease, now })
   // What was accepted has its attempt already.
   if (task.awaiting !== 'ack') {
-    const attempt = { runId: task.runId, number: task.attempts, startedAt: task.updated, durationMs: Math.max(0, now - task.updated) }
-    statements.putAttempt.run({ ...attempt, taskId: row.id, status: null, error: null, node: task.claimedBy ?? 'unknown' })
+    statements.putAttempt.run({ ...acceptedAttempt(task, now), taskId: row.id })
   }
   const prolonged = readBack(session, task)
   changes.tell('updated', prolonged, now)

@@ -4,7 +4,7 @@ import { isFinal } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import type { Selection } from '../store.ts'
 import type { Changes } from '../changes.ts'
-import { findRow, readTask, removeRows } from './entries.ts'
+import { countRuns, findRow, readTask, removeRows } from './entries.ts'
 import { continueSeries } from './series.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
@@ -31,6 +31,7 @@ export function removeEntries(
     if (options.continueSeries) continueSeries(session, row, options.now, changes)
     changes.tell('deleted', readTask(session, row), options.now)
     removeErrorCallback(session, row, changes)
+    countRuns(session, row, changes)
   }
   return { removed: removeRows(session, rows, changes), next }
 }

@@ -40,7 +40,7 @@ function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { tri
   const { statements, bounds } = session
   const own = JSON.parse(row.definition) as TaskDefinition
   const key = { name: row.name, triggerAt }
-  const { rowLane, dueAt, deadline, runId } = placeTask(session.handlers, { ...newTask(key, own), lane: parseLane(row.lane).host })
+  const { rowLane, dueAt, deadline, runId } = placeTask(session.handlers, { ...newTask(key, own, now), lane: parseLane(row.lane).host })
   const fresh = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: row.trigger_at, definition: row.definition }
   // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
   const repeatedTo = row.repeated_to
@@ -51,6 +51,7 @@ function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { tri
     changes.moved(key, undefined, 'pending')
   } else {
     statements.reset.run({ ...fresh, repeatedTo, id: row.id })
+    if (row.attempts === 0) changes.removed(row.trigger_at, 1)
     bounds.lower(rowLane, dueAt)
     changes.moved(key, row.state, 'pending')
   }

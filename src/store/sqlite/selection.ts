@@ -11,8 +11,8 @@ import type { Selection } from '../store.ts'
 import type { TaskRow } from '../task-row.ts'
 
 /** `next` is where the following stretch starts, also when this one found nothing; absent at the end. */
-export interface Stretch {
-  readonly rows: TaskRow[]
+export interface Stretch<Row> {
+  readonly rows: Row[]
   readonly next?: TaskKey
 }
 
@@ -34,35 +34,38 @@ const AFTER = '(trigger_at, name) > (@afterTime, @afterName) AND trigger_at < @t
 const IS_TASK = `instr(name, '@') = 0`
 const OF_NAMES = 'AND name >= @first AND name < @end'
 
-export class Selections {
+export class Selections<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskRow> {
   readonly #db: Database
+  readonly #columns: string
   readonly #statements = new Map<string, Statement>()
 
-  constructor(db: Database) {
+  /** @param columns what is read of each row: `name`, `trigger_at`, and what else `Row` has */
+  constructor(db: Database, columns = 'tasks.*') {
     this.#db = db
+    this.#columns = columns
   }
 
   /** At most `limit` rows of the selection after a key, oldest first. */
-  stretch(given: Selection, after: TaskKey | undefined, limit: number): Stretch {
+  stretch(given: Selection, after: TaskKey | undefined, limit: number): Stretch<Row> {
     const selection = withName(given)
     const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
     if (states.length === 0) return { rows: [] }
     const bounds = this.#bounds(selection, states, after)
     const ofNames = selection.names === undefined ? '' : OF_NAMES
     if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
-      return nextAfter(this.#prepare(rareRows(states, ofNames)).all({ ...bounds, limit }) as TaskRow[], limit)
+      return nextAfter(this.#prepare(rareRows(this.#columns, states, ofNames)).all({ ...bounds, limit }) as Row[], limit)
     }
     const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
     const filter = `${ofNames} ${inStates}`.trim()
     const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
     const end = filter && (this.#prepare(stretchEnd(scope)).get(bounds) as { trigger_at: number; name: string } | undefined)
-    const rows = this.#prepare(walkedRows(scope, filter, Boolean(end))).all({
+    const rows = this.#prepare(walkedRows(this.#columns, scope, filter, Boolean(end))).all({
       ...bounds,
       limit,
       endTime: end && end.trigger_at,
       endName: end && end.name,
     })
-    const walked = nextAfter(rows as TaskRow[], limit)
+    const walked = nextAfter(rows as Row[], limit)
     return walked.next || !end ? walked : { ...walked, next: { name: end.name, triggerAt: end.trigger_at } }
   }
 
@@ -97,17 +100,17 @@ function withName(selection: Selection): Selection {
   return name === undefined && names !== undefined && !isPattern(names) ? { ...selection, name: names } : selection
 }
 
-function nextAfter(rows: TaskRow[], limit: number): Stretch {
+function nextAfter<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(rows: Row[], limit: number): Stretch<Row> {
   const last = rows.at(-1)
   return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
 }
 
-function rareRows(states: readonly TaskState[], ofNames: string): string {
+function rareRows(columns: string, states: readonly TaskState[], ofNames: string): string {
   const parts = states.map((state) => {
     const source = state === 'running' ? `tasks_running WHERE` : `tasks_troubled WHERE state IN ('retrying', 'failed', 'skipped') AND`
     return `SELECT * FROM (SELECT id, trigger_at, name FROM tasks INDEXED BY ${source} state = '${state}' AND ${AFTER} AND ${IS_TASK} ${ofNames} ORDER BY trigger_at, name LIMIT @limit)`
   })
-  return `SELECT tasks.* FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) ORDER BY trigger_at, name LIMIT @limit) AS page
+  return `SELECT ${columns} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) ORDER BY trigger_at, name LIMIT @limit) AS page
     JOIN tasks ON tasks.id = page.id ORDER BY page.trigger_at, page.name`
 }
 
@@ -115,7 +118,7 @@ function stretchEnd(scope: string): string {
   return `SELECT trigger_at, name FROM tasks ${scope} ${AFTER} ORDER BY trigger_at, name LIMIT 1 OFFSET ${STRETCH - 1}`
 }
 
-function walkedRows(scope: string, filter: string, hasEnd: boolean): string {
+function walkedRows(columns: string, scope: string, filter: string, hasEnd: boolean): string {
   const end = hasEnd ? 'AND (trigger_at, name) <= (@endTime, @endName)' : ''
-  return `SELECT * FROM tasks ${scope} ${AFTER} AND ${IS_TASK} ${end} ${filter} ORDER BY trigger_at, name LIMIT @limit`
+  return `SELECT ${columns} FROM tasks ${scope} ${AFTER} AND ${IS_TASK} ${end} ${filter} ORDER BY trigger_at, name LIMIT @limit`
 }

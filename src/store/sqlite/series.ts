@@ -40,7 +40,7 @@ interface NextEntry {
 }
 
 function storeNext(session: Session, { definition, own, ...key }: NextEntry, now: number, changes: Changes): void {
-  const { rowLane, ...placed } = placeTask(session.handlers, newTask(key, own))
+  const { rowLane, ...placed } = placeTask(session.handlers, newTask(key, own, now))
   const { dueAt, deadline, runId } = placed
   const row = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition }
   insertRow(session, row)

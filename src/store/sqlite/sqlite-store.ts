@@ -1,7 +1,6 @@
 /** The SQLite store: each verb of the seam as one member of a group commit. Reads see what is committed. */
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
-import { CallmeError } from '../../domain/errors.ts'
 import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
 import type { Outcome } from '../../domain/outcome.ts'
 import { TASK_STATES } from '../../domain/task.ts'
@@ -21,6 +20,7 @@ import type {
 import { claimDue } from './claim-due.ts'
 import { findRow, putEntry, readTask, removeRows, runEntry } from './entries.ts'
 import { GroupCommit, Undo } from './group-commit.ts'
+import { HandlerChanges } from './handler-changes.ts'
 import { acknowledgeEntry, expireRows, recordOutcome, rescueRows } from './outcomes.ts'
 import { pullDue } from './pull.ts'
 import type { Worker } from './pull.ts'
@@ -30,7 +30,7 @@ import { toAttempt } from '../task-row.ts'
 import type { AttemptRow, TaskRow } from '../task-row.ts'
 import { openSession } from './session.ts'
 import type { Session } from './session.ts'
-import { settleRows } from './settle-rows.ts'
+import { SqliteLedger } from './sqlite-ledger.ts'
 import { storeError } from './store-error.ts'
 
 export class SqliteStore implements Store {
@@ -38,9 +38,8 @@ export class SqliteStore implements Store {
   readonly #session: Session
   readonly #group: GroupCommit
   readonly #afterClose: () => void
-  /** under way, until the rows are where they belong */
-  #handlerChange: Promise<unknown> | undefined
-  #isClosing = false
+  readonly #handlerChanges: HandlerChanges
+  readonly #ledger: SqliteLedger
 
   /** @param db migrated, and used by nobody else from now on */
   constructor(db: Database, afterClose: () => void) {
@@ -58,9 +57,9 @@ export class SqliteStore implements Store {
         changeLog.forget()
       },
     })
+    this.#handlerChanges = new HandlerChanges(this.#session, this.#group)
+    this.#ledger = new SqliteLedger(db)
     this.#afterClose = afterClose
-    // A crash may have cut one off. What stands in its way now is told to whoever changes a handler next.
-    if (this.#isWalkLeft()) void this.#changeHandler(() => undefined).catch(() => undefined)
   }
 
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
@@ -149,7 +148,9 @@ export class SqliteStore implements Store {
 
   prune({ before, limit }: { before: number; limit: number }): Promise<number> {
     return this.#group.write((changes) => {
-      const rows = this.#session.statements.finishedBefore.all(before, limit) as Pick<TaskRow, 'id' | 'name' | 'state'>[]
+      const { statements } = this.#session
+      statements.forgetRemovedRuns.run(before / 1000)
+      const rows = statements.finishedBefore.all(before, limit) as Pick<TaskRow, 'id' | 'name' | 'state'>[]
       return removeRows(this.#session, rows, changes)
     })
   }
@@ -168,7 +169,7 @@ export class SqliteStore implements Store {
   }
 
   putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
-    return this.#changeHandler(() => this.#session.handlers.put(name, definition, options))
+    return this.#handlerChanges.make(() => this.#session.handlers.put(name, definition, options))
   }
 
   getHandler(name: string): Promise<Handler | undefined> {
@@ -183,7 +184,7 @@ export class SqliteStore implements Store {
   }
 
   removeHandler(name: string, options: { force: boolean }): ReturnType<Store['removeHandler']> {
-    return this.#changeHandler(() => this.#session.handlers.remove(name, options))
+    return this.#handlerChanges.make(() => this.#session.handlers.remove(name, options))
   }
 
   changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
@@ -194,47 +195,20 @@ export class SqliteStore implements Store {
     return this.#session.changeLog.listen(listener)
   }
 
+  runs(...[selection, page]: Parameters<Store['runs']>): ReturnType<Store['runs']> {
+    return this.#ledger.runs(selection, page)
+  }
+
   /** There is no other node, whose clock or tasks would matter. */
   readonly time = (): Promise<undefined> => Promise.resolve(undefined)
   readonly onDue = (): (() => void) => () => undefined
   readonly tidy = (): Promise<void> => Promise.resolve()
 
   async close(): Promise<void> {
-    this.#isClosing = true
+    this.#handlerChanges.close()
     await this.#group.settled()
     this.#db.close()
     this.#afterClose()
-  }
-
-  /** One after the other: whether a handler is needed shows where the change before has put the rows. */
-  async #changeHandler<T>(change: () => T): Promise<T> {
-    while (this.#handlerChange) await this.#handlerChange.catch(() => undefined)
-    const changing = this.#changeAndSettle(change).finally(() => {
-      this.#handlerChange = undefined
-    })
-    this.#handlerChange = changing
-    return changing
-  }
-
-  async #changeAndSettle<T>(change: () => T): Promise<T> {
-    if (!this.#isClosing && this.#isWalkLeft()) await this.#settle()
-    if (this.#isClosing) throw new CallmeError('store_unavailable', 'the store is being closed')
-    const result = await this.#group.write(change)
-    await this.#settle()
-    return result
-  }
-
-  #isWalkLeft(): boolean {
-    try {
-      return this.#session.statements.anyWalk.get() !== undefined
-    } catch (error) {
-      throw storeError(error)
-    }
-  }
-
-  /** Goes through the rows of handlers that have changed, a stretch at a time; what is left at the end goes on after the next start. */
-  async #settle(): Promise<void> {
-    while (!this.#isClosing && (await this.#group.write(() => settleRows(this.#session)))) await setImmediate()
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection

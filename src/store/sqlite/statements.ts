@@ -1,5 +1,6 @@
 /** Every SQL text of the SQLite store but the pages (selection.ts), prepared once. */
 import type { Database } from 'better-sqlite3'
+import { ATTEMPT_COLUMNS } from '../task-row.ts'
 
 export type Statements = ReturnType<typeof prepareStatements>
 
@@ -17,10 +18,10 @@ export function prepareStatements(db: Database) {
 function entryStatements(db: Database) {
   return {
     findByKey: db.prepare('SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'),
-    findState: db.prepare('SELECT id, state, created FROM tasks WHERE name = ? AND trigger_at = ?'),
+    findState: db.prepare('SELECT id, state, attempts, created FROM tasks WHERE name = ? AND trigger_at = ?'),
     // Within a run the numbers count: the clock may have been set back between two attempts.
     history: db.prepare(`
-      SELECT run_id, number, started_at, duration_ms, status, error, node FROM attempts
+      SELECT ${ATTEMPT_COLUMNS} FROM attempts
       WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?)
       ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`),
     counts: db.prepare('SELECT state, n FROM task_counts'),
@@ -51,6 +52,10 @@ function entryStatements(db: Database) {
         rescheduled_to = NULL WHERE id = @id`),
     remove: db.prepare('DELETE FROM tasks WHERE id = ?'),
     removeAttempts: db.prepare('DELETE FROM attempts WHERE task_id = ?'),
+    pastRuns: db.prepare('SELECT count(DISTINCT run_id) FROM attempts WHERE task_id = ? AND run_id <> ?').pluck(),
+    addRemovedRuns: db.prepare(`
+      INSERT INTO removed_runs (trigger_at, n) VALUES (?, ?) ON CONFLICT (trigger_at) DO UPDATE SET n = n + excluded.n`),
+    forgetRemovedRuns: db.prepare('DELETE FROM removed_runs WHERE trigger_at < ?'),
     finishedBefore: db.prepare(`
       SELECT id, name, state FROM tasks INDEXED BY tasks_finished
       WHERE state IN ('successful', 'failed', 'skipped') AND updated < ? ORDER BY updated LIMIT ?`),
@@ -120,12 +125,13 @@ function outcomeStatements(db: Database) {
       RETURNING id, lane, executed_at, remove_after`),
     // An attempt that was accepted, or prolonged, is there already: it began then, and ends now.
     putAttempt: db.prepare(`
-      INSERT INTO attempts (task_id, run_id, number, started_at, duration_ms, status, error, node)
-      VALUES (@taskId, @runId, @number, @startedAt, @durationMs, @status, @error, @node)
+      INSERT INTO attempts (task_id, ${ATTEMPT_COLUMNS})
+      VALUES (@taskId, @runId, @number, @dueAt, @startedAt, @durationMs, @deadline, @status, @error, @outcome, @node)
       ON CONFLICT (task_id, run_id, number) DO UPDATE SET error = excluded.error, status = coalesce(excluded.status, status),
+        deadline = coalesce(deadline, excluded.deadline), outcome = excluded.outcome,
         duration_ms = max(0, excluded.started_at + excluded.duration_ms - started_at)`),
     attemptsOfRun: db.prepare(`
-      SELECT run_id, number, started_at, duration_ms, status, error, node FROM attempts
+      SELECT ${ATTEMPT_COLUMNS} FROM attempts
       WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?) AND run_id = ? ORDER BY number`),
     prolong: db.prepare(`
       UPDATE tasks SET lease_until = @leaseUntil, awaiting = coalesce(awaiting, 'ack'), updated = @now WHERE id = @id`),

@@ -44,7 +44,7 @@ function runIn(thread: Worker, order: LoopOrder): Promise<void> {
 async function sampleRequest(callback: string): Promise<LoopOrder['request']> {
   const now = Date.now()
   const store = openSqliteStore(':memory:')
-  const [result] = await store.put([newTask({ name: '0123456789abcdef01', triggerAt: minuteOf(now) }, { callback, max_delay: 60 })], {
+  const [result] = await store.put([newTask({ name: '0123456789abcdef01', triggerAt: minuteOf(now) }, { callback, max_delay: 60 }, now)], {
     now,
   })
   await store.close()

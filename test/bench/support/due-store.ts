@@ -26,5 +26,5 @@ export async function fillStore(place: string, tasks: number, task: () => NewTas
 
 /** @param minute Unix seconds, in the past */
 export function dueTask(minute: number, callback: string): NewTask {
-  return newTask({ name: randomBytes(9).toString('hex'), triggerAt: minute }, { callback, max_delay: MAX_DELAY_MINUTES })
+  return newTask({ name: randomBytes(9).toString('hex'), triggerAt: minute }, { callback, max_delay: MAX_DELAY_MINUTES }, 0)
 }

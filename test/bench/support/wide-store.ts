@@ -12,7 +12,7 @@ export const HOSTS = 100
 
 /** @param minute Unix seconds */
 export function randomTask(minute: number, host = randomHost()): NewTask {
-  return newTask({ name: randomBytes(9).toString('hex'), triggerAt: minute }, { callback: `http://${host}/run`, payload: { order: 1 } })
+  return newTask({ name: randomBytes(9).toString('hex'), triggerAt: minute }, { callback: `http://${host}/run`, payload: { order: 1 } }, 0)
 }
 
 export function randomHost(): string {

@@ -1,7 +1,10 @@
 /** What a test of the store contract is given. */
+import type { Config } from '../../../src/config.ts'
 import type { Store } from '../../../src/store/store.ts'
 
 export interface OpenStore {
+  /** what it is, for those who open it beside this one */
+  readonly where: Config['store']
   /** the store that is open now */
   readonly store: Store
   /** Closes the store and opens it again with what it holds. */

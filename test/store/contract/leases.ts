@@ -78,7 +78,10 @@ export function describeLeases(test: DefineTest): void {
     const task = await claimOne(store)
     await store.rescue({ now: LEASE_END + 3, limit: 10 })
     expect(await store.history(task)).toEqual([
-      { runId: task.runId, number: 1, startedAt: DUE, durationMs: LEASE_MS + 3, status: null, error: LOSS, node: NODE },
+      {
+        ...{ runId: task.runId, number: 1, dueAt: DUE, startedAt: DUE, durationMs: LEASE_MS + 3, deadline: null },
+        ...{ status: null, error: LOSS, outcome: 'lost', node: NODE },
+      },
     ])
   })
 

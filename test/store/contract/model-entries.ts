@@ -155,7 +155,8 @@ function applyReschedule(model: Model, made: Task, triggerAt: number): void {
   const isFree = () =>
     !model.rows.has(keyOf({ name: made.name, triggerAt: minute })) || (isWaiting(original) && minute === original.triggerAt)
   while (!isFree()) minute += 60
-  const window = { dueAt: minute * 1000, windowFrom: minute * 1000, deadline: (minute + (original.definition.max_delay ?? 10) * 60) * 1000 }
+  const deadline = (minute + (original.definition.max_delay ?? 10) * 60) * 1000
+  const window = { dueAt: Math.max(minute * 1000, model.now), windowFrom: minute * 1000, deadline }
   const created = isFinal(original.state) ? model.now : original.created
   const fresh = {
     ...original,

@@ -21,7 +21,10 @@ export function describeRecords(test: DefineTest): void {
       now: DUE + 1002,
       responseStatus: 503,
       responseBody: 'body \u0000 ä😀\r\n',
-      attempt: { runId: task.runId, number: 1, startedAt: DUE + 1003, durationMs: 1004, status: 504, error: 'attempt', node: 'node-9' },
+      attempt: {
+        ...{ runId: task.runId, number: 1, dueAt: DUE + 1, startedAt: DUE + 1003, durationMs: 1004, deadline: DUE + 2 },
+        ...{ status: 504, error: 'attempt', outcome: 'retrying', node: 'node-9' },
+      },
     }
     expect(await store.record([outcome])).toEqual([true])
     const expected: Task = {
@@ -42,7 +45,8 @@ export function describeRecords(test: DefineTest): void {
   test('keeps an accepted task running until its acknowledgement is late', async ({ store, reopen }) => {
     const task = await claimOne(store)
     const settlement: Settlement = { ...task, state: 'running', awaiting: 'ack', leaseUntil: DUE + 999_001 }
-    const attempt: Attempt = { runId: task.runId, number: 1, startedAt: DUE + 3, durationMs: 4, status: 202, error: null, node: NODE }
+    const times = { dueAt: DUE, startedAt: DUE + 3, durationMs: 4, deadline: DUE + 600_000 }
+    const attempt: Attempt = { runId: task.runId, number: 1, ...times, status: 202, error: null, outcome: 'accepted', node: NODE }
     expect(await store.record([{ task, settlement, now: DUE + 9, responseStatus: 202, responseBody: 'later', attempt }])).toEqual([true])
     const accepted = { leaseUntil: DUE + 999_001, awaiting: 'ack', responseStatus: 202, responseBody: 'later', executedAt: DUE + 7 }
     const expected = { ...task, ...accepted, updated: DUE + 9 }
@@ -170,10 +174,16 @@ export function describeRecords(test: DefineTest): void {
     const [again] = await claimAll(store, dueAt + 200)
     await finish(store, again as Task, answered(200, dueAt + 300), dueAt + 300)
     expect((again as Task).runId).not.toBe(runId)
+    const { runId: newRunId, deadline: newDeadline } = again as Task
+    const same = { durationMs: 15, node: NODE }
+    const first = { runId, deadline: (second as Task).deadline, ...same }
     expect(await store.history(aTask())).toEqual([
-      { runId, number: 1, startedAt: DUE - 20, durationMs: 15, status: 500, error: 'answered 500, expected 200', node: NODE },
-      { runId, number: 2, startedAt: dueAt + 80, durationMs: 15, status: 404, error: 'answered 404, expected 200', node: NODE },
-      { runId: (again as Task).runId, number: 1, startedAt: dueAt + 280, durationMs: 15, status: 200, error: null, node: NODE },
+      { ...first, number: 1, dueAt: DUE - 1, startedAt: DUE - 20, status: 500, error: 'answered 500, expected 200', outcome: 'retrying' },
+      { ...first, number: 2, dueAt, startedAt: dueAt + 80, status: 404, error: 'answered 404, expected 200', outcome: 'failed' },
+      {
+        ...{ runId: newRunId, number: 1, dueAt: dueAt + 200, startedAt: dueAt + 280, deadline: newDeadline, ...same },
+        ...{ status: 200, error: null, outcome: 'successful' },
+      },
     ])
   })
 

@@ -1,0 +1,44 @@
+/** `callme verify`: accounts for every run that a store has recorded; exits with 1 where a promise was broken. */
+import { Command, Option } from 'commander'
+import { loadConfig, redact } from '../config.ts'
+import { CallmeError } from '../domain/errors.ts'
+import { parseInstant } from '../domain/trigger-time.ts'
+import { readLedger } from '../store/read-ledger.ts'
+import { verify } from '../verify/verify.ts'
+import { readSecrets } from './environment.ts'
+import { addSettingOptions, givenFlags } from './setting-options.ts'
+import { reportText } from './verify-text.ts'
+
+interface VerifyOptions {
+  readonly from?: string
+  readonly to?: string
+  readonly json?: boolean
+}
+
+const EXIT_BROKEN = 1
+
+export function verifyCommand(): Command {
+  const command = new Command('verify').description('Account for every run that the store has recorded, also while callme runs.')
+  addSettingOptions(command, ['store'])
+  command
+    .addOption(new Option('--from <time>', 'Only of entries whose trigger_at is at or after this Unix time or RFC 3339 time.'))
+    .addOption(new Option('--to <time>', 'Only of entries whose trigger_at is before this time.'))
+    .option('--json', 'Print JSON.')
+  return command.action(async (options: VerifyOptions) => {
+    const range = { ...readTime('from', options.from), ...readTime('to', options.to) }
+    const flags = givenFlags(command)
+    const { store } = loadConfig(flags, readSecrets(flags, process.env))
+    const report = await readLedger(store, (ledger) => verify(ledger, range))
+    const where = store.kind === 'sqlite' ? store.path : redact(store.url)
+    process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(where, report))
+    if (!report.ok) process.exitCode = EXIT_BROKEN
+  })
+}
+
+function readTime(name: 'from' | 'to', text: string | undefined): { from?: number; to?: number } {
+  if (text === undefined) return {}
+  const seconds = parseInstant(text)
+  if (seconds !== undefined) return { [name]: seconds }
+  const expected = 'a Unix time in seconds or an RFC 3339 time such as "2030-01-01T00:00:00Z"'
+  throw new CallmeError('bad_config', `--${name} must be ${expected}; got ${JSON.stringify(text)}`)
+}

@@ -1,0 +1,41 @@
+/** A row of a store and the entry of the ledger that it stands for. */
+import type { LedgerEntry } from '../domain/ledger.ts'
+import type { Delivery } from '../domain/task.ts'
+import { toAttempt } from './task-row.ts'
+import type { AttemptRow, TaskRow } from './task-row.ts'
+
+export type LedgerRow = Pick<TaskRow, (typeof LEDGER_COLUMNS)[number]> & {
+  readonly retry: number | null
+  readonly delivery: Delivery | null
+}
+
+/** A definition may be large, and little of it is needed: `retry` and `delivery`, which each store takes out of it. */
+export const LEDGER_COLUMNS = [
+  'name',
+  'trigger_at',
+  'state',
+  'run_id',
+  'attempts',
+  'window_from',
+  'deadline',
+  'lease_until',
+  'error',
+] as const
+
+/** @param attempts in the order of run and number */
+export function toLedgerEntry(row: LedgerRow, attempts: readonly AttemptRow[]): LedgerEntry {
+  return {
+    name: row.name,
+    triggerAt: row.trigger_at,
+    state: row.state,
+    runId: row.run_id,
+    attempts: row.attempts,
+    windowFrom: row.window_from ?? row.trigger_at * 1000,
+    deadline: row.deadline,
+    leaseUntil: row.lease_until,
+    error: row.error,
+    retry: row.retry,
+    delivery: row.delivery,
+    history: attempts.map(toAttempt),
+  }
+}

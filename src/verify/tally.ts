@@ -1,0 +1,21 @@
+/** How often each of some texts occurs. Bounded: a text may hold anything. */
+
+/** Where a reason says more than which kind it is: a host, a time, what somebody has said. */
+const DETAIL = /[:;] .*/s
+const MOST_KINDS = 200
+const OTHER = 'other'
+
+export class Tally {
+  readonly #counts = new Map<string, number>()
+
+  add(reason: string): void {
+    const kind = reason.replace(DETAIL, '')
+    const counted = this.#counts.has(kind) || this.#counts.size < MOST_KINDS ? kind : OTHER
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
+  }
+
+  /** The most frequent first. */
+  counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#counts].sort(([, a], [, b]) => b - a))
+  }
+}
