@@ -39,12 +39,14 @@ export class Dispatcher {
   }
 
   /**
-   * One pass: ends a batch of what is out of time; when no more is, claims and starts what is due while there are slots.
+   * One pass: ends a batch of what is out of time, if that was not looked for just before; when no more is, claims and starts what is due
+   * while there are slots.
    * @returns a time (epoch ms) no later than when the next task is due, now where more may be out of time; undefined where the end
    * of a call comes first
    */
   async pass(): Promise<number | undefined> {
-    const now = this.#execution.clock.now()
+    const { clock } = this.#execution
+    const now = clock.now()
     const isSoonAfter = Math.abs(now - this.#expiredAt) < EXPIRE_EVERY_MS
     if (!isSoonAfter) {
       // What is out of time goes first: a claim would have to look past it, again and again.
@@ -53,7 +55,13 @@ export class Dispatcher {
       this.#expiredAt = now
     }
     const nextDue = await this.#claim()
-    return isSoonAfter ? Math.min(nextDue ?? Infinity, this.#expiredAt + EXPIRE_EVERY_MS) : nextDue
+    if (!isSoonAfter) return nextDue
+    // Where the claim could not see past all that is in its way, some of it may be out of time.
+    if (nextDue !== undefined && nextDue <= clock.now()) {
+      this.#expiredAt = -Infinity
+      return nextDue
+    }
+    return Math.min(nextDue ?? Infinity, this.#expiredAt + EXPIRE_EVERY_MS)
   }
 
   /** The tasks that this node has claimed and not yet recorded. */
