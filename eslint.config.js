@@ -49,5 +49,5 @@ export default defineConfig(
         .map((rule) => [`@typescript-eslint/${rule}`, 'off']),
     ),
   },
-  { files: ['bin/callme.js', 'schema/**', 'test/bench/**', 'test/simulation/**'], rules: { 'no-console': 'off' } },
+  { files: ['bin/callme.js', 'schema/**', 'test/bench/**', 'test/simulation/**', 'test/chaos/**'], rules: { 'no-console': 'off' } },
 )

@@ -13,6 +13,8 @@ interface Lane {
 }
 
 const START_WINDOW = 8
+/** Of all slots, what a host leaves to others where it has no cap of its own: one that is busy and falls silent keeps the rest until its calls time out. */
+const LEFT_SHARE = 1 / 16
 /** Of all slots, what a lane starts with at the most: ten hosts that never answer then leave some of the unproven share to others. */
 const START_SHARE = 1 / 16
 const MIN_WINDOW = 2
@@ -35,7 +37,7 @@ export class Lanes {
 
   constructor(options: { maxInflight: number; maxInflightPerHost: number | undefined }) {
     this.#maxInflight = options.maxInflight
-    this.#maxPerHost = options.maxInflightPerHost ?? options.maxInflight
+    this.#maxPerHost = options.maxInflightPerHost ?? options.maxInflight - Math.floor(options.maxInflight * LEFT_SHARE)
     this.#startWindow = Math.min(START_WINDOW, this.#maxPerHost, Math.max(1, Math.floor(options.maxInflight * START_SHARE)))
   }
 

@@ -1,30 +1,25 @@
 /** What hosts that never answer cost the others: how long after its PUT a task that is due at once is called, with and without them. */
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { temporaryFolder } from '../support/program.ts'
 import { startCallme } from './support/callme.ts'
 import { Child } from './support/child.ts'
 import { fillDueStore } from './support/due-store.ts'
 import { readOptions } from './support/options.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
+import { startSilentHost } from './support/silent-host.ts'
 import { sqlitePlace } from './support/store-place.ts'
 import { percentile, printTable } from './support/table.ts'
 
 const { rounds, hosts, tasks, calls } = readOptions({ rounds: 3, hosts: 10, tasks: 5000, calls: 200 })
 await using receiver = new Child<ReceiverVerbs>('receiver.ts')
 const url = await receiver.ask('start')
-const silent = createServer(() => undefined).listen(0)
-await once(silent, 'listening')
-const { port } = silent.address() as AddressInfo
+using silentHost = await startSilentHost()
 
 const [beside, alone]: [number[][], number[][]] = [[], []]
 for (let round = 0; round < rounds; round += 1) {
   beside.push(await measure(hosts))
   alone.push(await measure(0))
 }
-silent.close()
 const of = (fraction: number): { values: number[]; yardstick: number[] } => ({
   values: beside.map((waits) => percentile(waits, fraction)),
   yardstick: alone.map((waits) => percentile(waits, fraction)),
@@ -43,7 +38,7 @@ printTable(
 async function measure(silentHosts: number): Promise<number[]> {
   using folder = temporaryFolder()
   const store = await sqlitePlace(folder.path).create()
-  for (let host = 1; host <= silentHosts; host += 1) await fillDueStore(store, tasks, `http://127.0.1.${host}:${port}/`)
+  for (let host = 1; host <= silentHosts; host += 1) await fillDueStore(store, tasks, `http://127.0.1.${host}:${silentHost.port}/`)
   const program = await startCallme(store)
   await receiver.ask('reset')
   const waits: number[] = []

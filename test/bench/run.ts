@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { temporaryFolder } from '../support/program.ts'
 import { median } from './support/table.ts'
 
-const NAMES = ['register', 'drain', 'latency', 'punctual', 'fairness', 'scale', 'rot', 'memory', 'ledger']
+const NAMES = ['register', 'drain', 'latency', 'punctual', 'fairness', 'slow-host', 'scale', 'rot', 'memory', 'ledger']
 const NAMED_ONLY = ['peers']
 const PAGE_BYTES = 4096
 const FSYNCS = 200

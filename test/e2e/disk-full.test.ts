@@ -1,15 +1,10 @@
 /** A disk that is full: refused with 503, nothing lost or invented, and it goes on by itself when there is room again. */
-import { execFileSync } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { limitFileSize } from '../support/disk-limit.ts'
 import { Program, keyOf, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
-
-/** How large a file of the process may become: the kernel refuses every write beyond it, as a full disk does. */
-function limitFileSize(pid: number, bytes: number | 'unlimited'): void {
-  execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:unlimited`])
-}
 
 function put(program: Program, name: string, definition: Record<string, unknown>) {
   return program.json(`/task/${name}`, { method: 'PUT', body: JSON.stringify(definition) })
@@ -24,7 +19,7 @@ test('while the disk is full writes get 503 with Retry-After and /ready says so;
   const calling = await put(program, 'calling', { trigger_at: '+0m', callback: receiver.url })
   await receiver.waitFor(1)
 
-  limitFileSize(program.pid, statSync(`${store}-wal`).size)
+  expect(limitFileSize(program.pid, statSync(`${store}-wal`).size)).toBe(true)
   const refused = await put(program, 'refused', { trigger_at: '+1h', callback: receiver.url })
   expect(refused.status).toBe(503)
   expect(refused.body['error']).toContain('the store does not answer')
@@ -40,7 +35,7 @@ test('while the disk is full writes get 503 with Retry-After and /ready says so;
   expect((await program.json(`/task/${keyOf(calling.body)}`)).body).toMatchObject({ tasks: [{ task_state: 'running' }] })
   expect((await program.json('/task/refused')).status).toBe(404)
 
-  limitFileSize(program.pid, 'unlimited')
+  expect(limitFileSize(program.pid, 'unlimited')).toBe(true)
   expect(await program.taskIn(keyOf(calling.body), 'successful')).toMatchObject({ attempts: 1, response_body: 'saved late' })
   expect((await put(program, 'refused', { trigger_at: '+1h', callback: receiver.url })).status).toBe(201)
   expect((await program.json('/ready')).status).toBe(200)

@@ -114,6 +114,28 @@ describe('ten hosts that never answer, with 500 due tasks each', () => {
   })
 })
 
+describe('a host that never answers, with ten times as many due tasks as a hundred others together', () => {
+  /** How many times all calls of the good hosts under way have to be answered until none is left. */
+  async function roundsOfOthers(silent: readonly string[]): Promise<number> {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await store(harness, silent, 10_000)
+    for (const host of hosts('good', 100)) await harness.store.put(tasksOf(host, 10), { now: harness.clock.now() })
+    await harness.start()
+    let rounds = 0
+    for (; openTo(harness, 'good') > 0; rounds += 1) {
+      for (const call of harness.caller.open) if (call.host.startsWith('good')) call.answer()
+      await harness.clock.advance(0)
+    }
+    expect(harness.caller.calls.filter(({ host }) => host.startsWith('good'))).toHaveLength(1000)
+    return rounds
+  }
+
+  it('costs these a slot here and there', async () => {
+    const alone = await roundsOfOthers([])
+    expect(await roundsOfOthers(['silent.test'])).toBeLessThanOrEqual(alone + 2)
+  })
+})
+
 describe('hosts that never answer', () => {
   it.each([10, 12, 50, 200])('%i of them together never hold more than the share of those not proven', async (count) => {
     const harness = node()
@@ -192,20 +214,106 @@ describe('hosts that never answer', () => {
   })
 })
 
-describe('a busy host that answers and has all slots', () => {
-  async function busy(): Promise<SchedulerHarness> {
-    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+describe('a host that never answers, when all that still waits for it runs out of time', () => {
+  const BACKLOG = 5000
+
+  /** At `MINUTE`, with its backlog out of time a minute later, when tasks of others are due. */
+  async function overAMinuteLater(): Promise<SchedulerHarness> {
+    const harness = node()
+    const backlog = Array.from({ length: BACKLOG }, (_, n) => {
+      return aTask({ name: `over-${n}`, definition: { callback: 'http://silent.test/', max_delay: 1 } })
+    })
+    await harness.store.put(backlog, { now: harness.clock.now() })
+    for (const host of hosts('good', 10)) await harness.store.put(tasksOf(host, 20, 'minute', MINUTE + 60), { now: harness.clock.now() })
+    await harness.start()
+    await harness.clock.advance(MINUTES - 1)
+    return harness
+  }
+
+  it('does not hold up the others that are due then', async () => {
+    const harness = await overAMinuteLater()
+    let batches = 0
+    const batchesBefore: number[] = []
+    harness.before.expire = () => (batches += 1)
+    const script = harness.caller.script
+    harness.caller.script = (call) => {
+      if (call.host.startsWith('good')) batchesBefore.push(batches)
+      script?.(call)
+    }
+    await harness.clock.advance(1)
+    await harness.until(() => batchesBefore.length === 200)
+    expect(batchesBefore[0]).toBe(1)
+    expect(batchesBefore.at(-1)).toBeLessThan(10)
+    await harness.clock.advance(MINUTES)
+    expect(await harness.store.counts()).toMatchObject({ pending: 0, running: 0, retrying: 0, successful: 200 })
+  })
+
+  it('is not looked at by the claims in between, which would have to go past all of it', async () => {
+    const harness = await overAMinuteLater()
+    const rooms: (number | undefined)[] = []
+    harness.before.claimDue = ({ lanes }) => {
+      if (!isEnded(harness)) rooms.push(lanes.get('silent.test')?.room)
+    }
+    await harness.clock.advance(1)
+    await harness.until(() => isEnded(harness))
+    expect(rooms.length).toBeGreaterThan(10)
+    expect(new Set(rooms)).toEqual(new Set([0]))
+  })
+
+  it('is ended in at most twice the time, however long the claims in between take', async () => {
+    const harness = await overAMinuteLater()
+    const spent = { expire: 0, claimDue: 0 }
+    const take = (verb: keyof typeof spent, ms: number): void => {
+      if (isEnded(harness)) return
+      harness.clock.block(ms)
+      spent[verb] += ms
+    }
+    harness.before.expire = () => {
+      take('expire', 10)
+    }
+    harness.before.claimDue = () => {
+      take('claimDue', 35)
+    }
+    await harness.clock.advance(1)
+    await harness.until(() => isEnded(harness))
+    expect(spent.claimDue).toBeGreaterThan(0)
+    expect(spent.claimDue).toBeLessThanOrEqual(spent.expire + 35)
+  })
+
+  function isEnded(harness: SchedulerHarness): boolean {
+    return harness.events('task.skipped', 'task.failed').length >= BACKLOG - 10
+  }
+})
+
+describe('a busy host that answers', () => {
+  /** With as many of its calls under way as it may have. */
+  async function busy(slots: number, options: HarnessOptions = {}): Promise<SchedulerHarness> {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, ...options })
     await harness.store.put(tasksOf('busy.test', 3000), { now: harness.clock.now() })
     await harness.start()
-    while (harness.caller.open.length < MAX_INFLIGHT) {
+    while (harness.caller.open.length < slots) {
       for (const call of harness.caller.open) call.answer()
       await harness.clock.advance(0)
     }
     return harness
   }
 
-  it('leaves another host the next slot that becomes free, though its own tasks were due earlier', async () => {
-    const harness = await busy()
+  it('leaves a few slots to others, which are called at once when it falls silent', async () => {
+    const harness = await busy(MAX_INFLIGHT - 8)
+    const silent = new Set(harness.caller.open)
+    harness.caller.script = (call) => {
+      if (call.host !== 'busy.test') call.answer()
+    }
+    await harness.clock.advance(SECOND)
+    for (let n = 0; n < 40; n += 1) {
+      await harness.put(taskDueNow(harness, `other-${n % 10}.test`, `late-${n}`))
+      expect(harness.caller.calls.at(-1)).toMatchObject({ host: `other-${n % 10}.test`, startedAt: harness.clock.now() })
+    }
+    expect(harness.caller.open.every((call) => silent.has(call))).toBe(true)
+  })
+
+  it('and has all slots leaves another host the next one that becomes free, though its own tasks were due earlier', async () => {
+    const harness = await busy(MAX_INFLIGHT, { maxInflightPerHost: MAX_INFLIGHT })
     await harness.clock.advance(SECOND)
     await harness.put(taskDueNow(harness, 'other.test'))
     harness.caller.open[0]?.answer()
@@ -214,7 +322,7 @@ describe('a busy host that answers and has all slots', () => {
   })
 
   it('comes to share its slots evenly with another one that has as much to do, though calls end one by one', async () => {
-    const harness = await busy()
+    const harness = await busy(MAX_INFLIGHT, { maxInflightPerHost: MAX_INFLIGHT })
     await harness.clock.advance(SECOND)
     await harness.put(...tasksOf('other.test', 1000).map((task) => ({ ...task, dueAt: harness.clock.now() })))
     for (let n = 0; n < 700; n += 1) {

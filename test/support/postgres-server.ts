@@ -46,10 +46,18 @@ export async function startPostgresServer(...settings: readonly string[]): Promi
 }
 
 async function told(child: ChildProcess, word: ToPostgresProcess): Promise<string> {
-  const answered = once(child, 'message') as Promise<[FromPostgresProcess]>
+  const over = new AbortController()
+  const { signal } = over
+  const answered = once(child, 'message', { signal }) as Promise<[FromPostgresProcess]>
   child.send(word)
-  const ended = once(child, 'exit').then(() => Promise.reject(new Error('the process that keeps PostgreSQL has ended')))
-  const [answer] = await Promise.race([answered, ended])
-  if ('error' in answer) throw new Error(answer.error)
-  return answer.url
+  const ended = once(child, 'exit', { signal }).then(() => Promise.reject(new Error('the process that keeps PostgreSQL has ended')))
+  // The one that nobody waits for any more is aborted.
+  for (const promise of [answered, ended]) promise.catch(() => undefined)
+  try {
+    const [answer] = await Promise.race([answered, ended])
+    if ('error' in answer) throw new Error(answer.error)
+    return answer.url
+  } finally {
+    over.abort()
+  }
 }

@@ -5,14 +5,14 @@ import type { Server } from 'node:net'
 
 const [LOWEST, HIGHEST] = [20_000, 32_000]
 
-/** Listens on a free port of 127.0.0.1. @returns where, as `host:port` */
-export async function listen(server: Server): Promise<string> {
+/** Listens on a free port of 127.0.0.1, or of another address of this machine. @returns where, as `host:port` */
+export async function listen(server: Server, host = '127.0.0.1'): Promise<string> {
   for (;;) {
     const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))
     try {
-      server.listen(port, '127.0.0.1')
+      server.listen(port, host)
       await once(server, 'listening')
-      return `127.0.0.1:${port}`
+      return `${host}:${port}`
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     }

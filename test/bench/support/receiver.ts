@@ -16,8 +16,8 @@ const server = createServer((_request, response) => {
 server.keepAliveTimeout = 60_000
 
 const verbs = {
-  /** @returns the URL to call */
-  start: async () => `http://${await listen(server)}/`,
+  /** @param host an address of this machine, where it is not only 127.0.0.1. @returns the URL to call */
+  start: async (host?: string) => `http://${await listen(server, host)}/`,
 
   /** Forgets what has arrived. */
   reset: () => {
