@@ -2,6 +2,7 @@
 import type { Caller } from '../caller/caller.ts'
 import type { Task } from '../domain/task.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
+import { minuteOf } from '../domain/trigger-time.ts'
 import type { Log } from '../log.ts'
 import { execute } from './execute.ts'
 import type { Execution } from './execute.ts'
@@ -13,6 +14,8 @@ export const LEASE_MS = 60_000
 const LEASE_LEFT_MS = 5000
 /** Larger ones are cheaper, but what is due meanwhile waits for each: 100 take 7 ms on SQLite and 25 ms on PostgreSQL. */
 const EXPIRE_BATCH = 100
+/** Within a minute, and while calls end one after the other: passes follow each other closely then. Most windows close with a minute. */
+const EXPIRE_EVERY_MS = 100
 /** So many tasks for each call that may be under way are claimed and not yet recorded at the most. */
 const CLAIMS_PER_SLOT = 2
 const NO_ROOM = { room: 0, isProven: false, inflight: 0 }
@@ -31,6 +34,8 @@ export class Dispatcher {
   readonly #overdueHosts = new Set<string>()
   /** in monotonic ms; while there may be more that is out of time, nothing is claimed before this */
   #claimFrom = -Infinity
+  /** when what is out of time was last looked for, and no more of it was left */
+  #expiredAt = -Infinity
   #whenIdle: (() => void) | undefined
 
   /** @param onRoom is told when a call or an execution has ended, so that another pass is worthwhile */
@@ -41,16 +46,20 @@ export class Dispatcher {
   }
 
   /**
-   * One pass: ends a batch of what is out of time, then claims and starts what is due while there are slots. While more may be out of time,
+   * One pass: ends a batch of what is out of time, if that was not looked for just before, then claims and starts what is due while there are slots. While more may be out of time,
    * its hosts are passed over: a claim would have to look past all of it.
    * @returns a time (epoch ms) no later than when the next task is due, now where more may be out of time; undefined where the end
    * of a call comes first
    */
   async pass(): Promise<number | undefined> {
+    const { clock } = this.#execution
+    const now = clock.now()
+    if (this.#hasJustLooked(now)) return this.#claimSoonAfter()
     const isMoreExpired = await this.#expire()
+    this.#expiredAt = isMoreExpired ? -Infinity : now
     if (!isMoreExpired) return this.#claim()
     await this.#claimMeanwhile()
-    return this.#execution.clock.now()
+    return clock.now()
   }
 
   /** The tasks that this node has claimed and not yet recorded. */
@@ -83,6 +92,20 @@ export class Dispatcher {
     await this.#claim()
     const endedAt = clock.monotonic()
     this.#claimFrom = endedAt + (endedAt - startedAt)
+  }
+
+  #hasJustLooked(now: number): boolean {
+    return Math.abs(now - this.#expiredAt) < EXPIRE_EVERY_MS && minuteOf(now) === minuteOf(this.#expiredAt)
+  }
+
+  /** Without a look at what is out of time, which then follows in time. */
+  async #claimSoonAfter(): Promise<number | undefined> {
+    const nextDue = (await this.#claim()) ?? Infinity
+    const nextLook = this.#expiredAt + EXPIRE_EVERY_MS
+    if (nextDue > this.#execution.clock.now()) return Math.min(nextDue, nextLook)
+    // It could not see past all that is in its way, and some of that may be out of time.
+    this.#expiredAt = -Infinity
+    return nextDue
   }
 
   async #claim(): Promise<number | undefined> {

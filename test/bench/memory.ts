@@ -7,7 +7,7 @@ import { Child } from './support/child.ts'
 import { drain } from './support/drain.ts'
 import { fillDueStore } from './support/due-store.ts'
 import type { ExpressRouteVerbs } from './support/express-route.ts'
-import type { GotLoopVerbs } from './support/got-loop.ts'
+import type { CallLoopVerbs } from './support/call-loop.ts'
 import { readOptions } from './support/options.ts'
 import { memoryMb } from './support/process-usage.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
@@ -69,7 +69,7 @@ async function peakOfDrain(): Promise<number> {
 }
 
 async function peakOfLoop(): Promise<number> {
-  await using loop = new Child<GotLoopVerbs>('got-loop.ts')
-  await loop.ask('run', url, tasks)
+  await using loop = new Child<CallLoopVerbs>('call-loop.ts')
+  await loop.ask('run', 'got', url, tasks)
   return memoryMb(loop.pid).peak
 }

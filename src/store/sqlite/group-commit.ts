@@ -16,7 +16,7 @@ export type Work<T> = (changes: Changes) => T
 const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 20
 /** More than this many wait for the next turn, so that other work is let in between. */
-const MOST_MEMBERS = 64
+const MOST_MEMBERS = 128
 
 interface Member {
   /** when it came, in monotonic ms */

@@ -1,4 +1,4 @@
-/** The yardstick of the drain bench: the same calls by the same got client in as many threads, and nothing around them. */
+/** The yardsticks of the drain bench: the same calls by one client in as many threads as a node has, and nothing around them. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { newTask } from '../../../src/domain/task.ts'
@@ -7,24 +7,24 @@ import { callRequestOf } from '../../../src/scheduler/call-request.ts'
 import { openSqliteStore } from '../../../src/store/sqlite/open-sqlite-store.ts'
 import { VERSION } from '../../../src/version.ts'
 import { answerParent } from './child.ts'
-import type { LoopOrder } from './got-loop-worker.ts'
+import type { LoopOrder } from './call-loop-worker.ts'
 
-export type GotLoopVerbs = typeof verbs
+export type CallLoopVerbs = typeof verbs
 
 const INFLIGHT = 128
 const TIMEOUT_MS = 15_000
 /** As many as a node has. */
 const THREADS = availableParallelism() > 2 ? 2 : 1
 
-const threads = Array.from({ length: THREADS }, () => new Worker(new URL('got-loop-worker.ts', import.meta.url)))
+const threads = Array.from({ length: THREADS }, () => new Worker(new URL('call-loop-worker.ts', import.meta.url)))
 
 const verbs = {
   /** Makes that many calls and answers when the last has its result. */
-  run: async (callback: string, calls: number): Promise<void> => {
+  run: async (client: LoopOrder['client'], callback: string, calls: number): Promise<void> => {
     const request = await sampleRequest(callback)
     const share = (whole: number, index: number): number => Math.floor((whole + index) / THREADS)
     await Promise.all(
-      threads.map((thread, index) => runIn(thread, { request, calls: share(calls, index), inflight: share(INFLIGHT, index) })),
+      threads.map((thread, index) => runIn(thread, { client, request, calls: share(calls, index), inflight: share(INFLIGHT, index) })),
     )
   },
 }
