@@ -46,8 +46,8 @@ export class Dispatcher {
   }
 
   /**
-   * One pass: ends a batch of what is out of time, if that was not looked for just before, then claims and starts what is due while there are slots. While more may be out of time,
-   * its hosts are passed over: a claim would have to look past all of it.
+   * One pass: ends a batch of what is out of time, if that was not looked for just before, then claims and starts what is due while there
+   * are slots. While more may be out of time, its hosts are passed over: a claim would have to look past all of it.
    * @returns a time (epoch ms) no later than when the next task is due, now where more may be out of time; undefined where the end
    * of a call comes first
    */
