@@ -1,35 +1,25 @@
-/** Prints what a bench measured beside its yardstick: medians with their range over the rounds, the ratio, and whether the aim was reached. */
+/** Shows what a bench measured beside its yardstick: medians with their range over the rounds, the ratio, and whether the aim was reached. */
+import { tell } from './findings.ts'
+import type { Reach, Row } from './findings.ts'
 
-export interface Row {
-  readonly figure: string
-  readonly unit: string
-  /** one value for each round */
-  readonly values: readonly number[]
-  readonly yardstick?: readonly number[]
-  readonly reach?: Reach
-}
+export type { Reach, Row } from './findings.ts'
 
-export interface Reach {
-  /** `ratio` and `difference` are those of the medians to the yardstick's; `lowest` and `highest` are over all rounds */
-  readonly of: 'median' | 'ratio' | 'difference' | 'lowest' | 'highest'
-  readonly is: 'at least' | 'at most'
-  readonly bound: number
-}
-
-const HEAD = ['figure', 'callme', 'yardstick', 'ratio', 'reach', 'reached']
+export const HEAD = ['figure', 'unit', 'callme', 'yardstick', 'ratio', 'reach', 'reached']
 
 /** @param yardstick what the second column stands for */
 export function printTable(title: string, yardstick: string, rows: readonly Row[]): void {
-  const lines = [HEAD, ...rows.map(cellsOf)]
-  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   console.log(`\n${title}\nyardstick: ${yardstick}`)
-  for (const line of lines)
-    console.log(
-      `  ${line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd()}`,
-    )
+  printLines([HEAD, ...rows.map(cellsOf)])
+  tell({ kind: 'table', title, yardstick, rows })
+}
+
+/** Prints cells in columns. */
+export function printLines(lines: readonly (readonly string[])[]): void {
+  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  for (const line of lines) {
+    const cells = line.map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    console.log(`  ${cells.join('  ').trimEnd()}`)
+  }
 }
 
 export function median(values: readonly number[]): number {
@@ -45,10 +35,12 @@ export function percentile(values: ArrayLike<number>, fraction: number): number 
   return below + (above - below) * (position % 1)
 }
 
-function cellsOf(row: Row): string[] {
+/** In the order of `HEAD`. */
+export function cellsOf(row: Row): string[] {
   const { figure, unit, values, yardstick, reach } = row
   return [
-    `${figure} (${unit})`,
+    figure,
+    unit,
     spread(values),
     yardstick ? spread(yardstick) : '-',
     yardstick && median(yardstick) !== 0 ? digits(median(values) / median(yardstick)) : '-',
@@ -70,12 +62,14 @@ function judged({ values, yardstick = [] }: Row, of: Reach['of']): number {
   return of === 'difference' ? median(values) - median(yardstick) : median(values)
 }
 
-function spread(values: readonly number[]): string {
+/** The median, and in parentheses the lowest and the highest of several. */
+export function spread(values: readonly number[]): string {
   const middle = digits(median(values))
   return values.length === 1 ? middle : `${middle} (${digits(Math.min(...values))}–${digits(Math.max(...values))})`
 }
 
 /** Three significant digits; whole numbers from 100 on. */
-function digits(value: number): string {
+export function digits(value: number): string {
+  if (Number.isNaN(value)) return '-'
   return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)))
 }

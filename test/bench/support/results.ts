@@ -1,0 +1,56 @@
+/** The figures of the last runs, which `README.md` beside it shows: one file, in which each bench replaces its own. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { VERSION } from '../../../src/version.ts'
+import type { Finding } from './findings.ts'
+import type { Machine } from './machine.ts'
+import { renderReadme } from './render.ts'
+
+export const RESULTS = new URL('../results.json', import.meta.url)
+export const README = new URL('../README.md', import.meta.url)
+
+export interface Results {
+  readonly machine: Machine
+  readonly benches: Readonly<Record<string, BenchResult>>
+}
+
+export interface BenchResult {
+  /** what measures these figures again */
+  readonly command: string
+  /** when it ended, ISO 8601 */
+  readonly measuredAt: string
+  readonly seconds: number
+  /** of callme, with the commit */
+  readonly version: string
+  readonly findings: readonly Finding[]
+}
+
+const SIGNIFICANT_DIGITS = 6
+/** What a bench measures: a change elsewhere does not touch its figures. */
+const MEASURED = ['src', 'bin', 'schema', 'package.json']
+
+/** Keeps a bench's figures and writes both files. Those of another machine are thrown away: they could not stand in one table. */
+export function keepResult(machine: Machine, bench: string, result: BenchResult): void {
+  const kept = existsSync(RESULTS) ? readResults() : undefined
+  const isSame = kept !== undefined && JSON.stringify(kept.machine) === JSON.stringify(machine)
+  const results: Results = { machine, benches: { ...(isSame && kept.benches), [bench]: result } }
+  writeFileSync(RESULTS, `${JSON.stringify(results, (_, value: unknown) => rounded(value), 1)}\n`)
+  writeFileSync(README, renderReadme(readResults()))
+}
+
+export function readResults(): Results {
+  return JSON.parse(readFileSync(RESULTS, 'utf8')) as Results
+}
+
+/** Of callme, with the commit that is checked out where there is one. */
+export function measuredVersion(): string {
+  const git = (...args: string[]): string => spawnSync('git', args, { cwd: new URL('../../..', import.meta.url), encoding: 'utf8' }).stdout
+  const commit = git('rev-parse', '--short', 'HEAD').trim()
+  if (commit === '') return VERSION
+  const isChanged = git('status', '--porcelain', '--', ...MEASURED).trim() !== ''
+  return `${VERSION}, commit ${commit}${isChanged ? ' with changes' : ''}`
+}
+
+function rounded(value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(SIGNIFICANT_DIGITS)) : value
+}
