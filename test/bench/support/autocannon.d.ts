@@ -1,7 +1,7 @@
 /** The part of autocannon that the benches use; the package brings no types. */
 declare module 'autocannon' {
   interface Client {
-    setRequests(requests: readonly { readonly path: string }[]): void
+    setRequests(requests: readonly { readonly path: string; readonly body?: string }[]): void
   }
 
   interface Result {
@@ -15,7 +15,7 @@ declare module 'autocannon' {
   interface Options {
     readonly url: string
     readonly method: string
-    readonly body: string
+    readonly body?: string
     readonly connections: number
     /** how many requests in all */
     readonly amount: number

@@ -37,6 +37,13 @@ export class Child<V extends Verbs> {
     })
   }
 
+  /** As a crash would. What was asked and is not answered yet is rejected. */
+  async kill(): Promise<void> {
+    const ended = once(this.#process, 'exit')
+    this.#process.kill('SIGKILL')
+    await ended
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const ended = once(this.#process, 'exit')

@@ -6,7 +6,8 @@ import { answerParent } from './child.ts'
 export interface PutLoad {
   /** of the API, without a path */
   readonly url: string
-  readonly body: string
+  /** one for all, or one for each request */
+  readonly body: string | readonly string[]
   readonly requests: number
   readonly connections: number
 }
@@ -18,17 +19,19 @@ export type PutLoadVerbs = typeof verbs
 const verbs = {
   /** Sends every request once. Answers how long it took, and how much of its own core the load needed. */
   run: async ({ url, body, requests, connections }: PutLoad): Promise<{ seconds: number; ownCpuShare: number }> => {
-    const each = Math.ceil(requests / connections)
+    let clients = 0
     const load = autocannon({
       url,
       method: 'PUT',
-      body,
+      ...(typeof body === 'string' && { body }),
       connections,
       amount: requests,
       // The end is seen at the next sample.
       sampleInt: SAMPLE_MS,
       setupClient: (client) => {
-        client.setRequests(Array.from({ length: each }, () => ({ path: `/task/${randomBytes(9).toString('hex')}` })))
+        const first = clients++
+        const shared = Array.from({ length: Math.ceil((requests - first) / connections) }, (_, index) => first + index * connections)
+        client.setRequests(shared.map((request) => requestOf(typeof body === 'string' ? undefined : body[request])))
       },
     })
     // Every request is built before the first one is sent, and is not part of what is measured.
@@ -43,3 +46,7 @@ const verbs = {
   },
 }
 answerParent(verbs)
+
+function requestOf(body: string | undefined): { path: string; body?: string } {
+  return { path: `/task/${randomBytes(9).toString('hex')}`, ...(body !== undefined && { body }) }
+}

@@ -3,7 +3,7 @@ import { copyFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface StorePlace {
-  readonly name: 'SQLite' | 'PostgreSQL'
+  readonly name: 'SQLite' | 'PostgreSQL' | 'Redis'
   /** Makes room for a store, with all that is in another one that nobody has open, if one is given. @returns what `--store` takes */
   create(copied?: string): Promise<string>
   /** Does at once what the database does in time, so that a store just filled is worked with as one that has been there for a while. */
@@ -13,12 +13,16 @@ export interface StorePlace {
   remove(store: string): Promise<void>
   /** CPU time in ms of the store's own processes, those that have ended included. */
   cpuMs(): number
+  /** Resident memory in MB of the store's own processes; what they share counts once. */
+  memoryMb(): number
+  /** Ends the store's own processes as `kill -9` does, and starts them again; absent where it has none that may be ended. */
+  readonly crash?: () => Promise<void>
 }
 
 const BYTES_PER_MB = 1e6
 const PREFIX = 'sqlite:'
 
-/** SQLite runs within callme's process, so it has no CPU time of its own. */
+/** SQLite runs within the process that uses it, so it has no CPU time and no memory of its own. */
 export function sqlitePlace(folder: string): StorePlace {
   let count = 0
   return {
@@ -38,6 +42,7 @@ export function sqlitePlace(folder: string): StorePlace {
       return Promise.resolve()
     },
     cpuMs: () => 0,
+    memoryMb: () => 0,
   }
 }
 
