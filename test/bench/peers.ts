@@ -2,6 +2,7 @@
  * callme beside the job queues that Node's users know, on the same machine in the same run: one HTTP call per job, one process each, as many
  * calls in flight, and after that `kill -9`. The peers are installed when this bench is asked for.
  */
+import { setTimeout } from 'node:timers/promises'
 import { Child } from './support/child.ts'
 import { printComparison } from './support/comparison.ts'
 import { BATCH, CALLERS } from './support/contestant.ts'
@@ -12,10 +13,12 @@ import type { AfterKill } from './support/kill-trials.ts'
 import { readOptions } from './support/options.ts'
 import type { ReceiverVerbs } from './support/receiver.ts'
 import { runRound } from './support/trials.ts'
-import type { Order, RoundFigures } from './support/trials.ts'
+import type { RoundFigures } from './support/trials.ts'
 
 const IN_FRONT = 2
 const FOREMOST = 1
+/** Long enough to be started, killed, and to go on where nothing is waited for. */
+const ALONE_MS = 12_000
 
 const { rounds, tasks, killed, confirmed, patience } = readOptions({
   rounds: 3,
@@ -35,14 +38,13 @@ for (let round = 0; round < rounds; round += 1) {
     console.log(`  round ${round + 1}, ${contestant.name}: ${JSON.stringify(measured, (_, value: unknown) => rounded(value))}`)
   }
 }
-const afterKill: string[] = []
+const working = await Promise.all(await killEachWhileWorking())
+const afterKill = working.map(wordsFor)
 const afterAnswer: string[] = []
-for (const { contestant } of entrants) {
-  const order = (count: number): Order => ({ contestant, receiver, url, count })
-  afterKill.push(wordsFor(await killWhileWorking(order(killed), 1000 * patience)))
-  const there = await killAfterAnswer(order(confirmed))
+for (const [index, { contestant }] of entrants.entries()) {
+  const there = await killAfterAnswer(contestant, confirmed)
   afterAnswer.push(there === confirmed ? `yes, all ${confirmed}` : `NO, ${confirmed - there} of ${confirmed} lost`)
-  console.log(`  kill -9, ${contestant.name}: ${afterKill.at(-1) ?? ''}; ${afterAnswer.at(-1) ?? ''}`)
+  console.log(`  kill -9, ${contestant.name}: ${afterKill[index] ?? ''}; ${afterAnswer.at(-1) ?? ''}`)
 }
 
 printComparison({
@@ -95,6 +97,17 @@ printComparison({
     `kill -9 after its answer: ${confirmed} are registered one by one, and with the last answer the process and the server of its store are killed; yes, if all are there after the start. It says nothing of a power cut, which only what is on the disk survives.`,
   ],
 })
+
+/** One after the other, but for the time in which one only waits until it may work again. */
+async function killEachWhileWorking(): Promise<Promise<AfterKill>[]> {
+  const trials: Promise<AfterKill>[] = []
+  for (const { contestant } of entrants) {
+    const trial = killWhileWorking(contestant, killed, 1000 * patience)
+    trials.push(trial)
+    await Promise.race([trial, setTimeout(ALONE_MS)])
+  }
+  return trials
+}
 
 function column(name: string, unit: string, better: Column['better'], of: (figures: RoundFigures) => number, aim?: Column['aim']): Column {
   const cells = entrants.map(({ figures }) => figures.map(of))

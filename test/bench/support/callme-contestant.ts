@@ -1,5 +1,6 @@
 /** callme as a contestant: the program itself, which is told everything over HTTP. */
 import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { minuteOf } from '../../../src/domain/trigger-time.ts'
 import type { Program } from '../../support/program.ts'
 import { spawnCallme, stopCallme } from './callme.ts'
@@ -51,14 +52,22 @@ function runningCallme(program: Program): Running {
     },
     waiting: async () => {
       await started
-      const { body } = await program.json('/ready')
-      const counts = body['tasks'] as Readonly<Record<string, number>>
+      const counts = await countsOf(program)
       return Object.entries(counts).reduce((sum, [state, count]) => (state === 'successful' ? sum : sum + count), 0)
     },
     kill: async () => {
       await program.kill()
     },
     stop: () => stopCallme(program),
+  }
+}
+
+/** How many tasks there are of each state, as soon as it has reached its store. */
+async function countsOf(program: Program): Promise<Readonly<Record<string, number>>> {
+  for (;;) {
+    const { status, body } = await program.json('/ready')
+    if (status === 200) return body['tasks'] as Readonly<Record<string, number>>
+    await setTimeout(10)
   }
 }
 

@@ -1,6 +1,8 @@
 /** What is left of a contestant's jobs after `kill -9`: in the middle of its work, and just after it had answered that all are stored. */
 import { setTimeout } from 'node:timers/promises'
-import type { Order } from './trials.ts'
+import { Child } from './child.ts'
+import type { Contestant, Jobs } from './contestant.ts'
+import type { ReceiverVerbs } from './receiver.ts'
 
 /** Due jobs, some called twice, none forgotten: what a person wants to know after a crash. */
 export interface AfterKill {
@@ -15,10 +17,13 @@ export interface AfterKill {
 const LOOK_EVERY_MS = 20
 /** So that calls are under way when the process is killed. */
 const ANSWER_AFTER_MS = 50
+const NEVER_CALLED = 'http://127.0.0.1:9/'
 const HOUR_MS = 3_600_000
 
 /** Kills the process when half of the jobs are called, starts it again at once, and waits until each was called or `patienceMs` are over. */
-export async function killWhileWorking({ contestant, receiver, url, count }: Order, patienceMs: number): Promise<AfterKill> {
+export async function killWhileWorking(contestant: Contestant, count: number, patienceMs: number): Promise<AfterKill> {
+  await using receiver = new Child<ReceiverVerbs>('receiver.ts')
+  const url = await receiver.ask('start')
   await using place = await contestant.openPlace()
   const store = await place.create()
   await contestant.fill(store, { count, url, dueAt: Date.now() })
@@ -48,11 +53,12 @@ export async function killWhileWorking({ contestant, receiver, url, count }: Ord
  * Kills the process, and the server of its store where it has one, as soon as the last job is answered to be stored.
  * @returns how many of them are there after both have started again
  */
-export async function killAfterAnswer({ contestant, url, count }: Order): Promise<number> {
+export async function killAfterAnswer(contestant: Contestant, count: number): Promise<number> {
   await using place = await contestant.openPlace()
   const store = await place.create()
   const first = await contestant.launch(store)
-  await first.addEach({ count, url, dueAt: Date.now() + HOUR_MS })
+  const jobs: Jobs = { count, url: NEVER_CALLED, dueAt: Date.now() + HOUR_MS }
+  await first.addEach(jobs)
   await Promise.all([first.kill(), place.crash?.()])
   const second = await contestant.launch(store)
   const there = await second.waiting()

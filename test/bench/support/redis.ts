@@ -60,6 +60,10 @@ export async function startRedis(durability: RedisDurability): Promise<StorePlac
 /** Resolves once it takes connections, with all that it found on the disk. */
 async function start(flags: readonly string[]): Promise<ChildProcess> {
   const server = spawn('redis-server', flags, { stdio: ['ignore', 'pipe', 'inherit'] })
+  // A bench that fails has no time to end it in order.
+  const end = (): void => void server.kill('SIGKILL')
+  process.once('exit', end)
+  server.once('exit', () => process.off('exit', end))
   const lines = createInterface(server.stdout)
   const ready = new Promise<void>((resolve) => {
     lines.on('line', (line) => {

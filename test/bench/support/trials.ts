@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { nextMinute } from '../../../src/domain/trigger-time.ts'
 import type { Child } from './child.ts'
+import { CALLERS } from './contestant.ts'
 import type { Contestant, Jobs, Running } from './contestant.ts'
 import { measureCalls } from './drain.ts'
 import { memoryMb } from './process-usage.ts'
@@ -69,7 +70,7 @@ async function registered({ contestant, url, count }: Order, place: StorePlace):
   const running = await contestant.launch(await place.create())
   const jobs: Jobs = { count, url, dueAt: Date.now() + HOUR_MS }
   // What runs for the first time is slow for everybody.
-  await running.addEach({ ...jobs, count: Math.ceil(count / 10) })
+  await running.addEach({ ...jobs, count: Math.max(CALLERS, Math.ceil(count / 10)) })
   const each = (1000 * count) / (await running.addEach(jobs))
   const bulk = (1000 * count) / (await running.addBulk(jobs))
   await running.stop()
