@@ -21,11 +21,11 @@ test('a server of its own keeps its place and what it was given, over a stop and
   await using server = await startPostgresServer()
   await using database = await createDatabase(server.url)
   await database.query('CREATE TABLE things (n integer)')
-  for (const [n, end] of [server.stop, server.kill].entries()) {
+  for (const [n, end] of [server.stop, server.kill, server.crash].entries()) {
     await database.query('INSERT INTO things VALUES ($1)', [n])
     await end()
     await expect(database.query('SELECT 1')).rejects.toThrow()
     await server.start()
   }
-  expect(await database.query('SELECT n FROM things ORDER BY n')).toEqual([{ n: 0 }, { n: 1 }])
+  expect(await database.query('SELECT n FROM things ORDER BY n')).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }])
 })
