@@ -88,7 +88,7 @@ printComparison({
     { name: 'survives kill -9 after its answer', cells: afterAnswer },
   ],
   legend: [
-    `Register: ${CALLERS} at a time, due in an hour. callme is sent one PUT for each over ${CALLERS} connections, by another process on the same machine; the others are libraries and have no HTTP API, so they are called by ${CALLERS} callers within their own process. In bulk: ${BATCH} at a time, one batch after the other (POST /tasks, addBulk, addMany, addJobs, insert).`,
+    `Register: ${CALLERS} at a time, due in an hour; one by one a quarter of the jobs, after as many to warm up. callme is sent one PUT for each over ${CALLERS} connections, by another process on the same machine; the others are libraries and have no HTTP API, so they are called by ${CALLERS} callers within their own process. In bulk: ${BATCH} at a time, one batch after the other (POST /tasks, addBulk, addMany, addJobs, insert).`,
     'Drain: all are due and stored before; from the first call until the last is recorded.',
     'Lateness: from the whole minute for which all were registered to the arrival of each call.',
     'The call is made with the fetch of Node by all libraries, 128 at a time, and by callme with the HTTP client that it has. plainjob has 128 workers in its process, because one does one job after the other.',
