@@ -15,6 +15,7 @@ const NAMED_ONLY = ['peers']
 /** So that all of them together take less than an hour, where nobody says how much each is to do. */
 const SHORTER: Readonly<Record<string, readonly string[]>> = {
   scale: ['--rows', '2000000'],
+  ledger: ['--rows', '1000000'],
   rot: ['--tasks', '200000'],
 }
 const KEEP = '--keep'

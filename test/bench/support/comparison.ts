@@ -4,6 +4,7 @@ import type { Column, Comparison } from './findings.ts'
 import { digits, median, printLines, spread } from './table.ts'
 
 const OURS = 'callme'
+const AIMS = { 1: 'first', 2: 'first or second' }
 
 /** Callme's place in one column: among the other products, a product being as good as its best contestant. */
 interface Standing {
@@ -44,7 +45,7 @@ export function standings({ contestants, columns }: Comparison): string[][] {
       String(rank),
     ])
     const { aim } = column
-    const aimed = aim ? [aim.rank === 1 ? 'first' : `first to ${aim.rank}.`, isReached(contestants, column) ? 'yes' : 'NO'] : ['-', '-']
+    const aimed = aim ? [AIMS[aim.rank], isReached(contestants, column) ? 'yes' : 'NO'] : ['-', '-']
     return [column.name, `${digits(best.value)} ${best.name}`, ...cells, ...aimed]
   })
   return [head, ...lines]

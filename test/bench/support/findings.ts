@@ -40,7 +40,7 @@ export interface Column {
   /** what is better; absent where nothing is ranked */
   readonly better?: 'more' | 'less'
   /** which rank callme aims at among the products, and what costs it the rank where it is not reached */
-  readonly aim?: { readonly rank: number; readonly otherwise: string }
+  readonly aim?: { readonly rank: 1 | 2; readonly otherwise: string }
   /** of each contestant: a value for each round, or words */
   readonly cells: readonly (readonly number[] | string)[]
 }

@@ -33,7 +33,9 @@ const MEASURED = ['src', 'bin', 'schema', 'package.json']
 export function keepResult(machine: Machine, bench: string, result: BenchResult): void {
   const kept = existsSync(RESULTS) ? readResults() : undefined
   const isSame = kept !== undefined && JSON.stringify(kept.machine) === JSON.stringify(machine)
-  const results: Results = { machine, benches: { ...(isSame && kept.benches), [bench]: result } }
+  // The latest stands last, so that a run of all puts them into its own order.
+  const { [bench]: replaced, ...others } = isSame ? kept.benches : {}
+  const results: Results = { machine, benches: { ...others, [bench]: result } }
   writeFileSync(RESULTS, `${JSON.stringify(results, (_, value: unknown) => rounded(value), 1)}\n`)
   writeFileSync(README, renderReadme(readResults()))
 }
