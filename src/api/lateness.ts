@@ -6,9 +6,10 @@ import { Lateness } from '../domain/lateness.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 import type { LatenessQuery } from '../schema-types.ts'
 import type { AppOptions } from './app-options.ts'
+import { badRequest } from './bad-request.ts'
 import { readInstant, readNames, readQuery } from './read-query.ts'
 import { sendJson } from './respond.ts'
-import { compileCheck } from './validate.ts'
+import { compileCheck, show } from './validate.ts'
 
 const DAY_S = 86_400
 /** Small, because the store answers other requests in between. */
@@ -21,6 +22,8 @@ export function getLateness({ store, clock }: AppOptions): RequestHandler {
     const query = readQuery<LatenessQuery>(req, checkLatenessQuery)
     const to = query.to === undefined ? Math.ceil(clock.now() / 1000) : readInstant('to', query.to)
     const from = query.from === undefined ? to - DAY_S : readInstant('from', query.from)
+    if (from >= to)
+      throw badRequest({ pointer: '?from', detail: `from must be before to; got ${show(query.from)} and ${show(query.to ?? 'now')}` })
     const names = query.name === undefined ? undefined : readNames(query.name)
     const selection = { from, to, ...(names !== undefined && { names }) }
     const lateness = new Lateness()

@@ -1,6 +1,7 @@
 /** `callme verify`: accounts for every run that a store has recorded; exits with 1 where a promise was broken. */
 import { Command, Option } from 'commander'
-import { loadConfig, redact } from '../config.ts'
+import { SETTINGS, loadConfig, redact } from '../config.ts'
+import type { Environment } from '../config.ts'
 import { CallmeError } from '../domain/errors.ts'
 import { parseInstant } from '../domain/trigger-time.ts'
 import { readLedger } from '../store/read-ledger.ts'
@@ -26,13 +27,21 @@ export function verifyCommand(): Command {
     .option('--json', 'Print JSON.')
   return command.action(async (options: VerifyOptions) => {
     const range = { ...readTime('from', options.from), ...readTime('to', options.to) }
+    if (range.from !== undefined && range.to !== undefined && range.from >= range.to)
+      throw new CallmeError('bad_config', `--from must be before --to; got ${options.from ?? ''} and ${options.to ?? ''}`)
     const flags = givenFlags(command)
-    const { store } = loadConfig(flags, readSecrets(flags, process.env))
+    const { store } = loadConfig(flags, withoutOthers(readSecrets(flags, process.env)))
     const report = await readLedger(store, (ledger) => verify(ledger, range))
     const where = store.kind === 'sqlite' ? store.path : redact(store.url)
     process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(where, report))
     if (!report.ok) process.exitCode = EXIT_BROKEN
   })
+}
+
+/** What stands in the environment for `callme serve` must not stop this; a name that is no setting still does. */
+function withoutOthers(env: Environment): Environment {
+  const others = new Set(SETTINGS.filter(({ name }) => name !== 'store').map(({ variable }) => variable))
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !others.has(name)))
 }
 
 function readTime(name: 'from' | 'to', text: string | undefined): { from?: number; to?: number } {

@@ -2,7 +2,7 @@
  * Accounts for runs by what is recorded of them: what became of each, and whether the promises were kept. A run is one life of an entry, from
  * when it is stored, copied or run again to its end; it has a run id and attempts.
  */
-import type { Attempt, Delivery, Task } from './task.ts'
+import type { Attempt, Task } from './task.ts'
 import type { TaskKey } from './task-key.ts'
 
 /** An entry and all that is recorded of its runs. */
@@ -12,33 +12,16 @@ export interface LedgerEntry extends Pick<
 > {
   /** how many attempts its present run has started */
   readonly attempts: number
-  /** the task's own; null where it leaves that to its handler or the default */
-  readonly retry: number | null
-  readonly delivery: Delivery | null
   /** of all runs, in the order of run and number */
   readonly history: readonly Attempt[]
 }
 
-/** What became of a run. */
-export const STANDINGS = [
-  /** successful, and called inside its window */
-  'on_time',
-  /** successful, and called before it was due */
-  'early',
-  /** successful, and called at or after the end of its window */
-  'late',
-  'skipped',
-  'failed',
-  /** deleted, replaced, moved or run again by a person before it had ended */
-  'removed',
-  /** due and not ended, with time left */
-  'waiting',
-  /** its time has passed, and no record says what became of it */
-  'missed',
-  'not_due',
-] as const
-
-export type Standing = (typeof STANDINGS)[number]
+/**
+ * What became of a run. `on_time`, `early`, `late`: successful, and called inside its window, before it was due, at or after the window's end.
+ * `removed`: deleted by a person, or replaced or moved before it had ended. `waiting`: due and not ended, with time left. `missed`: its time
+ * has passed, or it has ended, and no record says how.
+ */
+export type Standing = 'on_time' | 'early' | 'late' | 'skipped' | 'failed' | 'removed' | 'waiting' | 'missed' | 'not_due'
 export type BrokenPromise = 'missed' | 'doubled' | 'late' | 'early'
 
 /** A promise that was not kept. */
@@ -69,7 +52,8 @@ export function accountFor(entry: LedgerEntry, now: number): RunAccount[] {
   }
   return [...runs].map(([runId, attempts]) => {
     const standing = runId === entry.runId ? presentStanding(entry, attempts, now) : pastStanding(attempts)
-    const breaches = [...brokenBy(attempts), ...(runId === entry.runId ? brokenByEntry(entry, attempts, now) : [])]
+    const missed = runId === entry.runId ? missedBecause(entry, attempts, now) : undefined
+    const breaches: Found[] = [...brokenBy(attempts), ...(missed === undefined ? [] : [{ promise: 'missed', detail: missed } as const])]
     return { ...standing, breaches: breaches.map((breach) => ({ ...breach, key: entry, runId })) }
   })
 }
@@ -96,7 +80,8 @@ function presentStanding(entry: LedgerEntry, attempts: readonly Attempt[], now: 
 /** A run that has another one after it tells by its last attempt how it ended, or that it did not. */
 function pastStanding(attempts: readonly Attempt[]): Told {
   const last = attempts.at(-1)
-  const outcome = last?.outcome ?? (last?.error === null ? 'successful' : 'failed')
+  const known = last?.outcome === 'accepted' ? null : last?.outcome
+  const outcome = known ?? (last?.error === null ? 'successful' : 'failed')
   if (outcome === 'successful') return told(timing(attempts))
   return outcome === 'failed' ? told('failed', last?.error) : told('removed')
 }
@@ -125,6 +110,11 @@ function missedBecause(entry: LedgerEntry, attempts: readonly Attempt[], now: nu
   const unrecorded = (state === 'running' ? entry.attempts - 1 : entry.attempts) - attempts.length
   if (unrecorded > 0) return `${unrecorded} of its ${entry.attempts} attempts are not recorded`
   if (state === 'successful' && attempts.length === 0) return 'successful, but no attempt is recorded'
+  const last = attempts.at(-1)?.outcome ?? null
+  const isSuccess = last === 'successful'
+  // A program that does not know outcomes may have ended what was accepted.
+  if (last !== null && last !== 'accepted' && ((state === 'successful' && !isSuccess) || (state === 'failed' && isSuccess)))
+    return `${state}, but its last attempt is recorded as ${last}`
   if ((state === 'pending' || state === 'retrying') && deadline + GRACE_MS <= now)
     return `still ${state}: its window closed at ${rfc3339(deadline)}, and nothing has ended it`
   if (state === 'running' && leaseUntil !== null && leaseUntil + GRACE_MS <= now)
@@ -134,35 +124,24 @@ function missedBecause(entry: LedgerEntry, attempts: readonly Attempt[], now: nu
 
 /** Promises that were broken by the attempts of any run. */
 function brokenBy(attempts: readonly Attempt[]): Found[] {
-  const ended = attempts.findIndex(({ outcome }) => outcome === 'successful' || outcome === 'failed')
   return attempts.flatMap((attempt, index): Found[] => {
-    const { number, startedAt, dueAt, deadline, outcome } = attempt
+    const { number, startedAt, dueAt, deadline } = attempt
     const said = `attempt ${number} started at ${rfc3339(startedAt)}`
+    const doubled = forbiddenBy(attempts.slice(0, index))
     return [
       ...(isLate(attempt) ? [{ promise: 'late', detail: `${said}, its window closed at ${rfc3339(deadline ?? 0)}` } as const] : []),
       ...(isEarly(attempt) ? [{ promise: 'early', detail: `${said}, it was due at ${rfc3339(dueAt ?? 0)}` } as const] : []),
-      ...(ended !== -1 && index > ended
-        ? [
-            {
-              promise: 'doubled',
-              detail: `${said}, after attempt ${attempts[ended]?.number ?? 0} had ended the run (${outcome ?? 'unknown'})`,
-            } as const,
-          ]
-        : []),
+      ...(doubled === undefined ? [] : [{ promise: 'doubled', detail: `${said}, ${doubled}` } as const]),
     ]
   })
 }
 
-/** Promises of the present run, whose definition is still there. */
-function brokenByEntry(entry: LedgerEntry, attempts: readonly Attempt[], now: number): Found[] {
-  const missed = missedBecause(entry, attempts, now)
-  const found: Found[] = missed === undefined ? [] : [{ promise: 'missed', detail: missed }]
-  const known = attempts.filter(({ outcome }) => outcome !== 'lost' && outcome !== null).length
-  if (entry.delivery === 'at_most_once' && attempts.length > 1)
-    found.push({ promise: 'doubled', detail: `${attempts.length} attempts, and delivery is at_most_once` })
-  else if (entry.retry !== null && known > 1 + entry.retry)
-    found.push({ promise: 'doubled', detail: `${known} attempts with a known outcome, and retry is ${entry.retry}` })
-  return found
+/** Why none may follow these attempts of a run; undefined where one may. */
+function forbiddenBy(earlier: readonly Attempt[]): string | undefined {
+  const end = earlier.find(({ outcome }) => outcome === 'successful' || outcome === 'failed')
+  if (end !== undefined) return `after attempt ${end.number} had ended the run`
+  const last = earlier.find(({ attemptsLeft }) => attemptsLeft !== null && attemptsLeft <= 0)
+  return last && `after attempt ${last.number}, which none might follow`
 }
 
 function rfc3339(ms: number): string {

@@ -1,5 +1,5 @@
 /** What is written about a claimed task once its call has a result: the last pure step before the store. */
-import { withDefaults } from './task.ts'
+import { maxAttempts, withDefaults } from './task.ts'
 import type { Attempt, AttemptOutcome, Task } from './task.ts'
 import { settle } from './transitions.ts'
 import type { Settlement } from './transitions.ts'
@@ -47,9 +47,14 @@ export function outcomeOf(task: Task, result: CallResult, node: string, now: num
     status,
     error: result.kind === 'answered' || result.kind === 'acknowledged' ? settlement.error : result.error,
     outcome: OUTCOMES[verdict.event] ?? null,
+    attemptsLeft: attemptsLeft({ ...task, lost: settlement.lost }),
     node,
   }
   return { task, settlement, now, responseStatus: status, responseBody: body, attempt }
+}
+
+function attemptsLeft(task: Task): number {
+  return withDefaults(task.definition).delivery === 'at_most_once' ? 0 : maxAttempts(task) - task.attempts
 }
 
 /** What the endpoint has said: an accepted call keeps its answer, to which the acknowledgement may add a detail. */
@@ -76,7 +81,7 @@ export function acceptedAttempt(task: Task, now: number): Attempt {
   return {
     ...{ runId: task.runId, number: task.attempts, dueAt: task.dueAt, startedAt: task.updated, deadline: null },
     durationMs: Math.max(0, now - task.updated),
-    ...{ status: null, error: null, outcome: 'accepted', node: task.claimedBy ?? 'unknown' },
+    ...{ status: null, error: null, outcome: 'accepted', attemptsLeft: attemptsLeft(task), node: task.claimedBy ?? 'unknown' },
   }
 }
 

@@ -127,6 +127,8 @@ export interface Attempt {
   readonly error: string | null
   /** what it led to; null where an older program has recorded it */
   readonly outcome: AttemptOutcome | null
+  /** how many more might follow it in its run, as its task and handler were then; null where an older program has recorded it */
+  readonly attemptsLeft: number | null
   readonly node: string
 }
 

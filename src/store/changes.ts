@@ -4,13 +4,22 @@ import type { Task, TaskState } from '../domain/task.ts'
 import type { ChangeKind, TaskChange } from '../domain/task-change.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 
+/** Runs that no row tells of any more. */
+export interface PastRuns {
+  /** Unix seconds */
+  readonly triggerAt: number
+  /** as what they count */
+  readonly standing: 'removed' | 'skipped' | 'failed'
+  readonly runs: number
+}
+
 /** A change that has no number yet. */
 export type Told = Pick<TaskChange, 'kind' | 'at' | 'task'>
 
 /** Error callbacks are counted nowhere, and told to nobody. */
 export class Changes {
   readonly #deltas = new Map<TaskState, number>()
-  readonly #removedRuns = new Map<number, number>()
+  readonly #pastRuns: PastRuns[] = []
   readonly #told: Told[] = []
 
   /** `undefined` stands for a row that did not exist before, or does not any more. */
@@ -25,9 +34,16 @@ export class Changes {
     this.#deltas.set(state, (this.#deltas.get(state) ?? 0) + delta)
   }
 
-  /** A person has removed or replaced so many runs of a minute (Unix seconds), of which nothing else is kept. */
-  removed(triggerAt: number, runs: number): void {
-    if (runs > 0) this.#removedRuns.set(triggerAt, (this.#removedRuns.get(triggerAt) ?? 0) + runs)
+  /** An entry goes, and all runs of it: a person has deleted it. */
+  deleted({ triggerAt }: Pick<TaskKey, 'triggerAt'>, runs: number): void {
+    this.#pastRuns.push({ triggerAt, standing: 'removed', runs })
+  }
+
+  /** An entry begins another run, or moves. Where it had attempts, these tell of the run before. */
+  begunAnew({ triggerAt }: Pick<TaskKey, 'triggerAt'>, before: Pick<Task, 'state' | 'attempts'>): void {
+    if (before.attempts > 0) return
+    const standing = before.state === 'skipped' || before.state === 'failed' ? before.state : 'removed'
+    this.#pastRuns.push({ triggerAt, standing, runs: 1 })
   }
 
   tell(kind: ChangeKind, task: Task, at: number): void {
@@ -39,9 +55,12 @@ export class Changes {
     return [...this.#deltas].filter(([, delta]) => delta !== 0)
   }
 
-  /** How many runs of each minute. */
-  removedRuns(): [triggerAt: number, runs: number][] {
-    return [...this.#removedRuns]
+  /** Each minute and standing once. */
+  pastRuns(): PastRuns[] {
+    const kinds = Map.groupBy(this.#pastRuns, ({ triggerAt, standing }) => `${triggerAt} ${standing}`)
+    return [...kinds.values()].flatMap(([first, ...others]) => {
+      return first === undefined ? [] : [{ ...first, runs: others.reduce((sum, { runs }) => sum + runs, first.runs) }]
+    })
   }
 
   told(): readonly Told[] {

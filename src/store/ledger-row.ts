@@ -1,15 +1,11 @@
 /** A row of a store and the entry of the ledger that it stands for. */
 import type { LedgerEntry } from '../domain/ledger.ts'
-import type { Delivery } from '../domain/task.ts'
 import { toAttempt } from './task-row.ts'
 import type { AttemptRow, TaskRow } from './task-row.ts'
 
-export type LedgerRow = Pick<TaskRow, (typeof LEDGER_COLUMNS)[number]> & {
-  readonly retry: number | null
-  readonly delivery: Delivery | null
-}
+export type LedgerRow = Pick<TaskRow, (typeof LEDGER_COLUMNS)[number]>
 
-/** A definition may be large, and little of it is needed: `retry` and `delivery`, which each store takes out of it. */
+/** Not the definition, which may be large: what a run was held to is in its attempts. */
 export const LEDGER_COLUMNS = [
   'name',
   'trigger_at',
@@ -34,8 +30,6 @@ export function toLedgerEntry(row: LedgerRow, attempts: readonly AttemptRow[]): 
     deadline: row.deadline,
     leaseUntil: row.lease_until,
     error: row.error,
-    retry: row.retry,
-    delivery: row.delivery,
     history: attempts.map(toAttempt),
   }
 }

@@ -24,12 +24,17 @@ export interface Ledger {
   ): Promise<{ readonly entries: LedgerEntry[]; readonly next?: TaskKey }>
 }
 
+export interface PastRunCount {
+  readonly standing: 'removed' | 'skipped' | 'failed'
+  readonly n: number
+}
+
 /** The ledger of a store as it is at one moment, whatever is written meanwhile. */
 export interface LedgerSnapshot extends Ledger {
   /** epoch ms, by the clock that the store's tasks go by */
   readonly takenAt: number
-  /** How many runs of minutes in a range (Unix seconds, `to` exclusive) a person has removed, that no entry tells of. */
-  removedRuns(range: { readonly from: number; readonly to: number }): Promise<number>
+  /** How many runs of minutes in a range (Unix seconds, `to` exclusive) no entry tells of any more, and as what they count. */
+  pastRuns(range: { readonly from: number; readonly to: number }): Promise<readonly PastRunCount[]>
   /** How many entries there must be: counted with every write. */
   counted(): Promise<number>
 }

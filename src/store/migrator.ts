@@ -15,6 +15,7 @@ export interface Migration {
 export function mustKnowVersion(all: readonly Migration[], current: number, worksWith = current): void {
   const [next] = pendingMigrations(all, current, worksWith)
   if (next === undefined) return
+  if (current === 0) throw new CallmeError('store_unavailable', 'there is no callme store: nothing was ever stored there by a callme')
   const message = `the store has schema version ${current}, this callme needs version ${next.version}: start this callme on it once, which brings it up to date`
   throw new CallmeError('store_unavailable', message)
 }

@@ -35,7 +35,7 @@ export interface TaskRow {
 }
 
 /** The columns of an attempt, but those of its key in the store. */
-export const ATTEMPT_COLUMNS = 'run_id, number, due_at, started_at, duration_ms, deadline, status, error, outcome, node'
+export const ATTEMPT_COLUMNS = 'run_id, number, due_at, started_at, duration_ms, deadline, status, error, outcome, attempts_left, node'
 
 export interface AttemptRow {
   readonly run_id: string
@@ -47,6 +47,7 @@ export interface AttemptRow {
   readonly status: number | null
   readonly error: string | null
   readonly outcome: AttemptOutcome | null
+  readonly attempts_left: number | null
   readonly node: string
 }
 
@@ -98,6 +99,7 @@ export function toAttempt(row: AttemptRow): Attempt {
     status: row.status,
     error: row.error,
     outcome: row.outcome,
+    attemptsLeft: row.attempts_left,
     node: row.node,
   }
 }

@@ -1,6 +1,6 @@
 /** How often each of some texts occurs. Bounded: a text may hold anything. */
 
-/** Where a reason says more than which kind it is: a host, a time, what somebody has said. */
+/** Where a reason says more than which kind it is: a time, what somebody has said. */
 const DETAIL = /[:;] .*/s
 const MOST_KINDS = 200
 const OTHER = 'other'
@@ -8,10 +8,10 @@ const OTHER = 'other'
 export class Tally {
   readonly #counts = new Map<string, number>()
 
-  add(reason: string): void {
+  add(reason: string, times = 1): void {
     const kind = reason.replace(DETAIL, '')
     const counted = this.#counts.has(kind) || this.#counts.size < MOST_KINDS ? kind : OTHER
-    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + times)
   }
 
   /** The most frequent first. */

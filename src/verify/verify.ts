@@ -25,7 +25,7 @@ export interface LedgerReport {
   readonly waiting: number
   readonly missed: number
   readonly not_due: number
-  /** how often each was the reason; of very many different ones the rarer are added up under "other" */
+  /** how often each was the reason; beyond 200 different ones the others are added up under "other" */
   readonly reasons: Readonly<Record<'skipped' | 'failed', Readonly<Record<string, number>>>>
   /** attempts that were lost with their node or worker, and made again */
   readonly lost_attempts: number
@@ -57,6 +57,7 @@ const PAGE = 1000
 /** How many broken promises of each kind are told in detail. */
 export const LISTED = 100
 const NO_RUN = '-'
+const NO_REASON = 'no reason is kept of what was run again or replaced'
 
 export async function verify(ledger: LedgerSnapshot, { now = ledger.takenAt, ...range }: VerifyOptions = {}): Promise<LedgerReport> {
   const sums = new Sums()
@@ -74,7 +75,7 @@ export async function verify(ledger: LedgerSnapshot, { now = ledger.takenAt, ...
   } while (after)
   const { from = 0, to = Infinity } = range
   const dueUntil = Math.min(to, Math.floor(now / 1000) + 1)
-  sums.count('removed', await ledger.removedRuns({ from, to: dueUntil }))
+  for (const { standing, n } of await ledger.pastRuns({ from, to: dueUntil })) sums.past(standing, n)
   if (range.from === undefined && range.to === undefined) sums.vanished((await ledger.counted()) - entries)
   return sums.report(range, now)
 }
@@ -89,8 +90,14 @@ class Sums {
 
   add({ standing, reason, breaches }: RunAccount): void {
     this.count(standing, 1)
-    if (standing === 'skipped' || standing === 'failed') this.#reasons[standing].add(reason ?? 'no reason is recorded')
+    if (standing === 'skipped' || standing === 'failed') this.#reasons[standing].add(reason ?? NO_REASON)
     for (const breach of breaches) this.#break(breach)
+  }
+
+  /** Runs of which there is no more than their number. */
+  past(standing: 'removed' | 'skipped' | 'failed', runs: number): void {
+    this.count(standing, runs)
+    if (standing !== 'removed') this.#reasons[standing].add(NO_REASON, runs)
   }
 
   count(standing: Standing, runs: number): void {

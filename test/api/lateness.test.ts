@@ -64,6 +64,7 @@ describe('GET /lateness', () => {
   it('refuses what it does not understand', async () => {
     expectProblem(await api.http.get('/lateness?from=monday'), 400, '?from')
     expectProblem(await api.http.get('/lateness?to='), 400, '?to')
+    expectProblem(await api.http.get(`/lateness?from=${MINUTE}&to=${MINUTE}`), 400, '?from')
     expectProblem(await api.http.get('/lateness?name=a@b'), 400, '?name')
     expectProblem(await api.http.get('/lateness?state=failed'), 400, '?state')
   })

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -59,6 +60,7 @@ describe('callme verify', () => {
 
   it.each([
     [['--from', 'yesterday'], 2, /^callme: --from must be a Unix time in seconds or an RFC 3339 time such as [^\n]*; got "yesterday"\n$/],
+    [['--from', '1800000060', '--to', '1800000000'], 2, /^callme: --from must be before --to; got 1800000060 and 1800000000\n$/],
     [['--too', '5'], 2, /unknown option '--too'[^]*--to/],
     [['--store', 'sqlite:none/none.db'], 1, /^callme: cannot open none\/none\.db: [^\n]+\n$/],
     [['--store', 'sqlite:package.json'], 1, /^callme: [^\n]*not a database[^\n]*\n$/],
@@ -67,6 +69,27 @@ describe('callme verify', () => {
     const ended = await runCallme(['verify', ...args])
     expect(ended.stderr).toMatch(says)
     expect(ended).toMatchObject({ code, stdout: '' })
+  })
+
+  it('goes by no other setting than the store, and still refuses a name that is none', async () => {
+    using folder = temporaryFolder()
+    const path = join(folder.path, 'callme.db')
+    const program = await aLiveStore(`sqlite:${path}`)
+    const env = { CALLME_STORE: `sqlite:${path}`, CALLME_LISTEN: '0.0.0.0:6777', CALLME_TIMEOUT: 'soon' }
+    expect(await runCallme(['verify'], env)).toMatchObject({ code: 0, stderr: '' })
+    expect(await runCallme(['verify'], { ...env, CALLME_STROE: 'x' })).toMatchObject({ code: 2, stdout: '' })
+    await program.kill()
+  })
+
+  it('says where there is no store, and never offers to make one', async () => {
+    using folder = temporaryFolder()
+    await using database = await createDatabase()
+    const path = join(folder.path, 'empty.db')
+    writeFileSync(path, '')
+    for (const store of [`sqlite:${path}`, database.url]) {
+      const { code, stderr } = await runCallme(['verify', '--store', store])
+      expect({ code, stderr }).toEqual({ code: 1, stderr: 'callme: there is no callme store: nothing was ever stored there by a callme\n' })
+    }
   })
 
   it('says that an older store must be brought up to date by a start, and a newer one needs the newer callme', async () => {

@@ -25,6 +25,7 @@ const attemptOf = (task: Task): Attempt => ({
   status: 500,
   error: 'answered 500, expected 200',
   outcome: 'failed',
+  attemptsLeft: 0,
   node: 'node-1',
 })
 

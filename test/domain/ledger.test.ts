@@ -11,19 +11,21 @@ const NOW = DEADLINE + 3_600_000
 function anAttempt(fields: Partial<Attempt> = {}): Attempt {
   return {
     ...{ runId: 'run-2', number: 1, dueAt: DUE, startedAt: DUE + 5, durationMs: 20, deadline: DEADLINE, status: 200, error: null },
-    ...{ outcome: 'successful', node: 'node-1', ...fields },
+    ...{ outcome: 'successful', attemptsLeft: 1, node: 'node-1', ...fields },
   }
 }
 
-const failed = (fields: Partial<Attempt> = {}): Attempt => anAttempt({ status: 500, error: 'answered 500', outcome: 'failed', ...fields })
-const retried = (fields: Partial<Attempt> = {}): Attempt => failed({ outcome: 'retrying', ...fields })
-const lost = (fields: Partial<Attempt> = {}): Attempt => failed({ status: null, deadline: null, outcome: 'lost', ...fields })
+const failed = (fields: Partial<Attempt> = {}): Attempt =>
+  anAttempt({ status: 500, error: 'answered 500', outcome: 'failed', attemptsLeft: 0, ...fields })
+const retried = (fields: Partial<Attempt> = {}): Attempt => failed({ outcome: 'retrying', attemptsLeft: 1, ...fields })
+const lost = (fields: Partial<Attempt> = {}): Attempt =>
+  failed({ status: null, deadline: null, outcome: 'lost', attemptsLeft: 1, ...fields })
 
 /** A successful one, called once inside its window. */
 function anEntry(fields: Partial<LedgerEntry> = {}): LedgerEntry {
   return {
     ...{ name: 'a-task', triggerAt: MINUTE, state: 'successful', runId: 'run-2', windowFrom: DUE, deadline: DEADLINE, leaseUntil: null },
-    ...{ error: null, attempts: fields.history?.length ?? 1, retry: null, delivery: null, history: [anAttempt()], ...fields },
+    ...{ error: null, attempts: fields.history?.length ?? 1, history: [anAttempt()], ...fields },
   }
 }
 
@@ -99,19 +101,24 @@ describe('a run', () => {
     expect(standingOf({ history: [failed(), anAttempt({ number: 2 })] })).toContain('after attempt 1 had ended the run')
   })
 
-  test('has 1 + retry attempts with a known outcome at the most', () => {
-    const history = [retried(), lost({ number: 2 }), lost({ number: 3 }), anAttempt({ number: 4 })]
-    expect(standingOf({ retry: 1, history })).toBe('on_time')
-    expect(standingOf({ retry: 0, history })).toBe('on_time | doubled: 2 attempts with a known outcome, and retry is 0')
-    expect(standingOf({ retry: null, history })).toBe('on_time')
-    const ofOlderPrograms = history.map((attempt) => ({ ...attempt, outcome: null, dueAt: null, deadline: null }))
-    expect(standingOf({ retry: 0, history: ofOlderPrograms })).toBe('on_time')
+  test('has no attempt after one that none might follow, by what its task and handler said then', () => {
+    const history = [retried(), lost({ number: 2 }), lost({ number: 3 }), anAttempt({ number: 4, attemptsLeft: 0 })]
+    expect(standingOf({ history })).toBe('on_time')
+    expect(standingOf({ history: [retried({ attemptsLeft: 0 }), anAttempt({ number: 2 })] })).toBe(
+      'on_time | doubled: attempt 2 started at 2027-01-15T08:00:00.005Z, after attempt 1, which none might follow',
+    )
+    expect(standingOf({ history: [lost({ attemptsLeft: 0 }), anAttempt({ number: 2 })] })).toContain('doubled')
+    const ofOlderPrograms = history.map((attempt) => ({ ...attempt, outcome: null, dueAt: null, deadline: null, attemptsLeft: null }))
+    expect(standingOf({ history: ofOlderPrograms })).toBe('on_time')
   })
 
-  test('with at_most_once has one attempt, whatever became of it', () => {
-    const history = [lost(), anAttempt({ number: 2 })]
-    expect(standingOf({ delivery: 'at_most_once', history })).toBe('on_time | doubled: 2 attempts, and delivery is at_most_once')
-    expect(standingOf({ delivery: 'at_most_once' })).toBe('on_time')
+  test('that has ended in another way than its last attempt says was missed', () => {
+    expect(standingOf({ history: [retried()] })).toBe('missed | missed: successful, but its last attempt is recorded as retrying')
+    expect(standingOf({ state: 'failed', error: 'why', history: [anAttempt()] })).toContain(
+      'failed, but its last attempt is recorded as successful',
+    )
+    expect(standingOf({ state: 'failed', error: 'out of time', history: [retried()] })).toBe('failed | out of time')
+    expect(standingOf({ history: [anAttempt({ outcome: 'accepted' })] })).toBe('on_time')
   })
 })
 
@@ -122,6 +129,7 @@ describe('a run that has another one after it', () => {
     ['removed while it waited', retried({ runId: 'run-1' }), { standing: 'removed', reason: null }],
     ['removed after a loss', lost({ runId: 'run-1' }), { standing: 'removed', reason: null }],
     ['successful for an older program', anAttempt({ runId: 'run-1', outcome: null }), { standing: 'on_time', reason: null }],
+    ['accepted, and ended by an older program', anAttempt({ runId: 'run-1', outcome: 'accepted' }), { standing: 'on_time', reason: null }],
     ['failed for an older program', failed({ runId: 'run-1', outcome: null }), { standing: 'failed', reason: 'answered 500' }],
   ] as const)('was %s by its last attempt', (_, attempt, account) => {
     const [present, past] = accountFor(anEntry({ attempts: 1, history: [attempt, anAttempt()] }), NOW)

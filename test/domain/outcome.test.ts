@@ -10,7 +10,7 @@ const NOW = ENDED + 7
 const TIMES = { startedAt: STARTED, endedAt: ENDED }
 const ENDED_LEASE = { awaiting: null, leaseUntil: null }
 const { dueAt, deadline } = aRunningTask()
-const attempt = { number: 1, dueAt, startedAt: STARTED, durationMs: 120, deadline, node: 'node-2' }
+const attempt = { number: 1, dueAt, startedAt: STARTED, durationMs: 120, deadline, attemptsLeft: 1, node: 'node-2' }
 
 describe('the outcome of a call', () => {
   test('that succeeded keeps status and body and holds no error', () => {
@@ -50,7 +50,7 @@ describe('the outcome of a call', () => {
       now: NOW,
       responseStatus: stored,
       responseBody: null,
-      attempt: { ...attempt, number: 2, runId: task.runId, status: stored, error: 'reset', outcome: 'failed' },
+      attempt: { ...attempt, number: 2, runId: task.runId, status: stored, error: 'reset', outcome: 'failed', attemptsLeft: 0 },
     })
   })
 
@@ -143,7 +143,7 @@ describe('the outcome of a task whose node is gone', () => {
       responseBody: null,
       attempt: {
         ...{ runId: task.runId, number: 1, dueAt, startedAt: task.updated, durationMs: 60_000, deadline: null },
-        ...{ status: null, error, outcome: 'lost', node: 'node-1' },
+        ...{ status: null, error, outcome: 'lost', attemptsLeft: 1, node: 'node-1' },
       },
     })
   })
@@ -152,7 +152,7 @@ describe('the outcome of a task whose node is gone', () => {
     const task = aRunningTask({ definition: { delivery: 'at_most_once' } })
     expect(lossOf(task, NOW)).toMatchObject({
       settlement: { state: 'failed', dueAt: task.dueAt, error: expect.stringContaining('at_most_once') as string },
-      attempt: { outcome: 'failed' },
+      attempt: { outcome: 'failed', attemptsLeft: 0 },
     })
   })
 

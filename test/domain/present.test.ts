@@ -125,6 +125,7 @@ describe('a task on the wire', () => {
       status: 503,
       error: 'answered 503',
       outcome: 'retrying',
+      attemptsLeft: 1,
       node: 'n',
     }
     const history = [attempt, { ...attempt, dueAt: null, deadline: null, outcome: null }]

@@ -30,7 +30,7 @@ describe('a call that is answered as expected', () => {
     expect(await harness.history()).toEqual([
       {
         ...{ runId: running.runId, number: 1, dueAt: MINUTE_MS, startedAt: MINUTE_MS, durationMs: 2500, deadline: running.deadline },
-        ...{ status: 200, error: null, outcome: 'successful', node: 'node-1' },
+        ...{ status: 200, error: null, outcome: 'successful', attemptsLeft: 1, node: 'node-1' },
       },
     ])
     expect(harness.events('task.successful')).toMatchObject([

@@ -11,7 +11,7 @@ const EMPTY = `
   DELETE FROM callme.tasks; DELETE FROM callme.finished; DELETE FROM callme.attempts; DELETE FROM callme.handlers;
   DELETE FROM callme.handler_walks; DELETE FROM callme.starts; DELETE FROM callme.streams; DELETE FROM callme.commits;
   DELETE FROM callme.changes; DELETE FROM callme.numbered WHERE position > 0;
-  DELETE FROM callme.removed_runs`
+  DELETE FROM callme.past_runs`
 
 /** Databases that hold nothing. */
 const empty: TestDatabase[] = []

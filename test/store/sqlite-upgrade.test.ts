@@ -60,7 +60,7 @@ test('a file of the first version reads back as it was, with the fields that are
     const attempts =
       task.state === 'pending' || task.state === 'skipped' || task.state === 'running'
         ? []
-        : [{ ...ATTEMPT, runId: runIdOf(task.state), dueAt: null, deadline: null, outcome: null }]
+        : [{ ...ATTEMPT, runId: runIdOf(task.state), dueAt: null, deadline: null, outcome: null, attemptsLeft: null }]
     expect(await store.history(task)).toEqual(attempts)
   }
   expect(await store.counts()).toEqual(Object.fromEntries(TASK_STATES.map((state) => [state, 1])))

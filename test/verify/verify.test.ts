@@ -204,7 +204,7 @@ describe.each(PLACES)('the account of a store on %s', (_, makePlace) => {
   })
 })
 
-const ATTEMPT = 'due_at, started_at, duration_ms, deadline, status, error, outcome, node'
+const ATTEMPT = 'due_at, started_at, duration_ms, deadline, status, error, outcome, attempts_left, node'
 
 function copyOfAll({ ended, attemptKey }: Place): string {
   const columns = 'trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated, definition'

@@ -6,11 +6,14 @@ ALTER TABLE callme.attempts ADD COLUMN due_at BIGINT;
 ALTER TABLE callme.attempts ADD COLUMN deadline BIGINT;
 -- What it led to.
 ALTER TABLE callme.attempts ADD COLUMN outcome TEXT CHECK (outcome IN ('successful', 'accepted', 'retrying', 'failed', 'lost'));
+-- How many more might follow it in its run, by what the task and its handler said then.
+ALTER TABLE callme.attempts ADD COLUMN attempts_left INTEGER;
 
--- How many runs of a minute a person has removed, or replaced before their first attempt: no other row tells of them. A row for each
--- removal: nodes never wait for each other here.
-CREATE TABLE callme.removed_runs (
+-- How many runs of a minute no other row tells of: what a person has deleted, and what was replaced, moved or run again and had no
+-- attempt. As what they count. Each write inserts rows of its own, so that nodes do not wait for each other.
+CREATE TABLE callme.past_runs (
   trigger_at BIGINT  NOT NULL, -- Unix seconds
+  standing   TEXT    NOT NULL CHECK (standing IN ('removed', 'skipped', 'failed')),
   n          INTEGER NOT NULL
 );
-CREATE INDEX removed_runs_minute ON callme.removed_runs (trigger_at);
+CREATE INDEX past_runs_minute ON callme.past_runs (trigger_at);

@@ -9,8 +9,9 @@ import { batchesOf } from '../change-batches.ts'
 import type { Queries } from './database.ts'
 import type { Transaction } from './transaction.ts'
 
-const REMOVED_RUNS = `
-  INSERT INTO callme.removed_runs (trigger_at, n) SELECT * FROM unnest($1::bigint[], $2::int[])`
+const PAST_RUNS = `
+  INSERT INTO callme.past_runs (trigger_at, standing, n)
+  SELECT "triggerAt", standing, runs FROM json_to_recordset($1) AS r ("triggerAt" bigint, standing text, runs int)`
 const NUMBER_TAKEN = '23505'
 const STATES = TASK_STATES.join(', ')
 const DELTAS = TASK_STATES.map((_, index) => `$${index + 5}::int`).join(', ')
@@ -31,7 +32,8 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
   const said = signals.said()
   const deltas = new Map(changes.deltas())
   if (batches.length === 0 && said === undefined && deltas.size === 0 && !transaction.isWriting) return 0
-  await insertRemovedRuns(transaction)
+  const past = changes.pastRuns()
+  if (past.length > 0) await transaction.query(PAST_RUNS, [JSON.stringify(past)])
   const first = [
     said === undefined ? null : JSON.stringify(said),
     batches[0]?.count ?? 0,
@@ -43,11 +45,6 @@ export async function insertCommit(transaction: Transaction, { stream, seq }: { 
     await transaction.query(INSERT_WITH_CHANGES, [stream, seq + index, ...values, text])
   }
   return Math.max(1, batches.length)
-}
-
-async function insertRemovedRuns(transaction: Transaction): Promise<void> {
-  const removed = transaction.changes.removedRuns()
-  if (removed.length > 0) await transaction.query(REMOVED_RUNS, [removed.map(([triggerAt]) => triggerAt), removed.map(([, runs]) => runs)])
 }
 
 /**

@@ -40,8 +40,8 @@ const PROLONG = `
   UPDATE callme.tasks SET lease_until = $3, awaiting = coalesce(awaiting, 'ack'), updated = $4 WHERE name = $1 AND trigger_at = $2`
 // What was accepted has its attempt already.
 const BEGIN_ATTEMPT = `
-  INSERT INTO callme.attempts AS a (name, trigger_at, run_id, number, due_at, started_at, duration_ms, outcome, node)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+  INSERT INTO callme.attempts AS a (name, trigger_at, run_id, number, due_at, started_at, duration_ms, outcome, attempts_left, node)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
   ON CONFLICT (trigger_at, name, run_id, number) DO UPDATE SET outcome = excluded.outcome,
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at), error = NULL`
 
@@ -163,8 +163,9 @@ async function prolong(session: Session, transaction: Transaction, task: Task, n
   const lease = task.awaiting === 'worker' || minutes === undefined ? had : minutes * 60_000
   await transaction.query(PROLONG, [task.name, task.triggerAt, now + lease, now])
   if (task.awaiting !== 'ack') {
-    const { runId, number, dueAt, startedAt, durationMs, outcome, node } = acceptedAttempt(task, now)
-    await transaction.query(BEGIN_ATTEMPT, [task.name, task.triggerAt, runId, number, dueAt, startedAt, durationMs, outcome, node])
+    const { runId, number, dueAt, startedAt, durationMs, outcome, attemptsLeft, node } = acceptedAttempt(task, now)
+    const times = [dueAt, startedAt, durationMs]
+    await transaction.query(BEGIN_ATTEMPT, [task.name, task.triggerAt, runId, number, ...times, outcome, attemptsLeft, node])
   }
   const prolonged = await readBack(transaction, session.handlers, task)
   transaction.changes.tell('updated', prolonged, now)

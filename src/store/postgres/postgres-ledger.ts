@@ -10,11 +10,7 @@ import type { Queries } from './database.ts'
 import { KEYS, keyOf, ofKeys, spanParams } from './rows.ts'
 import { readStretchOf } from './selection.ts'
 
-const COLUMNS = [
-  ...LEDGER_COLUMNS.map((column) => `t.${column}`),
-  `(t.definition::json ->> 'retry')::int AS retry`,
-  `t.definition::json ->> 'delivery' AS delivery`,
-].join(', ')
+const COLUMNS = LEDGER_COLUMNS.map((column) => `t.${column}`).join(', ')
 const ATTEMPTS = `
   SELECT a.name, a.trigger_at, ${ATTEMPT_COLUMNS} FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')} ORDER BY a.run_id, a.number`
 

@@ -36,7 +36,7 @@ export async function pruneRows(
   { before, limit, but }: { before: number; limit: number; but: readonly number[] },
 ): Promise<number> {
   const outside = but.map((day) => minutesOf(day)).map(({ from, to }) => ` AND NOT (f.trigger_at >= ${from} AND f.trigger_at < ${to})`)
-  await transaction.query('DELETE FROM callme.removed_runs WHERE trigger_at < $1', [Math.floor(before / 1000)])
+  await transaction.query('DELETE FROM callme.past_runs WHERE trigger_at < $1', [Math.floor(before / 1000)])
   const sql = `${OLD}${outside.join('')} ORDER BY f.updated LIMIT $2 FOR UPDATE SKIP LOCKED`
   const rows = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state'>>(sql, [before, limit])
   return removeRows(transaction, rows)

@@ -1,13 +1,14 @@
 /** Stores tasks of many callers at once: new ones, and those that take the place of an entry that has their key. */
 import { servesTasksWithoutCallback } from '../../domain/handler.ts'
 import { pendingTask } from '../../domain/task.ts'
-import type { NewTask, Task } from '../../domain/task.ts'
+import type { NewTask } from '../../domain/task.ts'
 import { formatTaskKey } from '../../domain/task-key.ts'
 import { nextState } from '../../domain/transitions.ts'
 import type { HandlerRow } from '../handler-row.ts'
 import { toHandler } from '../handler-row.ts'
 import type { PutResult } from '../store.ts'
 import type { TaskRow } from '../task-row.ts'
+import { beginAnew } from './begin-anew.ts'
 import { inWaves } from './in-waves.ts'
 import { FRESH, insertRows } from './insert-rows.ts'
 import type { FreshRow } from './insert-rows.ts'
@@ -30,7 +31,7 @@ interface Candidate {
 }
 
 /** An entry that was there before. */
-type Existing = Pick<Task, 'state' | 'attempts' | 'created'> & { readonly id?: number }
+type Existing = Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'run_id' | 'attempts' | 'created'> & { readonly id?: number }
 
 const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR KEY SHARE'
 const RESET = `
@@ -40,10 +41,10 @@ const RESET = `
     window_from = NULL, awaiting = NULL, remove_after = 0, definition = r.definition
   FROM json_to_recordset($1) AS r ${FRESH} WHERE t.name = r.name AND t.trigger_at = r."triggerAt"`
 const TAKE_OUT = `
-  DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f')} RETURNING f.name, f.trigger_at, f.state, f.attempts, f.created`
+  DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f')} RETURNING f.name, f.trigger_at, f.state, f.run_id, f.attempts, f.created`
 const KEEP_ENDED = `
   DELETE FROM callme.tasks t USING ${KEYS}, callme.finished f WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND ${ofKeys('f')}
-  RETURNING f.name, f.trigger_at, f.state, f.attempts, f.created`
+  RETURNING f.name, f.trigger_at, f.state, f.run_id, f.attempts, f.created`
 const SET_CREATED = `
   UPDATE callme.tasks t SET created = k.created FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, created)
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
@@ -106,21 +107,24 @@ async function storeWave(transaction: Transaction, wave: readonly Candidate[]): 
       transaction,
       isTaken.map(({ row }) => row),
     )
-    for (const { id, state, attempts, created, ...row } of rows) existing.set(formatTaskKey(keyOf(row)), { id, state, attempts, created })
+    for (const row of rows) existing.set(formatTaskKey(keyOf(row)), row)
     // What was in the way may have ended or gone meanwhile.
     missing = isTaken.filter(({ row }) => !existing.has(formatTaskKey(row)))
   }
   await resetRows(transaction, wave, existing)
-  return wave.map(({ ifAbsent, placed, row }): PutResult => {
+  const replaced: Existing[] = []
+  const results = wave.map(({ ifAbsent, placed, row }): PutResult => {
     const before = existing.get(formatTaskKey(row))
     const task = pendingTask(placed, { created: before?.created ?? row.now, now: row.now })
     if (before === undefined) return { outcome: 'created', task }
     if (ifAbsent) return { outcome: 'exists' }
     if (nextState(before.state, 'replaced', 0) === undefined) return { outcome: 'running' }
     transaction.changes.moved(row, before.state, undefined)
-    if (before.attempts === 0) transaction.changes.removed(row.triggerAt, 1)
+    replaced.push(before)
     return { outcome: 'replaced', task }
   })
+  await beginAnew(transaction, replaced)
+  return results
 }
 
 /** Rows that wait become those that were given, where these may replace them. */
@@ -141,7 +145,7 @@ async function replaceEnded(transaction: Transaction, wave: readonly Candidate[]
   for (const [sql, part] of [[KEEP_ENDED, absent] as const, [TAKE_OUT, any] as const]) {
     if (part.length === 0) continue
     const keys = spanParams(part.map(({ row }) => row))
-    const rows = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'attempts' | 'created'>>(sql, keys)
+    const rows = await transaction.query<Existing>(sql, keys)
     for (const row of rows) ended.set(formatTaskKey(keyOf(row)), row)
     if (sql === TAKE_OUT && rows.length > 0) {
       await transaction.query(SET_CREATED, [...keyParams(rows.map(keyOf)), rows.map(({ created }) => created)])

@@ -1,5 +1,5 @@
 /** Reads the ledger of a PostgreSQL database beside the nodes that use it: in one transaction that only reads. */
-import type { LedgerSnapshot } from '../ledger.ts'
+import type { LedgerSnapshot, PastRunCount } from '../ledger.ts'
 import { mustKnowVersion, readMigrations } from '../migrator.ts'
 import { countAll } from './change-log.ts'
 import { Database } from './database.ts'
@@ -7,10 +7,13 @@ import type { Queries } from './database.ts'
 import { readVersion } from './migrate.ts'
 import { PostgresLedger } from './postgres-ledger.ts'
 
-/** Until then nothing has been read: what the transaction sees is what there is at its first query. */
-const ONE_MOMENT = 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY'
+/** What the transaction sees is what there is at the first query after this; from here on no table is dropped, nor added to its own. */
+const ONE_MOMENT = [
+  'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY',
+  'LOCK TABLE callme.tasks, callme.finished, callme.attempts IN ACCESS SHARE MODE',
+]
 const TIME = 'SELECT (extract(epoch FROM now()) * 1000)::bigint AS now'
-const REMOVED_RUNS = 'SELECT coalesce(sum(n), 0)::bigint AS n FROM callme.removed_runs WHERE trigger_at >= $1 AND trigger_at < $2'
+const PAST_RUNS = 'SELECT standing, sum(n)::bigint AS n FROM callme.past_runs WHERE trigger_at >= $1 AND trigger_at < $2 GROUP BY standing'
 
 /** @throws CallmeError `store_unavailable` where the database does not answer or is older than this callme, `store_too_new` where it is newer */
 export async function readPostgresLedger<T>(url: string, read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
@@ -19,7 +22,7 @@ export async function readPostgresLedger<T>(url: string, read: (ledger: LedgerSn
     const { current, worksWith } = await readVersion(database)
     mustKnowVersion(readMigrations('postgres'), current, worksWith)
     return await database.repeatable(async (queries) => {
-      await queries.query(ONE_MOMENT)
+      for (const sql of ONE_MOMENT) await queries.query(sql)
       const [row] = await queries.query<{ now: number }>(TIME)
       return read(new PostgresSnapshot(queries, row?.now ?? Date.now()))
     })
@@ -38,9 +41,8 @@ class PostgresSnapshot extends PostgresLedger implements LedgerSnapshot {
     this.takenAt = takenAt
   }
 
-  async removedRuns({ from, to }: { from: number; to: number }): Promise<number> {
-    const [row] = await this.#queries.query<{ n: number }>(REMOVED_RUNS, [from, to])
-    return row?.n ?? 0
+  pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
+    return this.#queries.query<PastRunCount>(PAST_RUNS, [from, to])
   }
 
   counted(): Promise<number> {

@@ -49,7 +49,7 @@ export async function countRuns(transaction: Transaction, rows: readonly Pick<Ta
   const present = new Set(rows.map(({ run_id: runId }) => runId))
   const tried = await transaction.query<Pick<TaskRow, 'trigger_at' | 'run_id'>>(PAST_RUNS, spanParams(rows.map(keyOf)))
   const past = tried.filter(({ run_id: runId }) => !present.has(runId))
-  for (const { trigger_at: triggerAt } of [...rows, ...past]) transaction.changes.removed(triggerAt, 1)
+  for (const { trigger_at: triggerAt } of [...rows, ...past]) transaction.changes.deleted({ triggerAt }, 1)
 }
 
 /** Tells no listener: whoever removes for a client does. */

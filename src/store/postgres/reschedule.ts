@@ -8,6 +8,7 @@ import { placeTask } from '../place-task.ts'
 import { isTaken, walked } from '../reschedule-walk.ts'
 import type { RescheduleRequest, Store } from '../store.ts'
 import type { TaskRow } from '../task-row.ts'
+import { beginAnew } from './begin-anew.ts'
 import { FreeMinutes } from './free-minutes.ts'
 import { endedKeys, insertFreeRows } from './insert-rows.ts'
 import type { FreshRow } from './insert-rows.ts'
@@ -94,7 +95,10 @@ async function makeMoves(session: Session, transaction: Transaction, moves: read
   const [copied, moved] = [moves.filter(({ row }) => isFinal(row.state)), moves.filter(({ row }) => !isFinal(row.state))]
   // One after the other: each goes where an earlier one may just have been.
   for (const { row, fresh } of moved) await moveRow(transaction, row, fresh)
-  for (const { row } of moved) if (row.attempts === 0) transaction.changes.removed(row.trigger_at, 1)
+  await beginAnew(
+    transaction,
+    moved.map(({ row }) => row),
+  )
   if (moved.length > 0) await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
   const ended = await endedKeys(
     transaction,

@@ -5,6 +5,7 @@ import type { Task } from '../../domain/task.ts'
 import type { TaskKey } from '../../domain/task-key.ts'
 import { nextState } from '../../domain/transitions.ts'
 import { parseLane } from '../lane-name.ts'
+import { beginAnew } from './begin-anew.ts'
 import { COLUMNS, columnsOf, lockRow, readBack, readTasks } from './rows.ts'
 import type { Session } from './session.ts'
 import type { Transaction } from './transaction.ts'
@@ -45,7 +46,7 @@ export async function runEntry(
   if (written === undefined) return 'unknown'
   const task = await readBack(transaction, handlers, key)
   transaction.changes.moved(key, row.state, state)
-  if (isFinal(row.state) && row.attempts === 0) transaction.changes.removed(key.triggerAt, 1)
+  if (isFinal(row.state)) await beginAnew(transaction, [row])
   transaction.changes.tell('updated', task, now)
   transaction.signals.waits(lane, { dueAt: now, id: written.id }, deadline)
   return task

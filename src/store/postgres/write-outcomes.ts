@@ -23,9 +23,10 @@ type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'execute
 const OUTCOME = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, deadline bigint, attempts int,
   lost int, error text, "leaseUntil" bigint, awaiting text, "executedAt" bigint, "responseStatus" int, "responseBody" text, now bigint,
   number int, "attemptDueAt" bigint, "startedAt" bigint, "durationMs" bigint, "attemptDeadline" bigint, status int, "attemptError" text,
-  outcome text, node text)`
+  outcome text, "attemptsLeft" int, node text)`
 /** Of its attempt, in the order of ATTEMPT_COLUMNS. */
-const ATTEMPT = '"runId", number, "attemptDueAt", "startedAt", "durationMs", "attemptDeadline", status, "attemptError", outcome, node'
+const ATTEMPT =
+  '"runId", number, "attemptDueAt", "startedAt", "durationMs", "attemptDeadline", status, "attemptError", outcome, "attemptsLeft", node'
 const GUARD = `t.name = o.name AND t.trigger_at = o."triggerAt" AND t.run_id = o."runId" AND t.attempts = o.claimed
   AND (t.state = 'running') = o."wasRunning"`
 const SETTLED = {
@@ -50,7 +51,7 @@ const PUT_ATTEMPTS = (source: string): string => `
   INSERT INTO callme.attempts AS a (name, trigger_at, ${ATTEMPT_COLUMNS})
   SELECT name, trigger_at, ${ATTEMPT} FROM ${source} WHERE number IS NOT NULL
   ON CONFLICT (trigger_at, name, run_id, number) DO UPDATE SET error = excluded.error, status = coalesce(excluded.status, a.status),
-    deadline = coalesce(a.deadline, excluded.deadline), outcome = excluded.outcome,
+    deadline = coalesce(a.deadline, excluded.deadline), outcome = excluded.outcome, attempts_left = excluded.attempts_left,
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at)`
 const RETURNED = 'id, name, trigger_at, lane, executed_at, remove_after'
 
@@ -139,7 +140,7 @@ function toJson({ task, settlement, now, responseStatus, responseBody, attempt }
       executedAt: attempt.startedAt + attempt.durationMs,
       ...{ number: attempt.number, attemptDueAt: attempt.dueAt, startedAt: attempt.startedAt, durationMs: attempt.durationMs },
       ...{ attemptDeadline: attempt.deadline, status: attempt.status, attemptError: keptReason(attempt.error) },
-      ...{ outcome: attempt.outcome, node: attempt.node },
+      ...{ outcome: attempt.outcome, attemptsLeft: attempt.attemptsLeft, node: attempt.node },
     }),
   }
 }

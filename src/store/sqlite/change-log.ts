@@ -27,7 +27,7 @@ export class ChangeLog {
   /** Must run inside the transaction whose changes these are. */
   write(changes: Changes): void {
     for (const [state, delta] of changes.deltas()) this.#statements.addToCount.run(delta, state)
-    for (const [triggerAt, runs] of changes.removedRuns()) this.#statements.addRemovedRuns.run(triggerAt, runs)
+    for (const past of changes.pastRuns()) this.#statements.addPastRuns.run(past)
     const told = changes.told()
     if (told.length === 0) return
     const last = this.#last ?? this.#newest()

@@ -67,12 +67,12 @@ export function putEntry(session: Session, task: NewTask, options: { now: number
   }
   const existing = insertRow(session, row)
     ? undefined
-    : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'attempts' | 'created'>)
+    : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'run_id' | 'attempts' | 'created'>)
   if (existing && ifAbsent) return { outcome: 'exists' }
   if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { outcome: 'running' }
   if (existing) {
     statements.reset.run({ ...row, id: existing.id })
-    if (existing.attempts === 0) changes.removed(task.triggerAt, 1)
+    beginAnew(session, { ...existing, trigger_at: task.triggerAt }, changes)
     bounds.lower(rowLane, task.dueAt)
   }
   const stored = pendingTask(placed, { created: existing?.created ?? now, now })
@@ -96,8 +96,8 @@ export function runEntry(
   const { definition } = readTask(session, row)
   const change = { id: row.id, now, deadline: deadlineOf(now, definition), inAdvance: row.trigger_at * 1000 > now ? 1 : 0 }
   if (isFinal(row.state)) statements.runAgain.run({ ...change, runId: randomUUID() })
-  if (isFinal(row.state) && row.attempts === 0) changes.removed(row.trigger_at, 1)
-  if (!isFinal(row.state)) statements.bringForward.run({ ...change, removeAfter: removeAfter ? 1 : 0 })
+  if (isFinal(row.state)) beginAnew(session, row, changes)
+  else statements.bringForward.run({ ...change, removeAfter: removeAfter ? 1 : 0 })
   // What had ended stayed in its lane, whichever handlers came and went.
   const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
   if (lane !== row.lane) statements.moveToLane.run(lane, row.id)
@@ -108,9 +108,19 @@ export function runEntry(
   return task
 }
 
+/** Takes note of the run of an entry that begins another one, or moves. One that had run out of time says so in its last attempt. */
+export function beginAnew(
+  { statements }: Session,
+  row: Pick<TaskRow, 'id' | 'trigger_at' | 'state' | 'run_id' | 'attempts'>,
+  changes: Changes,
+): void {
+  changes.begunAnew({ triggerAt: row.trigger_at }, row)
+  if (row.state === 'failed') statements.endLastAttempt.run(row.id, row.run_id, row.attempts)
+}
+
 /** Takes note of all runs of an entry that a person removes. */
 export function countRuns({ statements }: Session, row: Pick<TaskRow, 'id' | 'run_id' | 'trigger_at'>, changes: Changes): void {
-  changes.removed(row.trigger_at, 1 + (statements.pastRuns.get(row.id, row.run_id) as number))
+  changes.deleted({ triggerAt: row.trigger_at }, 1 + (statements.countPastRuns.get(row.id, row.run_id) as number))
 }
 
 /** Tells no listener: whoever removes for a client does. */

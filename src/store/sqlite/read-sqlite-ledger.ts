@@ -1,8 +1,8 @@
 /** Reads the ledger of a SQLite file beside the callme that may have it open: in one transaction that only reads. */
-import SqliteDatabase from 'better-sqlite3'
+import SqliteDatabase, { SqliteError } from 'better-sqlite3'
 import type { Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
-import type { LedgerSnapshot } from '../ledger.ts'
+import type { LedgerSnapshot, PastRunCount } from '../ledger.ts'
 import { mustKnowVersion, readMigrations } from '../migrator.ts'
 import { SqliteLedger } from './sqlite-ledger.ts'
 import { storeError } from './store-error.ts'
@@ -15,10 +15,19 @@ export async function readSqliteLedger<T>(path: string, read: (ledger: LedgerSna
     mustKnowVersion(readMigrations('sqlite'), db.pragma('user_version', { simple: true }) as number)
     return await read(new SqliteSnapshot(db))
   } catch (error) {
-    throw storeError(error)
+    throw isFolderClosed(error) ? new CallmeError('store_unavailable', folderClosed(path), { cause: error }) : storeError(error)
   } finally {
     db.close()
   }
+}
+
+/** A store that nobody has open is read through two files that SQLite makes beside it. */
+function isFolderClosed(error: unknown): boolean {
+  return error instanceof SqliteError && /^SQLITE_(READONLY_DIRECTORY|READONLY_CANTINIT|CANTOPEN)/.test(error.code)
+}
+
+function folderClosed(path: string): string {
+  return `cannot read ${path}: SQLite makes files beside a store to read it, so its folder must be writable; run this as the user that callme runs as`
 }
 
 function openReadOnly(path: string): Database {
@@ -39,19 +48,14 @@ export class SqliteSnapshot extends SqliteLedger implements LedgerSnapshot {
     this.#db = db
   }
 
-  removedRuns({ from, to }: { from: number; to: number }): Promise<number> {
-    return this.#number('SELECT coalesce(sum(n), 0) FROM removed_runs WHERE trigger_at >= ? AND trigger_at < ?', from, to)
-  }
-
-  counted(): Promise<number> {
-    return this.#number('SELECT sum(n) FROM task_counts')
+  // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
+  async pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
+    const sql = 'SELECT standing, sum(n) AS n FROM past_runs WHERE trigger_at >= ? AND trigger_at < ? GROUP BY standing'
+    return this.#db.prepare(sql).all(from, to) as PastRunCount[]
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
-  async #number(sql: string, ...params: number[]): Promise<number> {
-    return this.#db
-      .prepare(sql)
-      .pluck()
-      .get(...params) as number
+  async counted(): Promise<number> {
+    return this.#db.prepare('SELECT sum(n) FROM task_counts').pluck().get() as number
   }
 }

@@ -6,7 +6,7 @@ import type { Changes } from '../changes.ts'
 import { isTaken, walked } from '../reschedule-walk.ts'
 import { placeTask } from '../place-task.ts'
 import type { RescheduleRequest, Store } from '../store.ts'
-import { insertRow, readBack, readTask } from './entries.ts'
+import { beginAnew, insertRow, readBack, readTask } from './entries.ts'
 import { parseLane } from '../lane-name.ts'
 import type { TaskRow } from '../task-row.ts'
 import type { Session } from './session.ts'
@@ -51,7 +51,7 @@ function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { tri
     changes.moved(key, undefined, 'pending')
   } else {
     statements.reset.run({ ...fresh, repeatedTo, id: row.id })
-    if (row.attempts === 0) changes.removed(row.trigger_at, 1)
+    beginAnew(session, row, changes)
     bounds.lower(rowLane, dueAt)
     changes.moved(key, row.state, 'pending')
   }

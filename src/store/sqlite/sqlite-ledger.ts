@@ -11,10 +11,7 @@ import { storeError } from './store-error.ts'
 
 type Row = LedgerRow & { readonly id: number }
 
-const COLUMNS = [
-  ...['id', ...LEDGER_COLUMNS].map((column) => `tasks.${column}`),
-  ...['retry', 'delivery'].map((field) => `json_extract(tasks.definition, '$.${field}') AS ${field}`),
-].join(', ')
+const COLUMNS = ['id', ...LEDGER_COLUMNS].map((column) => `tasks.${column}`).join(', ')
 
 export class SqliteLedger implements Ledger {
   readonly #selections: Selections<Row>

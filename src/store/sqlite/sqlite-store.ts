@@ -149,7 +149,7 @@ export class SqliteStore implements Store {
   prune({ before, limit }: { before: number; limit: number }): Promise<number> {
     return this.#group.write((changes) => {
       const { statements } = this.#session
-      statements.forgetRemovedRuns.run(before / 1000)
+      statements.forgetPastRuns.run(before / 1000)
       const rows = statements.finishedBefore.all(before, limit) as Pick<TaskRow, 'id' | 'name' | 'state'>[]
       return removeRows(this.#session, rows, changes)
     })

@@ -18,7 +18,7 @@ export function prepareStatements(db: Database) {
 function entryStatements(db: Database) {
   return {
     findByKey: db.prepare('SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'),
-    findState: db.prepare('SELECT id, state, attempts, created FROM tasks WHERE name = ? AND trigger_at = ?'),
+    findState: db.prepare('SELECT id, state, run_id, attempts, created FROM tasks WHERE name = ? AND trigger_at = ?'),
     // Within a run the numbers count: the clock may have been set back between two attempts.
     history: db.prepare(`
       SELECT ${ATTEMPT_COLUMNS} FROM attempts
@@ -52,10 +52,12 @@ function entryStatements(db: Database) {
         rescheduled_to = NULL WHERE id = @id`),
     remove: db.prepare('DELETE FROM tasks WHERE id = ?'),
     removeAttempts: db.prepare('DELETE FROM attempts WHERE task_id = ?'),
-    pastRuns: db.prepare('SELECT count(DISTINCT run_id) FROM attempts WHERE task_id = ? AND run_id <> ?').pluck(),
-    addRemovedRuns: db.prepare(`
-      INSERT INTO removed_runs (trigger_at, n) VALUES (?, ?) ON CONFLICT (trigger_at) DO UPDATE SET n = n + excluded.n`),
-    forgetRemovedRuns: db.prepare('DELETE FROM removed_runs WHERE trigger_at < ?'),
+    countPastRuns: db.prepare('SELECT count(DISTINCT run_id) FROM attempts WHERE task_id = ? AND run_id <> ?').pluck(),
+    addPastRuns: db.prepare(`
+      INSERT INTO past_runs (trigger_at, standing, n) VALUES (@triggerAt, @standing, @runs)
+      ON CONFLICT (trigger_at, standing) DO UPDATE SET n = n + excluded.n`),
+    forgetPastRuns: db.prepare('DELETE FROM past_runs WHERE trigger_at < ?'),
+    endLastAttempt: db.prepare(`UPDATE attempts SET outcome = 'failed' WHERE task_id = ? AND run_id = ? AND number = ?`),
     finishedBefore: db.prepare(`
       SELECT id, name, state FROM tasks INDEXED BY tasks_finished
       WHERE state IN ('successful', 'failed', 'skipped') AND updated < ? ORDER BY updated LIMIT ?`),
@@ -126,9 +128,9 @@ function outcomeStatements(db: Database) {
     // An attempt that was accepted, or prolonged, is there already: it began then, and ends now.
     putAttempt: db.prepare(`
       INSERT INTO attempts (task_id, ${ATTEMPT_COLUMNS})
-      VALUES (@taskId, @runId, @number, @dueAt, @startedAt, @durationMs, @deadline, @status, @error, @outcome, @node)
+      VALUES (@taskId, @runId, @number, @dueAt, @startedAt, @durationMs, @deadline, @status, @error, @outcome, @attemptsLeft, @node)
       ON CONFLICT (task_id, run_id, number) DO UPDATE SET error = excluded.error, status = coalesce(excluded.status, status),
-        deadline = coalesce(deadline, excluded.deadline), outcome = excluded.outcome,
+        deadline = coalesce(deadline, excluded.deadline), outcome = excluded.outcome, attempts_left = excluded.attempts_left,
         duration_ms = max(0, excluded.started_at + excluded.duration_ms - started_at)`),
     attemptsOfRun: db.prepare(`
       SELECT ${ATTEMPT_COLUMNS} FROM attempts

@@ -51,7 +51,7 @@ export function describeAcknowledgement(test: DefineTest): void {
     const after = { ...task, ...AT_REST, state: 'successful', executedAt: now, updated: now } as const
     expect(await store.acknowledge(ackOf(task, { now }))).toEqual({ outcome: 'acknowledged', task: after })
     const times = { dueAt: DUE, startedAt: ACCEPTED - 20, durationMs: 9000 - 30, deadline: DUE + 600_000 }
-    const attempt = { runId: task.runId, number: 1, ...times, status: 200, error: null, outcome: 'successful', node: NODE }
+    const attempt = { runId: task.runId, number: 1, ...times, status: 200, error: null, outcome: 'successful', attemptsLeft: 1, node: NODE }
     const reopened = await reopen()
     expect(await reopened.get(task)).toEqual(after)
     expect(await reopened.history(task)).toEqual([attempt])
@@ -188,7 +188,9 @@ export function describeAcknowledgement(test: DefineTest): void {
     const [before, history] = [await mustGet(store, task), await store.history(task)]
     expect(before).toMatchObject({ responseStatus: null, responseBody: 'quick', executedAt: now })
     const times = { dueAt: DUE, startedAt: DUE, durationMs: 40, deadline: null }
-    expect(history).toEqual([{ runId: task.runId, number: 1, ...times, status: null, error: null, outcome: 'successful', node: NODE }])
+    expect(history).toEqual([
+      { runId: task.runId, number: 1, ...times, status: null, error: null, outcome: 'successful', attemptsLeft: 1, node: NODE },
+    ])
     for (const status of [200, 500]) expect(await finish(store, task, answered(status, ACCEPTED, 'late'), ACCEPTED)).toBe(false)
     const opened = await reopen()
     expect(await mustGet(opened, task)).toEqual(before)

@@ -80,7 +80,7 @@ export function describeLeases(test: DefineTest): void {
     expect(await store.history(task)).toEqual([
       {
         ...{ runId: task.runId, number: 1, dueAt: DUE, startedAt: DUE, durationMs: LEASE_MS + 3, deadline: null },
-        ...{ status: null, error: LOSS, outcome: 'lost', node: NODE },
+        ...{ status: null, error: LOSS, outcome: 'lost', attemptsLeft: 2, node: NODE },
       },
     ])
   })

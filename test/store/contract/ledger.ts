@@ -1,12 +1,12 @@
 import { expect } from 'vitest'
 import type { LedgerEntry } from '../../../src/domain/ledger.ts'
 import type { Task } from '../../../src/domain/task.ts'
-import type { KeySelection } from '../../../src/store/ledger.ts'
+import type { KeySelection, PastRunCount } from '../../../src/store/ledger.ts'
 import { readLedger } from '../../../src/store/read-ledger.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest, OpenStore } from './define-test.ts'
-import { answered, anEntry, claimAll, claimOne, DUE, finish, keyOf, keysOf, listAll, rescheduleAll, seed } from './entries.ts'
+import { answered, anEntry, claimAll, claimOne, DUE, expireAll, finish, keyOf, keysOf, listAll, rescheduleAll, seed } from './entries.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 
@@ -23,14 +23,15 @@ async function runsOf(store: Store, selection: KeySelection = {}, limit = 1000):
 
 type KeyOfPage = Awaited<ReturnType<Store['runs']>>['next']
 
-/** By minutes after `MINUTE`. */
-async function removedRuns({ where }: OpenStore): Promise<Record<number, number>> {
+/** Of one standing, by minutes after `MINUTE`. */
+async function pastRuns({ where }: OpenStore, standing: PastRunCount['standing'] = 'removed'): Promise<Record<number, number>> {
   return readLedger(where, async (ledger) => {
     const minutes = [-1, 0, 1, 2, 3]
     const counts = await Promise.all(
       minutes.map(async (minute) => {
         const from = MINUTE + minute * 60
-        return [minute, await ledger.removedRuns({ from, to: from + 60 })] as const
+        const counts = await ledger.pastRuns({ from, to: from + 60 })
+        return [minute, counts.find((count) => count.standing === standing)?.n ?? 0] as const
       }),
     )
     return Object.fromEntries(counts.filter(([, count]) => count > 0))
@@ -38,8 +39,8 @@ async function removedRuns({ where }: OpenStore): Promise<Record<number, number>
 }
 
 export function describeLedger(test: DefineTest): void {
-  test('tells each entry with the attempts of all its runs, and what it asks for itself', async ({ store }) => {
-    await anEntry(store, 'failed', { definition: { retry: 0, delivery: 'at_most_once' } })
+  test('tells each entry with the attempts of all its runs', async ({ store }) => {
+    await anEntry(store, 'failed')
     await store.run(KEY, { now: DUE + 100 })
     const [again] = (await claimAll(store, DUE + 100)) as [Task]
     await finish(store, again, answered(200, DUE + 150), DUE + 150)
@@ -50,10 +51,10 @@ export function describeLedger(test: DefineTest): void {
     const { runId, windowFrom, deadline } = again
     expect(entry).toEqual({
       ...{ ...KEY, state: 'successful', runId, attempts: 1, windowFrom, deadline, leaseUntil: null, error: null },
-      ...{ retry: 0, delivery: 'at_most_once', history: expect.arrayContaining(history) as unknown },
+      history: expect.arrayContaining(history) as unknown,
     })
     expect(entry?.history).toHaveLength(2)
-    expect(waiting).toMatchObject({ name: 'waits', windowFrom: DUE + 60_000, retry: null, delivery: null, history: [] })
+    expect(waiting).toMatchObject({ name: 'waits', windowFrom: DUE + 60_000, history: [] })
   })
 
   test('tells the attempts of a run in their order', async ({ store }) => {
@@ -93,11 +94,11 @@ export function describeLedger(test: DefineTest): void {
       [1, 1, 2].map((later, n) => aTask({ name: `n${n}`, triggerAt: MINUTE + later * 60 })),
       { now: DUE },
     )
-    expect(await removedRuns(opened)).toEqual({})
+    expect(await pastRuns(opened)).toEqual({})
     expect(await store.remove({}, { now: DUE + 200, limit: 3 })).toBe(3)
-    expect(await removedRuns(opened)).toEqual({ 0: 2, 1: 2 })
+    expect(await pastRuns(opened)).toEqual({ 0: 2, 1: 2 })
     await store.remove({}, { now: DUE + 200, limit: 3 })
-    expect(await removedRuns(opened)).toEqual({ 0: 2, 1: 2, 2: 1 })
+    expect(await pastRuns(opened)).toEqual({ 0: 2, 1: 2, 2: 1 })
   })
 
   test('counts what was run to be removed', async (opened) => {
@@ -105,44 +106,60 @@ export function describeLedger(test: DefineTest): void {
     await store.put([aTask()], { now: DUE - 9 })
     await store.run(KEY, { now: DUE, removeAfter: true })
     const [task] = (await claimAll(store)) as [Task]
-    expect(await removedRuns(opened)).toEqual({})
+    expect(await pastRuns(opened)).toEqual({})
     await finish(store, task, answered(200, DUE + 50), DUE + 50)
-    expect(await removedRuns(opened)).toEqual({ 0: 1 })
+    expect(await pastRuns(opened)).toEqual({ 0: 1 })
   })
 
   test('counts a run that is replaced or moved before its first attempt; after one, its attempts stay', async (opened) => {
     const { store } = opened
     for (let time = 0; time < 3; time += 1) await store.put([aTask()], { now: DUE - 9 })
-    expect(await removedRuns(opened)).toEqual({ 0: 2 })
+    expect(await pastRuns(opened)).toEqual({ 0: 2 })
     const moved = { all: true, now: DUE, limit: 10 }
     await rescheduleAll(store, { ...moved, selection: {}, triggerAt: MINUTE + 60, dryRun: true })
-    expect(await removedRuns(opened)).toEqual({ 0: 2 })
+    expect(await pastRuns(opened)).toEqual({ 0: 2 })
     await rescheduleAll(store, { ...moved, selection: {}, triggerAt: MINUTE + 60, dryRun: false })
-    expect(await removedRuns(opened)).toEqual({ 0: 3 })
+    expect(await pastRuns(opened)).toEqual({ 0: 3 })
     await store.remove({}, { now: DUE, limit: 10 })
     const { runId } = await anEntry(store, 'retrying', { triggerAt: MINUTE + 120 })
     await rescheduleAll(store, { ...moved, selection: {}, triggerAt: MINUTE + 180, dryRun: false })
     await store.put([aTask({ triggerAt: MINUTE + 180 })], { now: DUE })
-    expect(await removedRuns(opened)).toEqual({ 0: 3, 1: 1, 3: 1 })
+    expect(await pastRuns(opened)).toEqual({ 0: 3, 1: 1, 3: 1 })
     const [entry] = await runsOf(store)
     expect(entry).toMatchObject({ triggerAt: MINUTE + 180, attempts: 0, history: [{ runId, outcome: 'retrying' }] })
   })
 
-  for (const [state, removed] of [
-    ['skipped', { 0: 1 }],
-    ['failed', {}],
-    ['successful', {}],
-  ] as const) {
-    test(`counts what was ${state} and is run again, or replaced, only where no attempt tells of it`, async (opened) => {
+  test('counts what was skipped and is run again, or replaced, as skipped: no attempt tells of it', async (opened) => {
+    const { store } = opened
+    await anEntry(store, 'skipped')
+    await store.run(KEY, { now: DUE + 100 })
+    expect(await pastRuns(opened, 'skipped')).toEqual({ 0: 1 })
+    await store.remove({}, { now: DUE + 100, limit: 1 })
+    await anEntry(store, 'skipped')
+    await store.put([aTask()], { now: DUE + 100 })
+    expect(await pastRuns(opened, 'skipped')).toEqual({ 0: 2 })
+    expect(await pastRuns(opened)).toEqual({ 0: 1 })
+  })
+
+  for (const again of ['run', 'put'] as const) {
+    test(`leaves it to its attempts to tell of what had ended after some: ${again}`, async (opened) => {
       const { store } = opened
-      await anEntry(store, state)
-      await store.run(KEY, { now: DUE + 100 })
-      expect(await removedRuns(opened)).toEqual(removed)
-      await store.remove({}, { now: DUE + 100, limit: 1 })
-      const before = (await removedRuns(opened))[0] ?? 0
-      await anEntry(store, state)
-      await store.put([aTask()], { now: DUE + 100 })
-      expect((await removedRuns(opened))[0]).toBe(before + (state === 'skipped' ? 1 : 0))
+      const { deadline } = await anEntry(store, 'retrying')
+      await anEntry(store, 'successful', { name: 'done' })
+      await expireAll(store, deadline)
+      for (const name of [KEY.name, 'done']) {
+        if (again === 'run') await store.run({ ...KEY, name }, { now: deadline + 100 })
+        else await store.put([aTask({ name })], { now: deadline + 100 })
+      }
+      expect(await pastRuns(opened)).toEqual({})
+      expect((await runsOf(store)).map(({ history }) => history.map(({ outcome }) => outcome))).toEqual([['failed'], ['successful']])
+    })
+  }
+
+  for (const payload of ['a\u0000b', '\ud800']) {
+    test(`is read whatever a task carries: ${JSON.stringify(payload)}`, async ({ store }) => {
+      await store.put([aTask({ definition: { payload } })], { now: DUE })
+      expect(await runsOf(store)).toMatchObject([KEY])
     })
   }
 
@@ -153,13 +170,13 @@ export function describeLedger(test: DefineTest): void {
     await store.remove({}, { now: DUE, limit: 10 })
     await store.put([aTask({ triggerAt: MINUTE + 60 })], { now: DUE })
     await store.put([aTask({ triggerAt: MINUTE + 60 })], { now: DUE, ifAbsent: true })
-    expect(await removedRuns(opened)).toEqual({})
+    expect(await pastRuns(opened)).toEqual({})
     await finish(store, task, answered(200, DUE + 50), DUE + 50)
     await store.remove({ from: MINUTE + 60 }, { now: DUE, limit: 10 })
     expect(await store.prune({ before: DUE + 60_000, limit: 10 })).toBe(1)
-    expect(await removedRuns(opened)).toEqual({ 1: 1 })
+    expect(await pastRuns(opened)).toEqual({ 1: 1 })
     await store.prune({ before: DUE + 120_000, limit: 10 })
-    expect(await removedRuns(opened)).toEqual({})
+    expect(await pastRuns(opened)).toEqual({})
   })
 
   test('of one moment holds what there was then, and how many entries there must be', async ({ store, where }) => {
@@ -174,12 +191,12 @@ export function describeLedger(test: DefineTest): void {
       expect(keysOf(before.entries)).toEqual([keyOf(KEY), `other@${MINUTE}`])
       expect(await ledger.runs({}, { limit: 10 })).toEqual(before)
       expect(await ledger.counted()).toBe(2)
-      expect(await ledger.removedRuns({ from: 0, to: MINUTE + 60 })).toBe(0)
+      expect(await ledger.pastRuns({ from: 0, to: MINUTE + 60 })).toEqual([])
     })
     await readLedger(where, async (ledger) => {
       expect(await ledger.counted()).toBe(2)
-      expect(await ledger.removedRuns({ from: 0, to: MINUTE + 60 })).toBe(1)
-      expect(await ledger.removedRuns({ from: 0, to: MINUTE })).toBe(0)
+      expect(await ledger.pastRuns({ from: 0, to: MINUTE + 60 })).toEqual([{ standing: 'removed', n: 1 }])
+      expect(await ledger.pastRuns({ from: 0, to: MINUTE })).toEqual([])
     })
   })
 }

@@ -23,7 +23,7 @@ export function describeRecords(test: DefineTest): void {
       responseBody: 'body \u0000 ä😀\r\n',
       attempt: {
         ...{ runId: task.runId, number: 1, dueAt: DUE + 1, startedAt: DUE + 1003, durationMs: 1004, deadline: DUE + 2 },
-        ...{ status: 504, error: 'attempt', outcome: 'retrying', node: 'node-9' },
+        ...{ status: 504, error: 'attempt', outcome: 'retrying', attemptsLeft: 7, node: 'node-9' },
       },
     }
     expect(await store.record([outcome])).toEqual([true])
@@ -46,7 +46,16 @@ export function describeRecords(test: DefineTest): void {
     const task = await claimOne(store)
     const settlement: Settlement = { ...task, state: 'running', awaiting: 'ack', leaseUntil: DUE + 999_001 }
     const times = { dueAt: DUE, startedAt: DUE + 3, durationMs: 4, deadline: DUE + 600_000 }
-    const attempt: Attempt = { runId: task.runId, number: 1, ...times, status: 202, error: null, outcome: 'accepted', node: NODE }
+    const attempt: Attempt = {
+      runId: task.runId,
+      number: 1,
+      ...times,
+      status: 202,
+      error: null,
+      outcome: 'accepted',
+      attemptsLeft: 1,
+      node: NODE,
+    }
     expect(await store.record([{ task, settlement, now: DUE + 9, responseStatus: 202, responseBody: 'later', attempt }])).toEqual([true])
     const accepted = { leaseUntil: DUE + 999_001, awaiting: 'ack', responseStatus: 202, responseBody: 'later', executedAt: DUE + 7 }
     const expected = { ...task, ...accepted, updated: DUE + 9 }
@@ -178,11 +187,29 @@ export function describeRecords(test: DefineTest): void {
     const same = { durationMs: 15, node: NODE }
     const first = { runId, deadline: (second as Task).deadline, ...same }
     expect(await store.history(aTask())).toEqual([
-      { ...first, number: 1, dueAt: DUE - 1, startedAt: DUE - 20, status: 500, error: 'answered 500, expected 200', outcome: 'retrying' },
-      { ...first, number: 2, dueAt, startedAt: dueAt + 80, status: 404, error: 'answered 404, expected 200', outcome: 'failed' },
+      {
+        ...first,
+        number: 1,
+        dueAt: DUE - 1,
+        startedAt: DUE - 20,
+        status: 500,
+        error: 'answered 500, expected 200',
+        outcome: 'retrying',
+        attemptsLeft: 1,
+      },
+      {
+        ...first,
+        number: 2,
+        dueAt,
+        startedAt: dueAt + 80,
+        status: 404,
+        error: 'answered 404, expected 200',
+        outcome: 'failed',
+        attemptsLeft: 0,
+      },
       {
         ...{ runId: newRunId, number: 1, dueAt: dueAt + 200, startedAt: dueAt + 280, deadline: newDeadline, ...same },
-        ...{ status: 200, error: null, outcome: 'successful' },
+        ...{ status: 200, error: null, outcome: 'successful', attemptsLeft: 1 },
       },
     ])
   })
