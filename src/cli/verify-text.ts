@@ -39,7 +39,7 @@ function withReasons(label: string, runs: number, reasons: Readonly<Record<strin
 
 function latenessText({ attempts, p50, p99, max }: LatenessSummary): string {
   if (attempts === 0) return 'no lateness was recorded'
-  return `lateness of ${attempts} attempts, from due to the start of the call: p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`
+  return `lateness of ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}, from due to the start of the call: p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`
 }
 
 function verdict({ ok, broken, breaches }: LedgerReport): string[] {
