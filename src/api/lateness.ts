@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { RequestHandler } from 'express'
 import latenessQuery from '../../schema/api/lateness-query.json' with { type: 'json' }
 import { Lateness } from '../domain/lateness.ts'
+import { rfc3339 } from '../domain/rfc3339.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 import type { LatenessQuery } from '../schema-types.ts'
 import type { AppOptions } from './app-options.ts'
@@ -34,10 +35,6 @@ export function getLateness({ store, clock }: AppOptions): RequestHandler {
       after = page.next
       await setImmediate()
     } while (after && !req.socket.destroyed)
-    sendJson(req, res, 200, { from: rfc3339(from), to: rfc3339(to), name: names ?? null, ...lateness.summary() })
+    sendJson(req, res, 200, { from: rfc3339(from * 1000), to: rfc3339(to * 1000), name: names ?? null, ...lateness.summary() })
   }
-}
-
-function rfc3339(seconds: number): string {
-  return new Date(seconds * 1000).toISOString()
 }

@@ -2,6 +2,7 @@
  * Accounts for runs by what is recorded of them: what became of each, and whether the promises were kept. A run is one life of an entry, from
  * when it is stored, copied or run again to its end; it has a run id and attempts.
  */
+import { rfc3339 } from './rfc3339.ts'
 import type { Attempt, Task } from './task.ts'
 import type { TaskKey } from './task-key.ts'
 
@@ -142,8 +143,4 @@ function forbiddenBy(earlier: readonly Attempt[]): string | undefined {
   if (end !== undefined) return `after attempt ${end.number} had ended the run`
   const last = earlier.find(({ attemptsLeft }) => attemptsLeft !== null && attemptsLeft <= 0)
   return last && `after attempt ${last.number}, which none might follow`
-}
-
-function rfc3339(ms: number): string {
-  return new Date(ms).toISOString()
 }

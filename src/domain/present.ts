@@ -1,4 +1,5 @@
 /** How a task looks on the wire: the only place where its fields get their JSON names. */
+import { rfc3339 } from './rfc3339.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from './task.ts'
 import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackOutcome, Task, TaskState } from './task.ts'
@@ -144,10 +145,6 @@ export function presentAttempt(attempt: Attempt): WireAttempt {
 
 function unixSeconds(ms: number | null): string | null {
   return ms === null ? null : String(Math.floor(ms / 1000))
-}
-
-function rfc3339(ms: number): string {
-  return new Date(ms).toISOString()
 }
 
 function keyAt(name: string, triggerAt: number | null): string | null {

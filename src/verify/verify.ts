@@ -3,6 +3,7 @@ import { accountFor } from '../domain/ledger.ts'
 import type { Breach, BrokenPromise, RunAccount, Standing } from '../domain/ledger.ts'
 import { Lateness } from '../domain/lateness.ts'
 import type { LatenessSummary } from '../domain/lateness.ts'
+import { rfc3339 } from '../domain/rfc3339.ts'
 import { formatTaskKey } from '../domain/task-key.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 import type { LedgerSnapshot } from '../store/ledger.ts'
@@ -145,8 +146,4 @@ class Sums {
 
 function presentBreach({ promise, key, runId, detail }: Breach): WireBreach {
   return { promise, task: key.name === NO_RUN ? NO_RUN : formatTaskKey(key), run_id: runId, detail }
-}
-
-function rfc3339(ms: number): string {
-  return new Date(ms).toISOString()
 }
