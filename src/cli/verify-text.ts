@@ -19,7 +19,8 @@ export function reportText(where: string, report: LedgerReport): string {
     line('  missed', report.missed),
     line('not due yet', report.not_due),
   ]
-  const lost = report.lost_attempts === 0 ? [] : [`${report.lost_attempts} attempts were lost with their node or worker, and made again`]
+  const lost =
+    report.lost_attempts === 0 ? [] : [`${report.lost_attempts} attempts were lost with their node or worker, and use up no retry`]
   const sections = [[`${where}, ${rangeText(report)}`], counts, [latenessText(report.lateness), ...lost], verdict(report)]
   return sections.map((lines) => `${lines.join('\n')}\n`).join('\n')
 }
@@ -48,7 +49,9 @@ function verdict({ ok, broken, breaches }: LedgerReport): string[] {
   const isCut = Object.values(broken).some((times) => times > LISTED)
   return [
     `promises were broken: ${counts.join(', ')}`,
-    ...breaches.map(({ promise, task, run_id: runId, detail }) => `  ${promise}  ${task}  ${detail}  (run ${runId})`),
+    ...breaches.map(
+      ({ promise, task, run_id: runId, detail }) => `  ${promise}  ${task === null ? detail : `${task}  ${detail}  (run ${runId})`}`,
+    ),
     ...(isCut ? [`  … of each kind the first ${LISTED}`] : []),
   ]
 }

@@ -23,13 +23,15 @@ export interface LedgerEntry extends Pick<
  * has passed, or it has ended, and no record says how.
  */
 export type Standing = 'on_time' | 'early' | 'late' | 'skipped' | 'failed' | 'removed' | 'waiting' | 'missed' | 'not_due'
+/** As what a run counts of which no row tells any more. */
+export type PastStanding = Extract<Standing, 'removed' | 'skipped' | 'failed'>
 export type BrokenPromise = 'missed' | 'doubled' | 'late' | 'early'
 
 /** A promise that was not kept. */
 export interface Breach {
   readonly promise: BrokenPromise
-  readonly key: TaskKey
-  readonly runId: string
+  /** null where it is of no run that is known */
+  readonly run: { readonly key: TaskKey; readonly id: string } | null
   readonly detail: string
 }
 
@@ -43,27 +45,25 @@ export interface RunAccount {
 /** How long the scheduler may take to end what is out of time, or to settle what has lost its node, in ms. */
 export const GRACE_MS = 2 * 60_000
 
-/** Of every run of an entry that is recorded. @param now epoch ms */
+/** Of every run of an entry that is recorded, the present one first. @param now epoch ms */
 export function accountFor(entry: LedgerEntry, now: number): RunAccount[] {
-  const runs = new Map<string, Attempt[]>([[entry.runId, []]])
-  for (const attempt of entry.history) {
-    const attempts = runs.get(attempt.runId)
-    if (attempts === undefined) runs.set(attempt.runId, [attempt])
-    else attempts.push(attempt)
-  }
-  return [...runs].map(([runId, attempts]) => {
-    const standing = runId === entry.runId ? presentStanding(entry, attempts, now) : pastStanding(attempts)
-    const missed = runId === entry.runId ? missedBecause(entry, attempts, now) : undefined
-    const breaches: Found[] = [...brokenBy(attempts), ...(missed === undefined ? [] : [{ promise: 'missed', detail: missed } as const])]
-    return { ...standing, breaches: breaches.map((breach) => ({ ...breach, key: entry, runId })) }
-  })
+  const runs = Map.groupBy(entry.history, ({ runId }) => runId)
+  const attempts = runs.get(entry.runId) ?? []
+  runs.delete(entry.runId)
+  const missed = missedBecause(entry, attempts, now)
+  const present = missed === undefined ? presentStanding(entry, attempts, now) : told('missed')
+  const breaches: Found[] = missed === undefined ? [] : [{ promise: 'missed', detail: missed }]
+  const ofRun = (id: string) => (found: Found) => ({ ...found, run: { key: entry, id } })
+  return [
+    { ...present, breaches: [...brokenBy(attempts), ...breaches].map(ofRun(entry.runId)) },
+    ...[...runs].map(([id, earlier]) => ({ ...pastStanding(earlier), breaches: brokenBy(earlier).map(ofRun(id)) })),
+  ]
 }
 
 type Told = Pick<RunAccount, 'standing' | 'reason'>
-type Found = Omit<Breach, 'key' | 'runId'>
+type Found = Omit<Breach, 'run'>
 
 function presentStanding(entry: LedgerEntry, attempts: readonly Attempt[], now: number): Told {
-  if (missedBecause(entry, attempts, now) !== undefined) return told('missed')
   switch (entry.state) {
     case 'successful':
       return told(timing(attempts))

@@ -1,5 +1,6 @@
 /** Gathers what one write changes: how many tasks each state gains or loses, which runs are gone, and what listeners are told. Written with it, or not at all. */
 import { isErrorCallback } from '../domain/error-callback.ts'
+import type { PastStanding } from '../domain/ledger.ts'
 import type { Task, TaskState } from '../domain/task.ts'
 import type { ChangeKind, TaskChange } from '../domain/task-change.ts'
 import type { TaskKey } from '../domain/task-key.ts'
@@ -9,7 +10,7 @@ export interface PastRuns {
   /** Unix seconds */
   readonly triggerAt: number
   /** as what they count */
-  readonly standing: 'removed' | 'skipped' | 'failed'
+  readonly standing: PastStanding
   readonly runs: number
 }
 

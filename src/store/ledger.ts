@@ -1,5 +1,5 @@
 /** The seam to what is recorded of runs: read by whoever accounts for them, written by the verbs of the store. */
-import type { LedgerEntry } from '../domain/ledger.ts'
+import type { LedgerEntry, PastStanding } from '../domain/ledger.ts'
 import type { TaskKey } from '../domain/task-key.ts'
 
 /** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
@@ -25,7 +25,7 @@ export interface Ledger {
 }
 
 export interface PastRunCount {
-  readonly standing: 'removed' | 'skipped' | 'failed'
+  readonly standing: PastStanding
   readonly n: number
 }
 

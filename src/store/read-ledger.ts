@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import type { LedgerSnapshot } from './ledger.ts'
 
 /**
- * Only the driver that is needed is loaded. Nothing is written, and no node is held up.
+ * Only the driver that is needed is loaded. Nothing is written, and no task waits for it.
  * @throws CallmeError `store_unavailable`, `store_too_new`, with a sentence for the one who asked
  */
 export async function readLedger<T>(where: Config['store'], read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 /** Goes through the ledger of a store and adds up what became of every run: nothing is kept of a run but where a promise was broken. */
 import { accountFor } from '../domain/ledger.ts'
-import type { Breach, BrokenPromise, RunAccount, Standing } from '../domain/ledger.ts'
+import type { Breach, BrokenPromise, PastStanding, RunAccount, Standing } from '../domain/ledger.ts'
 import { Lateness } from '../domain/lateness.ts'
 import type { LatenessSummary } from '../domain/lateness.ts'
 import { rfc3339 } from '../domain/rfc3339.ts'
@@ -28,7 +28,7 @@ export interface LedgerReport {
   readonly not_due: number
   /** how often each was the reason; beyond 200 different ones the others are added up under "other" */
   readonly reasons: Readonly<Record<'skipped' | 'failed', Readonly<Record<string, number>>>>
-  /** attempts that were lost with their node or worker, and made again */
+  /** attempts that were lost with their node or worker, after which others might follow */
   readonly lost_attempts: number
   /** ms */
   readonly lateness: LatenessSummary
@@ -40,8 +40,9 @@ export interface LedgerReport {
 
 interface WireBreach {
   readonly promise: BrokenPromise
-  readonly task: string
-  readonly run_id: string
+  /** the key; null where it is of no run that is known */
+  readonly task: string | null
+  readonly run_id: string | null
   readonly detail: string
 }
 
@@ -57,7 +58,6 @@ export interface VerifyOptions {
 const PAGE = 1000
 /** How many broken promises of each kind are told in detail. */
 export const LISTED = 100
-const NO_RUN = '-'
 const NO_REASON = 'no reason is kept of what was run again or replaced'
 
 export async function verify(ledger: LedgerSnapshot, { now = ledger.takenAt, ...range }: VerifyOptions = {}): Promise<LedgerReport> {
@@ -96,7 +96,7 @@ class Sums {
   }
 
   /** Runs of which there is no more than their number. */
-  past(standing: 'removed' | 'skipped' | 'failed', runs: number): void {
+  past(standing: PastStanding, runs: number): void {
     this.count(standing, runs)
     if (standing !== 'removed') this.#reasons[standing].add(NO_REASON, runs)
   }
@@ -113,7 +113,7 @@ class Sums {
       entries > 0
         ? `${entries} more entries were counted when they were written than there are now`
         : `there are ${-entries} more entries than were counted when they were written`
-    this.#break({ promise: 'missed', key: { name: NO_RUN, triggerAt: 0 }, runId: NO_RUN, detail })
+    this.#break({ promise: 'missed', run: null, detail })
   }
 
   report({ from, to }: VerifyOptions, now: number): LedgerReport {
@@ -144,6 +144,6 @@ class Sums {
   }
 }
 
-function presentBreach({ promise, key, runId, detail }: Breach): WireBreach {
-  return { promise, task: key.name === NO_RUN ? NO_RUN : formatTaskKey(key), run_id: runId, detail }
+function presentBreach({ promise, run, detail }: Breach): WireBreach {
+  return { promise, task: run && formatTaskKey(run.key), run_id: run?.id ?? null, detail }
 }

@@ -141,7 +141,7 @@ describe('a run that has another one after it', () => {
     const history = [anAttempt({ runId: 'run-1', startedAt: DEADLINE }), retried({ runId: 'run-1', number: 2 }), anAttempt()]
     const [, past] = accountFor(anEntry({ attempts: 1, history }), NOW)
     expect(past?.standing).toBe('removed')
-    expect(past?.breaches.map(({ promise, runId, key }) => [promise, runId, key.name])).toEqual([
+    expect(past?.breaches.map(({ promise, run }) => [promise, run?.id, run?.key.name])).toEqual([
       ['late', 'run-1', 'a-task'],
       ['doubled', 'run-1', 'a-task'],
     ])

@@ -162,8 +162,7 @@ describe.each(PLACES)('the account of a store on %s', (_, makePlace) => {
     expect(told.breaches).toEqual([
       {
         promise,
-        task: expect.any(String) as string,
-        run_id: expect.any(String) as string,
+        ...(isOfNoRun(detail) ? { task: null, run_id: null } : { task: `a-task@${MINUTE}`, run_id: task.runId }),
         detail: expect.stringMatching(detail) as string,
       },
     ])
@@ -203,6 +202,11 @@ describe.each(PLACES)('the account of a store on %s', (_, makePlace) => {
     expect(Object.values(reasons.failed).reduce((sum, count) => sum + count, 0)).toBe(250)
   })
 })
+
+/** The counts tell how many there must be, not which. */
+function isOfNoRun(detail: RegExp): boolean {
+  return detail.source.includes('more entries')
+}
 
 const ATTEMPT = 'due_at, started_at, duration_ms, deadline, status, error, outcome, attempts_left, node'
 
