@@ -10,7 +10,6 @@ import { startPostgresServer } from '../support/postgres-server.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { openEvents } from '../support/sse.ts'
 
-const CLIENTS = 4
 /** How many calls are made before the database goes away. */
 const BETWEEN = 300
 const CUT_OFF = `
@@ -24,17 +23,8 @@ test.concurrent(
     await using nodes = await startNodes(database.url, 3)
     const receiver = await startReceiver()
     const events = await openEvents(nodes.programs[0]?.port ?? 0, { query: '?events=completed,retry,failed,skipped' })
-    const stored: string[] = []
-    let isLoading = true
-    const client = async (number: number): Promise<void> => {
-      for (let n = 0; isLoading; n += 1) {
-        const name = `load-${number}-${n}`
-        await nodes.put(name, { callback: receiver.url })
-        stored.push(name)
-      }
-    }
+    const endLoad = nodes.load(receiver.url)
     const calls = []
-    const clients = Array.from({ length: CLIENTS }, (_, number) => client(number))
     for (const goAway of [server.stop, server.kill]) {
       const holder = await startHolder()
       await nodes.putMany(heldTasks(holder.url, 3 * WINDOW))
@@ -49,8 +39,7 @@ test.concurrent(
       calls.push(holder)
     }
     await receiver.waitFor(receiver.requests.length + BETWEEN)
-    isLoading = false
-    await Promise.all(clients)
+    const stored = await endLoad()
     await events.have((await storedTasks(database)).length)
     await nodes.leaveAll()
 

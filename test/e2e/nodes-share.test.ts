@@ -19,7 +19,6 @@ const HELD = 60
 const MIDDLE = 3000
 const SECONDS_TO_REGISTER = 20
 const RESTARTS = 12
-const CLIENTS = 4
 /** How many calls are made between two restarts. */
 const BETWEEN = 150
 const LOST = 'the node was lost while the call was under way'
@@ -117,16 +116,7 @@ test.concurrent(`through ${RESTARTS} restarts under load every task that was sto
   await using nodes = await startNodes(database.url, 3)
   // Some calls are under way whenever a node is told to stop.
   const receiver = await startReceiver((response) => setTimeout(() => response.end(), Math.random() * 300))
-  const stored: string[] = []
-  let isLoading = true
-  const client = async (number: number): Promise<void> => {
-    for (let n = 0; isLoading; n += 1) {
-      const name = `load-${number}-${n}`
-      await nodes.put(name, { callback: receiver.url })
-      stored.push(name)
-    }
-  }
-  const clients = Array.from({ length: CLIENTS }, (_, number) => client(number))
+  const endLoad = nodes.load(receiver.url)
   for (let restart = 0; restart < RESTARTS; restart += 1) {
     const [oldest] = nodes.programs
     if (oldest === undefined) throw new Error('there is no node')
@@ -134,8 +124,7 @@ test.concurrent(`through ${RESTARTS} restarts under load every task that was sto
     await nodes.leave(oldest)
     await isReady(await nodes.join())
   }
-  isLoading = false
-  await Promise.all(clients)
+  const stored = await endLoad()
 
   await receiver.waitFor((await storedTasks(database)).length)
   await nodes.leaveAll()

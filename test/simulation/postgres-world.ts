@@ -11,6 +11,7 @@ import { readPostgresLedger } from '../../src/store/postgres/read-postgres-ledge
 import type { TaskRow } from '../../src/store/task-row.ts'
 import type { FaultOf } from './faulty-database.ts'
 import type { Committed, OpenedStore, WorldStore } from './world-store.ts'
+import { queryOnce } from '../support/query-once.ts'
 
 const COLUMNS = [
   ...['name', 'trigger_at', 'state', 'lane', 'due_at', 'deadline', 'lease_until', 'claimed_by', 'run_id', 'attempts', 'lost', 'in_advance'],
@@ -151,15 +152,5 @@ export class PostgresWorld implements WorldStore {
     for (const crash of this.#opened) await crash()
     await this.#pool.end()
     await queryOnce(this.#serverUrl, `DROP DATABASE ${this.#url.pathname.slice(1)} WITH (FORCE)`)
-  }
-}
-
-async function queryOnce(url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
   }
 }

@@ -32,6 +32,7 @@ export interface StoredAttempt {
 export const WINDOW = 8
 
 const TASKS_AT_ONCE = 1000
+const CLIENTS = 4
 const STORED = (table: string): string => `
   SELECT name || '@' || trigger_at AS key, state, run_id AS "runId", attempts, error FROM callme.${table} WHERE strpos(name, '@') = 0`
 const ATTEMPTS = 'SELECT run_id AS "runId", number, status, error, node FROM callme.attempts ORDER BY run_id, number'
@@ -93,6 +94,25 @@ export class Nodes {
     const answer = await this.send(`/task/${name}`, 'PUT', body, { 'If-None-Match': '*' })
     // It is there already where the node that stored it did not come to say so.
     if (answer.status !== 201 && answer.status !== 412) throw new Error(`${name} was not stored: ${JSON.stringify(answer.body)}`)
+  }
+
+  /** A few clients that store one task after the other until they are told to stop. @returns a function that does so, and then the names of all that were stored */
+  load(callback: string): () => Promise<string[]> {
+    const stored: string[] = []
+    let isLoading = true
+    const client = async (number: number): Promise<void> => {
+      for (let n = 0; isLoading; n += 1) {
+        const name = `load-${number}-${n}`
+        await this.put(name, { callback })
+        stored.push(name)
+      }
+    }
+    const clients = Array.from({ length: CLIENTS }, (_, number) => client(number))
+    return async () => {
+      isLoading = false
+      await Promise.all(clients)
+      return stored
+    }
   }
 
   /** Stores many tasks, as many at a time as one request may hold, each time by another node. */

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
+import { queryOnce } from './query-once.ts'
 
 export interface TestDatabase {
   readonly url: string
@@ -26,15 +27,5 @@ export async function createDatabase(serverUrl: string = inject('postgresUrl')):
       await pool.end()
       await queryOnce(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`)
     },
-  }
-}
-
-async function queryOnce(url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
   }
 }
