@@ -22,7 +22,7 @@ export async function readLedger(storeUrl: string): Promise<LedgerReport> {
 
 /** Each promise that the ledger says was broken, and each count that is not that of the entries. */
 export function checkLedger(report: LedgerReport, entries: readonly WireTask[]): Finding[] {
-  const breaches = report.breaches.map(({ promise, task, detail }) => `says ${promise} of ${task}: ${detail}`)
+  const breaches = report.breaches.map(({ promise, task, detail }) => `says ${promise} of ${task ?? 'the store'}: ${detail}`)
   const runs = entries.flatMap(({ run_id: present, task_state: state, history = [] }) =>
     [...Map.groupBy(history, ({ run_id: runId }) => runId)].map(([runId, ofRun]) => ({
       ended: ofRun.at(-1)?.outcome,

@@ -118,7 +118,7 @@ export class World {
 
   async #checkLedger(): Promise<void> {
     const { ok, breaches } = await this.#store.readLedger((ledger) => verify(ledger, { now: this.#time.now }))
-    const told = breaches.map(({ promise, task, detail }) => `${promise}: ${task}: ${detail}`)
+    const told = breaches.map(({ promise, task, detail }) => `${promise}: ${task ?? 'the store'}: ${detail}`)
     if (!ok) throw new Violation('the ledger says that every promise was kept', told.join('\n'))
   }
 
