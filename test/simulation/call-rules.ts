@@ -7,10 +7,16 @@ import type { RuleContext } from './rule-context.ts'
 
 /** @throws Violation where a call is made that might not be */
 export function checkCall(call: Call, entry: Entry | undefined, context: RuleContext): asserts entry is Entry {
-  const { time, model, network } = context
+  const { time, model, network, overtaken } = context
   const { runId, attempt, request } = call
   const text = `${request.headers['callme-task'] ?? ''}, attempt ${attempt}`
+  const calls = network.calls.get(runId) ?? []
+  const earlier = calls.includes(call) ? calls.slice(0, calls.indexOf(call)) : calls
+  if (earlier.some((other) => other.attempt === attempt)) throw new Violation('an attempt is called once', text)
   if (entry === undefined) throw new Violation('only what is stored is called', text)
+  if (time.now >= request.deadline) throw new Violation('no call is made before its time, nor at or after the deadline', text)
+  // Of what has become of it since, its node knows nothing.
+  if (overtaken.has(`${runId} ${attempt}`)) return
   if (entry.state !== 'running' || entry.attempts !== attempt || entry.claimedBy !== call.node)
     throw new Violation('only what is claimed is called', `${text}, which is ${entry.state} with attempt ${entry.attempts}`)
   if (entry.awaiting !== null) throw new Violation('what somebody has is not called', text)
@@ -20,9 +26,6 @@ export function checkCall(call: Call, entry: Entry | undefined, context: RuleCon
   if (!entry.isErrorCallback && request.method !== 'HEAD' && request.body !== JSON.stringify(payload))
     throw new Violation('what is called is what was put last', text)
   if (Number(request.headers['callme-trigger-at']) !== entry.triggerAt) throw new Violation('a call says which minute it is for', text)
-  const calls = network.calls.get(runId) ?? []
-  const earlier = calls.includes(call) ? calls.slice(0, calls.indexOf(call)) : calls
-  if (earlier.some((other) => other.attempt === attempt)) throw new Violation('an attempt is called once', text)
   if (earlier.length > 0 && model.isAtMostOnce(entry)) throw new Violation('at_most_once is called at most once', text)
   const known = earlier.filter((other) => !isInDoubt(other, context))
   if (known.some((other) => isGood(other, entry))) throw new Violation('what has succeeded is not called again', text)

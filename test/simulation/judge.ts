@@ -62,7 +62,15 @@ export class Judge {
     const { time, model, network, settings, isAlive } = options
     this.#context = {
       ...{ model, time, network, isAlive, entries: this.watch.entries, retentionMs: settings.retentionMs },
-      ...{ pruned: new Set(), recorded: new Set(), isUnsteady: false, isWell: true, starts: new Map(), pulled: new Set() },
+      ...{
+        pruned: new Set(),
+        recorded: new Set(),
+        isUnsteady: false,
+        isWell: true,
+        starts: new Map(),
+        pulled: new Set(),
+        overtaken: new Set(),
+      },
       hasSucceeded: (entry) => endingsOf(entry, this.#context).includes('succeeded'),
     }
     this.#listener = new Listener(this.#context.pruned, (violation) => {

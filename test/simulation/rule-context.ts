@@ -24,6 +24,8 @@ export interface RuleContext {
   readonly starts: Map<string, number[]>
   /** what workers have been given, by run and attempt */
   readonly pulled: Set<string>
+  /** attempts that were acknowledged before their call was made, which is made all the same, by run and number */
+  readonly overtaken: Set<string>
   /** whether the present attempt is known to have gone well */
   readonly hasSucceeded: (entry: Entry) => boolean
 }

@@ -14,6 +14,7 @@ export type Ending = 'succeeded' | 'failed' | 'refused' | 'accepted' | 'lost' | 
 
 /** @throws Violation where it ended, or went on, in a way that nothing explains */
 export function checkRunning(before: Entry, after: Entry, context: RuleContext): void {
+  if (isOvertaken(before, after, context)) context.overtaken.add(`${before.runId} ${before.attempts}`)
   if (after.state === 'running' && after.attempts === before.attempts) return
   const endings = endingsOf(before, context)
   const is = (...wanted: Ending[]): boolean => wanted.some((ending) => endings.includes(ending))
@@ -32,6 +33,17 @@ export function checkRunning(before: Entry, after: Entry, context: RuleContext):
     )
   if (after.state === 'retrying' && is('failed') && !is('lost')) checkWait(before, after, context)
   if (after.state === 'failed' && !isReleased) checkFailed(before, after, is, context)
+}
+
+/**
+ * Who acknowledges without the id of the run may speak of an earlier one: its attempt of the same number is acknowledged before its call was
+ * made, while that waits for its turn in the node.
+ */
+function isOvertaken(before: Entry, after: Entry, { network, model }: RuleContext): boolean {
+  const isTaken =
+    after.attempts === before.attempts && after.lost === before.lost && (after.state !== 'running' || after.awaiting === 'ack')
+  const wasGiven = before.awaiting === null && !network.wasNotCalled(before.runId, before.attempts)
+  return isTaken && wasGiven && model.isCommanded(before, 'ack') && network.callOf(before.runId, before.attempts) === undefined
 }
 
 /** The wait before a retry is what the receiver asked for, or doubles from one second to five minutes, less up to a half. */

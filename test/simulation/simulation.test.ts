@@ -44,6 +44,13 @@ describe('in a simulated world every rule holds', () => {
   )
 })
 
+describe('a world that was found once', () => {
+  it('acknowledges a call of an earlier run while that of the present one waits for its turn', async () => {
+    const history = historyOf(632_671_804).filter(({ id }) => id <= 3)
+    expect((await simulate(632_671_804, { history })).violation).toBeUndefined()
+  })
+})
+
 describe('where two nodes share a PostgreSQL database', () => {
   it(
     'every rule holds',
