@@ -14,7 +14,6 @@ export function checkCall(call: Call, entry: Entry | undefined, context: RuleCon
   const earlier = calls.includes(call) ? calls.slice(0, calls.indexOf(call)) : calls
   if (earlier.some((other) => other.attempt === attempt)) throw new Violation('an attempt is called once', text)
   if (entry === undefined) throw new Violation('only what is stored is called', text)
-  if (time.now >= request.deadline) throw new Violation('no call is made before its time, nor at or after the deadline', text)
   // Of what has become of it since, its node knows nothing.
   if (overtaken.has(`${runId} ${attempt}`)) return
   if (entry.state !== 'running' || entry.attempts !== attempt || entry.claimedBy !== call.node)
