@@ -9,7 +9,7 @@ const ENVIRONMENT_ONLY_IN_CLI = ['env', 'exit', 'exitCode', 'argv'].map((propert
 }))
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/', 'src/schema-types.ts']),
+  globalIgnores(['dist/', 'coverage/', 'src/wire/bodies.ts']),
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,

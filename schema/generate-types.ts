@@ -1,4 +1,4 @@
-/** Writes the TypeScript types of the API's schemas to `src/schema-types.ts`; with `--check` it only says whether that file is up to date. */
+/** Writes the TypeScript types of the API's schemas to `src/wire/bodies.ts`; with `--check` it only says whether that file is up to date. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { compile } from 'json-schema-to-typescript'
@@ -23,7 +23,7 @@ const SCHEMAS = [
 const HEADER = '/** The types of what clients send. Generated from schema/api by schema/generate-types.ts: do not edit. */\n'
 
 const schemaFolder = new URL('api/', import.meta.url)
-const typesFile = new URL('../src/schema-types.ts', import.meta.url)
+const typesFile = new URL('../src/wire/bodies.ts', import.meta.url)
 
 async function generate(name: string): Promise<string> {
   const schema = JSON.parse(await readFile(new URL(`${name}.json`, schemaFolder), 'utf8')) as JSONSchema & { title: string }
@@ -40,7 +40,7 @@ const types = await Promise.all(SCHEMAS.map(generate))
 const generated = [HEADER, ...types.map((text) => `${text.trim()}\n`)].join('\n')
 if (process.argv.includes('--check')) {
   const isCurrent = (await readFile(typesFile, 'utf8')) === generated
-  if (!isCurrent) console.error('src/schema-types.ts is stale; run: npx node schema/generate-types.ts')
+  if (!isCurrent) console.error('src/wire/bodies.ts is stale; run: npx node schema/generate-types.ts')
   process.exitCode = isCurrent ? 0 : 1
 } else {
   await writeFile(typesFile, generated)

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { SETTINGS, loadConfig, redact } from '../src/config.ts'
-import type { Environment, Flags, SettingName } from '../src/config.ts'
+import { loadConfig } from '../src/config/load-config.ts'
+import { SETTINGS } from '../src/config/settings.ts'
+import { redact } from '../src/config/store-url.ts'
+import type { Environment, Flags, SettingName } from '../src/config/settings.ts'
 import { CallmeError } from '../src/domain/errors.ts'
 
 function refusal(flags: Flags, env: Environment = {}): string {

@@ -5,12 +5,12 @@ import ackSchema from '../schema/api/ack.json' with { type: 'json' }
 import handlerSchema from '../schema/api/handler.json' with { type: 'json' }
 import taskSchema from '../schema/api/task.json' with { type: 'json' }
 import configSchema from '../schema/config.json' with { type: 'json' }
-import { verifyCommand } from '../src/cli/verify.ts'
-import { SETTINGS } from '../src/config.ts'
-import { presentTask } from '../src/domain/present.ts'
-import { pendingTask, TASK_STATES } from '../src/domain/task.ts'
-import { CHANGE_KINDS } from '../src/domain/task-change.ts'
-import { TRANSITIONS } from '../src/domain/transitions.ts'
+import { verifyCommand } from '../src/cli/commands/verify.ts'
+import { SETTINGS } from '../src/config/settings.ts'
+import { presentTask } from '../src/wire/present-task.ts'
+import { pendingTask, TASK_STATES } from '../src/domain/task/task.ts'
+import { CHANGE_KINDS } from '../src/domain/task/task-change.ts'
+import { TRANSITIONS } from '../src/domain/attempt/transitions.ts'
 import { aTask } from './support/a-task.ts'
 import { readCurl } from './support/curl.ts'
 
@@ -119,7 +119,7 @@ test('every curl line is one that a shell reads as it stands, for an endpoint an
 })
 
 test('the table of statuses holds every error code that an answer can have, with its status', () => {
-  const source = read('src/api/error-handler.ts')
+  const source = read('src/api/http/problem.ts')
   const codes = [...source.matchAll(/^ {2}(\w+): (4\d\d|503),$/gm)].map(([, code = '', status = '']) => [status, code])
   expect(table('status', 'code', 'when').map(([status, code]) => [status, quoted(code)[0]])).toEqual(codes)
 })

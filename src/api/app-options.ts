@@ -1,7 +1,7 @@
 /** What the API is made of: everything that its endpoints need from the outside. */
 import type { Clock } from '../clock.ts'
-import type { ServerDefaults } from '../domain/present.ts'
-import type { Log } from '../log.ts'
+import type { ServerDefaults } from '../wire/present-task.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
 
 /** Whether the scheduler does its work. */

@@ -2,8 +2,8 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Clock, ClockOffset } from '../clock.ts'
-import type { CallResult } from '../domain/verdict.ts'
-import type { Log } from '../log.ts'
+import type { CallResult } from '../domain/attempt/verdict.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { CallWorkerData, FromCallWorker, ToCallWorker } from './call-worker.ts'
 import type { CallRequest } from './caller.ts'
 

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { offsetClock, systemClock } from '../clock.ts'
 import type { ClockOffset } from '../clock.ts'
-import type { CallResult } from '../domain/verdict.ts'
+import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { CallRequest } from './caller.ts'
 import { httpCall } from './http-call.ts'
 import { warmUp } from './warm-up.ts'

@@ -1,5 +1,5 @@
 /** The seam to the network: one HTTP call, its request and its plain outcome. */
-import type { CallResult } from '../domain/verdict.ts'
+import type { CallResult } from '../domain/attempt/verdict.ts'
 
 /** Everything one call needs; it crosses to a worker thread, so it holds only plain data. */
 export interface CallRequest {

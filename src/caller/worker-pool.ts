@@ -1,6 +1,6 @@
 /** The caller of a node: shares calls over worker threads, so that the main one stays free for the API and the store. */
 import type { Clock, ClockOffset } from '../clock.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../telemetry/log.ts'
 import { CallThread } from './call-thread.ts'
 import type { Caller } from './caller.ts'
 

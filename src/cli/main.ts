@@ -1,10 +1,10 @@
 /** The command line: its commands, and how each way of failing becomes a sentence and an exit code. */
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../version.ts'
-import { configCommand } from './config.ts'
-import { describeFailure } from './failure.ts'
-import { serveCommand } from './serve.ts'
-import { verifyCommand } from './verify.ts'
+import { configCommand } from './commands/config.ts'
+import { describeFailure } from './terminal/failure.ts'
+import { serveCommand } from './commands/serve.ts'
+import { verifyCommand } from './commands/verify.ts'
 
 /** 0 good, 1 failed, 2 usage. */
 const EXIT_USAGE = 2

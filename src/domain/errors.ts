@@ -33,3 +33,19 @@ export class CallmeError extends Error {
     this.problems = options.problems ?? []
   }
 }
+
+/** A parser refuses what a client sent. */
+export function refuse(pointer: string, detail: string): { readonly ok: false; readonly problem: Problem } {
+  return { ok: false, problem: { pointer, detail } }
+}
+
+/** An endpoint refuses what a client sent. */
+export function badRequest(problem: Problem): CallmeError {
+  return new CallmeError('bad_request', problem.detail, { problems: [problem] })
+}
+
+/** @throws CallmeError `bad_request` where the parser found a problem */
+export function valueOrThrow<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw badRequest(parsed.problem)
+  return parsed.value
+}

@@ -1,10 +1,10 @@
 /** The HTTP request that a claimed task stands for. */
 import type { CallRequest } from '../caller/caller.ts'
-import { isErrorCallback, reportedKey } from '../domain/error-callback.ts'
-import type { ErrorReport } from '../domain/error-callback.ts'
-import { presentAttempt, presentTask } from '../domain/present.ts'
-import { maxAttempts, withDefaults } from '../domain/task.ts'
-import type { JsonValue, Task } from '../domain/task.ts'
+import { isErrorCallback, reportedKey } from '../domain/task/error-callback.ts'
+import type { ErrorReport } from '../domain/task/error-callback.ts'
+import { presentAttempt, presentTask } from '../wire/present-task.ts'
+import { maxAttempts, withDefaults } from '../domain/task/task.ts'
+import type { JsonValue, Task } from '../domain/task/task.ts'
 
 export interface CallDefaults {
   /** sent as `User-Agent: callme/<version>` */

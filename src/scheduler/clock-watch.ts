@@ -3,7 +3,7 @@
  * serves one node has no clock of its own, and nothing is measured. `runOnce` is one measurement.
  */
 import type { Clock, ClockOffset } from '../clock.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
 
 export interface ClockWatchOptions {

@@ -1,12 +1,12 @@
 /** Claims what is due while there is room, and has each claimed task executed. */
 import type { Caller } from '../caller/caller.ts'
-import type { Task } from '../domain/task.ts'
-import { formatTaskKey } from '../domain/task-key.ts'
-import { minuteOf } from '../domain/trigger-time.ts'
-import type { Log } from '../log.ts'
+import type { Task } from '../domain/task/task.ts'
+import { formatTaskKey } from '../domain/task/task-key.ts'
+import { minuteOf } from '../domain/time/trigger-time.ts'
+import type { Log } from '../telemetry/log.ts'
 import { execute } from './execute.ts'
 import type { Execution } from './execute.ts'
-import type { Lanes } from './lanes.ts'
+import type { Lanes } from './host-limits.ts'
 
 /** How long a claim stands without being renewed, in ms. */
 export const LEASE_MS = 60_000

@@ -3,8 +3,8 @@
  * wakes, the store says what is due.
  */
 import type { Clock } from '../clock.ts'
-import { nextMinute } from '../domain/trigger-time.ts'
-import type { Log } from '../log.ts'
+import { nextMinute } from '../domain/time/trigger-time.ts'
+import type { Log } from '../telemetry/log.ts'
 
 /** Node's timers stand still while the machine is suspended, so the wall clock is read at least this often. */
 const LONGEST_SLEEP_MS = 1000

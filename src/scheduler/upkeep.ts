@@ -1,8 +1,8 @@
 /** Chores beside the minute loop: renews leases, rescues what lost its node, prunes what is old, lets the store tidy up. `runOnce` is one pass of all. */
 import type { Clock } from '../clock.ts'
-import type { Task } from '../domain/task.ts'
-import { formatTaskKey } from '../domain/task-key.ts'
-import type { Log } from '../log.ts'
+import type { Task } from '../domain/task/task.ts'
+import { formatTaskKey } from '../domain/task/task-key.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
 import { LEASE_MS } from './dispatch.ts'
 

@@ -1,6 +1,6 @@
 /** The seam to what is recorded of runs: read by whoever accounts for them, written by the verbs of the store. */
-import type { LedgerEntry, PastStanding } from '../domain/ledger.ts'
-import type { TaskKey } from '../domain/task-key.ts'
+import type { LedgerEntry, PastStanding } from '../domain/ledger/account.ts'
+import type { TaskKey } from '../domain/task/task-key.ts'
 
 /** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
 export interface KeySelection {

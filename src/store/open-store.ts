@@ -1,5 +1,6 @@
-/** Opens the store that a node was told to use. */
-import type { Config } from '../config.ts'
+/** Opens the store that a node was told to use, or reads the ledger of it. */
+import type { StoreUrl } from '../config/store-url.ts'
+import type { LedgerSnapshot } from './ledger.ts'
 import type { Store } from './store.ts'
 
 /**
@@ -7,7 +8,7 @@ import type { Store } from './store.ts'
  * @param stopping from when on nobody waits long for a store that does not answer
  * @throws CallmeError `store_unavailable`, `store_in_use`, `store_too_new`, with a sentence for the one who started the node
  */
-export async function openStore(where: Config['store'], stopping: AbortSignal): Promise<Store> {
+export async function openStore(where: StoreUrl, stopping: AbortSignal): Promise<Store> {
   if (where.kind === 'postgres') {
     const { openPostgresStore } = await import('./postgres/open-postgres-store.ts')
     return openPostgresStore(where.url, { stopping })
@@ -17,6 +18,19 @@ export async function openStore(where: Config['store'], stopping: AbortSignal): 
 }
 
 /** Whether other nodes may have the store open at the same time. */
-export function isShared(where: Config['store']): boolean {
+export function isShared(where: StoreUrl): boolean {
   return where.kind === 'postgres'
+}
+
+/**
+ * Reads the ledger as it is at one moment, also of a store that is live. Nothing is written, and no task waits for it.
+ * @throws CallmeError `store_unavailable`, `store_too_new`, with a sentence for the one who asked
+ */
+export async function readLedger<T>(where: StoreUrl, read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
+  if (where.kind === 'postgres') {
+    const { readPostgresLedger } = await import('./postgres/history/open-ledger.ts')
+    return readPostgresLedger(where.url, read)
+  }
+  const { readSqliteLedger } = await import('./sqlite/history/open-ledger.ts')
+  return readSqliteLedger(where.path, read)
 }

@@ -3,11 +3,11 @@
  * Times are epoch milliseconds, `triggerAt` is Unix seconds. A store that cannot answer rejects with
  * `CallmeError('store_unavailable')` and has then changed nothing, unless a database has lost its answer for good: then nobody knows.
  */
-import type { Handler, HandlerDefinition } from '../domain/handler.ts'
-import type { Outcome } from '../domain/outcome.ts'
-import type { Attempt, NewTask, Task, TaskState } from '../domain/task.ts'
-import type { TaskChange } from '../domain/task-change.ts'
-import type { TaskKey } from '../domain/task-key.ts'
+import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
+import type { Outcome } from '../domain/attempt/attempt-report.ts'
+import type { Attempt, NewTask, Task, TaskState } from '../domain/task/task.ts'
+import type { TaskChange } from '../domain/task/task-change.ts'
+import type { TaskKey } from '../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from './ledger.ts'
 
 export type Store = TaskStore & HandlerStore & ChangeLog & Ledger

@@ -1,11 +1,11 @@
 /** Goes through the ledger of a store and adds up what became of every run: nothing is kept of a run but where a promise was broken. */
-import { accountFor } from '../domain/ledger.ts'
-import type { Breach, BrokenPromise, PastStanding, RunAccount, Standing } from '../domain/ledger.ts'
-import { Lateness } from '../domain/lateness.ts'
-import type { LatenessSummary } from '../domain/lateness.ts'
-import { rfc3339 } from '../domain/rfc3339.ts'
-import { formatTaskKey } from '../domain/task-key.ts'
-import type { TaskKey } from '../domain/task-key.ts'
+import { accountFor } from '../domain/ledger/account.ts'
+import type { Breach, BrokenPromise, PastStanding, RunAccount, Standing } from '../domain/ledger/account.ts'
+import { Lateness } from '../domain/ledger/lateness.ts'
+import type { LatenessSummary } from '../domain/ledger/lateness.ts'
+import { rfc3339 } from '../domain/time/rfc3339.ts'
+import { formatTaskKey } from '../domain/task/task-key.ts'
+import type { TaskKey } from '../domain/task/task-key.ts'
 import type { LedgerSnapshot } from '../store/ledger.ts'
 import { Tally } from './tally.ts'
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Config } from '../../src/config.ts'
-import type { Log } from '../../src/log.ts'
+import type { Config } from '../../src/config/load-config.ts'
+import type { Log } from '../../src/telemetry/log.ts'
 import { start } from '../../src/server.ts'
 import type { RunningNode } from '../../src/server.ts'
 

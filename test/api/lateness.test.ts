@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { outcomeOf } from '../../src/domain/outcome.ts'
-import type { Task } from '../../src/domain/task.ts'
+import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import type { Task } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { NODE, openApi } from '../support/open-api.ts'
 import type { Api } from '../support/open-api.ts'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CallmeError } from '../../src/domain/errors.ts'
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { Store } from '../../src/store/store.ts'
 import { MINUTE, aTask, aTaskWithoutCallback } from '../support/a-task.ts'
 import { settle } from '../support/fake-clock.ts'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { firstDueAt } from '../../src/domain/task.ts'
+import { firstDueAt } from '../../src/domain/task/task.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { DEFAULT_TIMEOUT, openApi } from '../support/open-api.ts'
 import type { Api } from '../support/open-api.ts'

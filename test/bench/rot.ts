@@ -3,8 +3,8 @@
  * see, the database cannot take away. A backlog is worked off, and a store to which as much is added as is taken.
  */
 import { setTimeout } from 'node:timers/promises'
-import type { NewTask } from '../../src/domain/task.ts'
-import { minuteOf } from '../../src/domain/trigger-time.ts'
+import type { NewTask } from '../../src/domain/task/task.ts'
+import { minuteOf } from '../../src/domain/time/trigger-time.ts'
 import type { Store } from '../../src/store/store.ts'
 import { temporaryFolder } from '../support/program.ts'
 import { dueTask, fillStore } from './support/due-store.ts'

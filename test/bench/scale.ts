@@ -1,5 +1,5 @@
 /** What the store's work costs with many rows that wait: the same operations with none, with a tenth of them and with all, in turn. */
-import { minuteOf } from '../../src/domain/trigger-time.ts'
+import { minuteOf } from '../../src/domain/time/trigger-time.ts'
 import type { Store } from '../../src/store/store.ts'
 import { temporaryFolder } from '../support/program.ts'
 import { openStore } from './support/open-store.ts'

@@ -3,7 +3,7 @@
  * waits for it runs out of time. Beside the same minutes without it.
  */
 import { randomBytes } from 'node:crypto'
-import { nextMinute } from '../../src/domain/trigger-time.ts'
+import { nextMinute } from '../../src/domain/time/trigger-time.ts'
 import { temporaryFolder } from '../support/program.ts'
 import type { Program } from '../support/program.ts'
 import { startCallme } from './support/callme.ts'

@@ -1,5 +1,5 @@
 /** The attempts that the store has recorded, by run and number. */
-import type { WireAttempt, WireTask } from '../../src/domain/present.ts'
+import type { WireAttempt, WireTask } from '../../src/wire/present-task.ts'
 import { keyOfTask } from './evidence.ts'
 
 export interface RecordedAttempt {

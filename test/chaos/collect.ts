@@ -1,6 +1,6 @@
 /** Waits until all that was accepted has ended, and reads the whole store through the API. */
 import { setTimeout } from 'node:timers/promises'
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import type { Api } from './api.ts'
 import { keyOfTask } from './evidence.ts'
 

@@ -1,5 +1,5 @@
 /** What a user can tell callme to do with a task: each is sent once, and noted with what came of it. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import type { Api, Reply } from './api.ts'
 import { keyOfTask, nameOf } from './evidence.ts'
 import type { Operation } from './evidence.ts'

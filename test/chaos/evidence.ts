@@ -1,5 +1,5 @@
 /** What is known at the end of a run, each part from another witness. Times are epoch ms of this machine unless a name says seconds. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 
 /** Taken together: what a judgement needs, as plain data. */
 export interface Evidence {

@@ -1,6 +1,6 @@
 /** What callme itself says about a store, and whether that is what the store shows through the API. */
 import { execFile } from 'node:child_process'
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import type { LedgerReport } from '../../src/verify/verify.ts'
 import { environmentOfOthers } from '../support/program.ts'
 import type { Finding } from './evidence.ts'

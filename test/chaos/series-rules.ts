@@ -1,5 +1,5 @@
 /** Series that come every minute: each entry is followed by one, at the next minute after it was claimed, and each is there. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import { keyOfTask, minuteOf } from './evidence.ts'
 import type { Evidence, Finding } from './evidence.ts'
 

@@ -1,5 +1,5 @@
 /** Testimony of a small run in which every promise was kept, for tests to tamper with. */
-import type { WireAttempt, WireTask } from '../../src/domain/present.ts'
+import type { WireAttempt, WireTask } from '../../src/wire/present-task.ts'
 import type { Evidence, Operation, ReceivedCall, Wanted } from './evidence.ts'
 import { keyOfTask } from './evidence.ts'
 

@@ -1,5 +1,5 @@
 /** The users' journal against the store: what was accepted is there, nothing else is, and all of it has ended with a reason. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import { keyOfTask, nameOf } from './evidence.ts'
 import type { Evidence, Finding, Operation, ReceivedCall } from './evidence.ts'
 

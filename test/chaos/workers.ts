@@ -1,6 +1,6 @@
 /** Whoever does the work: workers that pull tasks, and a receiver that has accepted some. They say how it ended, late, or never. */
 import { setTimeout } from 'node:timers/promises'
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import type { Child } from '../bench/support/child.ts'
 import { Random } from '../simulation/random.ts'
 import type { Api } from './api.ts'

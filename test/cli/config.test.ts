@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { configTable } from '../../src/cli/config.ts'
-import { SETTINGS, effectiveSettings } from '../../src/config.ts'
+import { configTable } from '../../src/cli/commands/config.ts'
+import { SETTINGS, effectiveSettings } from '../../src/config/settings.ts'
 import { temporaryFolder } from '../support/program.ts'
 import { runCallme } from './run-callme.ts'
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { ListenOptions } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { describeFailure } from '../../src/cli/failure.ts'
+import { describeFailure } from '../../src/cli/terminal/failure.ts'
 import { CallmeError } from '../../src/domain/errors.ts'
 import { runCallme } from './run-callme.ts'
 

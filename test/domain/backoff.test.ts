@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { backoffMs, retryAfterMs } from '../../src/domain/backoff.ts'
+import { backoffMs, retryAfterMs } from '../../src/domain/attempt/backoff.ts'
 
 const NOW = Date.parse('2027-01-15T08:00:00Z')
 const randoms = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { errorCallbackKey, errorCallbackOf, isErrorCallback, reportedKey } from '../../src/domain/error-callback.ts'
-import { TASK_STATES, pendingTask, withDefaults } from '../../src/domain/task.ts'
-import type { Attempt, Task, TaskDefinition } from '../../src/domain/task.ts'
-import { formatTaskKey, parseTaskName } from '../../src/domain/task-key.ts'
+import { errorCallbackKey, errorCallbackOf, isErrorCallback, reportedKey } from '../../src/domain/task/error-callback.ts'
+import { TASK_STATES, pendingTask, withDefaults } from '../../src/domain/task/task.ts'
+import type { Attempt, Task, TaskDefinition } from '../../src/domain/task/task.ts'
+import { formatTaskKey, parseTaskName } from '../../src/domain/task/task-key.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { aRunningTask } from './running-task.ts'
 

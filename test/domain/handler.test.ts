@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { servesTasksWithoutCallback, withHandler } from '../../src/domain/handler.ts'
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
-import { presentHandler } from '../../src/domain/present-handler.ts'
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import { servesTasksWithoutCallback, withHandler } from '../../src/domain/task/handler.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import { presentHandler } from '../../src/wire/present-handler.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 
 const DEFAULTS = {
   callback: 'http://handler.test/run',

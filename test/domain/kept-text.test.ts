@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { KEPT_BYTES, keptText } from '../../src/domain/kept-text.ts'
+import { KEPT_BYTES, keptText } from '../../src/domain/attempt/truncate-text.ts'
 
 it('keeps the longest beginning of whole characters that fits', () => {
   const texts = fc.string({ unit: fc.constantFrom('a', 'é', '€', '😀'), minLength: 200, maxLength: 1200, size: 'max' })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import fc from 'fast-check'
-import { Lateness } from '../../src/domain/lateness.ts'
+import { Lateness } from '../../src/domain/ledger/lateness.ts'
 
 const DUE = 1_800_000_000_000
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isPattern, matchesName, rangeOfNames } from '../../src/domain/name-pattern.ts'
-import { parseTaskName } from '../../src/domain/task-key.ts'
+import { isPattern, matchesName, rangeOfNames } from '../../src/domain/task/name-pattern.ts'
+import { parseTaskName } from '../../src/domain/task/task-key.ts'
 
 /** The order of a store: the bytes of UTF-8. */
 const compare = (one: string, other: string) => Buffer.compare(Buffer.from(one), Buffer.from(other))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { lossOf, outcomeOf } from '../../src/domain/outcome.ts'
-import type { CallResult } from '../../src/domain/verdict.ts'
+import { lossOf, outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { aRunningTask } from './running-task.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { nextOccurrence, parseRecurrence } from '../../src/domain/recurrence.ts'
+import { nextOccurrence, parseRecurrence } from '../../src/domain/time/recurrence.ts'
 import { cronExpressions, occurrencesByWalking } from './cron-oracle.ts'
 
 afterEach(() => {

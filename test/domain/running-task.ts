@@ -1,6 +1,6 @@
 /** Builds claimed tasks of which a test states only what matters. */
-import { pendingTask } from '../../src/domain/task.ts'
-import type { Task, TaskDefinition } from '../../src/domain/task.ts'
+import { pendingTask } from '../../src/domain/task/task.ts'
+import type { Task, TaskDefinition } from '../../src/domain/task/task.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 
 type RunningFields = Partial<Omit<Task, 'definition'>> & { readonly definition?: Partial<TaskDefinition> }

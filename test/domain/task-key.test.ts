@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatTaskKey, parseTaskKey, parseTaskName } from '../../src/domain/task-key.ts'
+import { formatTaskKey, parseTaskKey, parseTaskName } from '../../src/domain/task/task-key.ts'
 
 const minutes = fc.integer({ min: 0, max: 16_666_666_666 }).map((minute) => minute * 60)
 const names = fc

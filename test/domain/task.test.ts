@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { deadlineOf, firstDueAt, hostOf, maxAttempts, newTask, pendingTask, withDefaults } from '../../src/domain/task.ts'
+import { deadlineOf, firstDueAt, hostOf, maxAttempts, newTask, pendingTask, withDefaults } from '../../src/domain/task/task.ts'
 import { MINUTE } from '../support/a-task.ts'
 
 const MINUTE_MS = MINUTE * 1000

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { minuteOf, nextMinute, parseInstant, parseTriggerTime } from '../../src/domain/trigger-time.ts'
+import { minuteOf, nextMinute, parseInstant, parseTriggerTime } from '../../src/domain/time/trigger-time.ts'
 
 const NOW = Date.parse('2027-01-15T08:00:30.250Z')
 const CURRENT_MINUTE = 1_800_000_000

@@ -1,7 +1,7 @@
 /** What is made of an accepted call, and of what is said about it later. */
 import { describe, expect, test } from 'vitest'
-import { judge } from '../../src/domain/verdict.ts'
-import type { CallResult } from '../../src/domain/verdict.ts'
+import { judge } from '../../src/domain/attempt/verdict.ts'
+import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { aRunningTask } from './running-task.ts'
 

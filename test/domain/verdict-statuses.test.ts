@@ -1,8 +1,8 @@
 /** What every HTTP status means for a task, as tables. */
 import { describe, expect, test } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
-import { judge } from '../../src/domain/verdict.ts'
-import type { Verdict } from '../../src/domain/verdict.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
+import { judge } from '../../src/domain/attempt/verdict.ts'
+import type { Verdict } from '../../src/domain/attempt/verdict.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { aRunningTask } from './running-task.ts'
 

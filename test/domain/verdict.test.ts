@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { maxAttempts } from '../../src/domain/task.ts'
-import type { TaskDefinition } from '../../src/domain/task.ts'
-import { expiry, judge } from '../../src/domain/verdict.ts'
-import type { CallResult, Verdict } from '../../src/domain/verdict.ts'
+import { maxAttempts } from '../../src/domain/task/task.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
+import { expiry, judge } from '../../src/domain/attempt/verdict.ts'
+import type { CallResult, Verdict } from '../../src/domain/attempt/verdict.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { aRunningTask } from './running-task.ts'
 

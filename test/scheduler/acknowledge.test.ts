@@ -1,6 +1,6 @@
 /** Work that goes on after its call was answered: accepted, awaited, and acknowledged or found silent. */
 import { describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness, afterOneCall } from '../support/scheduler-harness.ts'
 import type { HarnessOptions } from '../support/scheduler-harness.ts'

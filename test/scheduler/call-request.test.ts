@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CallRequest } from '../../src/caller/caller.ts'
-import type { JsonValue, TaskDefinition } from '../../src/domain/task.ts'
-import { formatTaskKey, parseTaskName } from '../../src/domain/task-key.ts'
+import type { JsonValue, TaskDefinition } from '../../src/domain/task/task.ts'
+import { formatTaskKey, parseTaskName } from '../../src/domain/task/task-key.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 

@@ -1,7 +1,7 @@
 /** How a node comes to know by how much the clock of its store is ahead. */
 import { expect, it } from 'vitest'
 import { newClockOffset, offsetClock } from '../../src/clock.ts'
-import { createLog } from '../../src/log.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import { ClockWatch } from '../../src/scheduler/clock-watch.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 

@@ -1,6 +1,6 @@
 /** One task from its claim to its end. */
 import { describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness, afterOneCall } from '../support/scheduler-harness.ts'
 

@@ -1,6 +1,6 @@
 /** What the handler of a name is to its tasks: it is looked at when a call is made, not before. */
 import { describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask, aTaskWithoutCallback } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 

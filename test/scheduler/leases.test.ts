@@ -1,6 +1,6 @@
 /** Who holds a claim, how long, and what becomes of the claims of a node that is gone. */
 import { describe, expect, it } from 'vitest'
-import type { Task } from '../../src/domain/task.ts'
+import type { Task } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness, refuseWrites } from '../support/scheduler-harness.ts'
 

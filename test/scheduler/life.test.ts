@@ -1,9 +1,9 @@
 /** The whole of it, over an hour of anything: what must hold for every task, however calls end, limits change and processes die. */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
-import { isFinal, withDefaults } from '../../src/domain/task.ts'
-import type { Delivery, NewTask, Task } from '../../src/domain/task.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import { isFinal, withDefaults } from '../../src/domain/task/task.ts'
+import type { Delivery, NewTask, Task } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 import type { ScriptedCall } from '../support/scripted-caller.ts'

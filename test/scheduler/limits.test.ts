@@ -1,8 +1,8 @@
 /** The limits of a name: paused, so many at a time, so many in a minute; over all nodes and restarts, and to no other name's cost. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
-import type { NewTask } from '../../src/domain/task.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import type { NewTask } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 

@@ -1,7 +1,7 @@
 /** Names that have a handler wait in lanes of their own: what holds for hosts and for time holds for them as well. */
 import { describe, expect, it } from 'vitest'
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
-import type { NewTask, TaskDefinition } from '../../src/domain/task.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import type { NewTask, TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask, aTaskWithoutCallback } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 import type { HarnessOptions } from '../support/scheduler-harness.ts'

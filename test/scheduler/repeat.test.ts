@@ -1,6 +1,6 @@
 /** Tasks that repeat: each entry is followed by the next one, whatever becomes of the process, the call, or the clock. */
 import { describe, expect, it } from 'vitest'
-import type { Task, TaskDefinition } from '../../src/domain/task.ts'
+import type { Task, TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 import type { ScriptedCall } from '../support/scripted-caller.ts'

@@ -1,6 +1,6 @@
 /** Tasks that a person has run before their minute, to keep them or to have them removed once they have succeeded. */
 import { describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 

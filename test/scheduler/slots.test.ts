@@ -1,8 +1,8 @@
 /** Slots are given back, whatever becomes of the calls. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { CallResult } from '../../src/domain/verdict.ts'
-import { Lanes } from '../../src/scheduler/lanes.ts'
+import type { CallResult } from '../../src/domain/attempt/verdict.ts'
+import { Lanes } from '../../src/scheduler/host-limits.ts'
 import { aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 import type { HarnessOptions } from '../support/scheduler-harness.ts'

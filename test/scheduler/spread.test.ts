@@ -1,6 +1,6 @@
 /** Crowded minutes: with a spread each call starts at a second of its own. */
 import { describe, expect, it } from 'vitest'
-import { firstDueAt } from '../../src/domain/task.ts'
+import { firstDueAt } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 

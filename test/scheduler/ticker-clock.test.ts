@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/clock.ts'
-import { createLog } from '../../src/log.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import { Ticker } from '../../src/scheduler/ticker.ts'
 import { EIGHT, notedTicker } from '../support/noted-ticker.ts'
 

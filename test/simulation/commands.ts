@@ -1,5 +1,5 @@
 /** How whoever uses callme gives it a command, so that the world knows what was asked for while it is under way. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import type { Command, Model } from './model.ts'
 import type { Answer, ClientRequest } from './node.ts'
 import type { Watch } from './watch.ts'

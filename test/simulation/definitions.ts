@@ -1,6 +1,6 @@
 /** What random users ask for: tasks, series and handlers of a few names at a few hosts, so that they meet. */
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import type { Random } from './random.ts'
 
 /** A task as it is sent, but for its payload, which says which decision it is of. */

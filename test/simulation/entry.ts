@@ -1,6 +1,6 @@
 /** An entry of the store as the world looks at it. */
-import type { TaskDefinition, TaskState } from '../../src/domain/task.ts'
-import type { TaskRow } from '../../src/store/task-row.ts'
+import type { TaskDefinition, TaskState } from '../../src/domain/task/task.ts'
+import type { TaskRow } from '../../src/store/rows/task-row.ts'
 
 export interface Entry {
   readonly id: number

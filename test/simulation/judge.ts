@@ -1,6 +1,6 @@
 /** Looks at what the store, the network and the event stream of a world show, and holds it against the rules. */
 import { setTimeout } from 'node:timers/promises'
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import { checkCall } from './call-rules.ts'
 import { isEnded } from './entry.ts'
 import type { Entry } from './entry.ts'

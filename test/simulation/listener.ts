@@ -1,5 +1,5 @@
 /** A client of the event stream that connects again after every interruption, and keeps a copy of all entries from what it is told alone. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import { isEnded } from './entry.ts'
 import type { Entry } from './entry.ts'
 import { Violation } from './model.ts'

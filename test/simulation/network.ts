@@ -1,6 +1,6 @@
 /** The network of a world and what listens there: receivers that answer, fail, hang, answer late, or are lost on the way. */
 import type { Caller, CallRequest } from '../../src/caller/caller.ts'
-import type { CallResult } from '../../src/domain/verdict.ts'
+import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 import { Random } from './random.ts'
 import type { WorldTime } from './world-time.ts'
 

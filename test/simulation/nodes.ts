@@ -1,5 +1,5 @@
 /** The nodes of a world: each is started, goes away in the middle of whatever it does, or is stopped, and is started again. */
-import type { LogEvent } from '../../src/log.ts'
+import type { LogEvent } from '../../src/telemetry/log.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Gates } from './gates.ts'
 import type { Network } from './network.ts'

@@ -1,6 +1,6 @@
 /** Simulated worlds: those of fixed seeds, a few that nobody has seen before, and some whose store does wrong, which must be found. */
 import { describe, expect, inject, it } from 'vitest'
-import { pendingTask } from '../../src/domain/task.ts'
+import { pendingTask } from '../../src/domain/task/task.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Tamper } from './nodes.ts'
 import { historyOf, shrink, simulate } from './simulate.ts'

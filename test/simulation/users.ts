@@ -1,5 +1,5 @@
 /** The people and programs around callme: they send requests, note what they asked for, and know what an answer must mean. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import { sendCommand } from './commands.ts'
 import type { UsersOptions } from './commands.ts'
 import type { Action, Decision } from './decisions.ts'

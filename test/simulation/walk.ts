@@ -1,5 +1,5 @@
 /** A walk through pages while the world goes on: it must see every entry that was there throughout, each once, in order. */
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 import type { Action } from './decisions.ts'
 import { Violation } from './model.ts'
 import type { UsersOptions } from './commands.ts'

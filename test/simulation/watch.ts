@@ -1,5 +1,5 @@
 /** Looks at what each commit has changed, and holds it against the rules. */
-import type { TaskRow } from '../../src/store/task-row.ts'
+import type { TaskRow } from '../../src/store/rows/task-row.ts'
 import { checkAppeared, checkChanged, checkVanished } from './change-rules.ts'
 import { isEnded, isWaiting, toEntry } from './entry.ts'
 import type { Entry } from './entry.ts'

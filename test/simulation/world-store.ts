@@ -1,8 +1,8 @@
 /** The store of a world, as the nodes open it and as the world looks at it. */
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { LedgerSnapshot } from '../../src/store/ledger.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { TaskRow } from '../../src/store/task-row.ts'
+import type { TaskRow } from '../../src/store/rows/task-row.ts'
 import type { FaultOf } from './faulty-database.ts'
 
 /** What has been committed since the last look. */

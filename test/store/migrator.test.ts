@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { pendingMigrations, readMigrations, toMigration } from '../../src/store/migrator.ts'
+import { pendingMigrations, readMigrations, toMigration } from '../../src/store/migrations.ts'
 
 const ALL = [1, 2, 3].map((version) => toMigration(`000${version}-step.sql`, `step ${version}`))
 const BACKENDS = ['sqlite', 'postgres'] as const

@@ -1,6 +1,6 @@
 /** Connections to a PostgreSQL server that break while a node uses them. */
 import { expect, it } from 'vitest'
-import { Database } from '../../src/store/postgres/database.ts'
+import { Database } from '../../src/store/postgres/commit/database.ts'
 import { createDatabase } from '../support/postgres.ts'
 
 it('a connection that breaks between two statements of a transaction fails the transaction and nothing else', async () => {

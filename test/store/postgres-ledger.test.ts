@@ -1,7 +1,7 @@
 /** The ledger of a database beside a node that drops a day of it. */
 import { expect, test } from 'vitest'
-import { TASK_STATES } from '../../src/domain/task.ts'
-import { readPostgresLedger } from '../../src/store/postgres/read-postgres-ledger.ts'
+import { TASK_STATES } from '../../src/domain/task/task.ts'
+import { readPostgresLedger } from '../../src/store/postgres/history/open-ledger.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { aTask } from '../support/a-task.ts'
 import { claimAll, finishAll } from './contract/entries.ts'

@@ -1,6 +1,6 @@
 /** The changes of several nodes: one order for all of them, in which no reader misses any, and counts that add up. */
 import { expect, test } from 'vitest'
-import type { TaskChange } from '../../src/domain/task-change.ts'
+import type { TaskChange } from '../../src/domain/task/task-change.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aTask } from '../support/a-task.ts'
 import { changesSince } from './contract/changes.ts'

@@ -1,6 +1,6 @@
 /** Handlers over several nodes: what one node is told holds for the others, and no task loses the callback that it needs. */
 import { expect, test } from 'vitest'
-import type { HandlerDefinition } from '../../src/domain/handler.ts'
+import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback } from '../support/a-task.ts'
 import { claimAll, DUE, expectCountsToAddUp, keysOf, LEASE_MS, mustGet, putHandler } from './contract/entries.ts'

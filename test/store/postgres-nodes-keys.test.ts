@@ -1,9 +1,9 @@
 /** Random verbs on few keys from several nodes at once: a key is in one table at the most, and nothing is lost, counted or told wrong. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { outcomeOf } from '../../src/domain/outcome.ts'
-import { isFinal } from '../../src/domain/task.ts'
-import type { Task } from '../../src/domain/task.ts'
+import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { isFinal } from '../../src/domain/task/task.ts'
+import type { Task } from '../../src/domain/task/task.ts'
 import type { PutResult, Store } from '../../src/store/store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'

@@ -1,6 +1,6 @@
 /** Several nodes on one database: what is due is handed out once, and what one node stores the others learn of. */
 import { expect, test } from 'vitest'
-import type { Task } from '../../src/domain/task.ts'
+import type { Task } from '../../src/domain/task/task.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../support/a-task.ts'
 import {

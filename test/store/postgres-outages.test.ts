@@ -1,6 +1,6 @@
 /** A database that goes away and comes back: what was answered is there, and what could not be done says so. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { outcomeOf } from '../../src/domain/outcome.ts'
+import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { startPostgresServer } from '../support/postgres-server.ts'

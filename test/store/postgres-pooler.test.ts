@@ -1,6 +1,6 @@
 /** A pooler that gives each transaction another session may stand between a node and its database: a session keeps nothing. */
 import { expect, onTestFinished, test } from 'vitest'
-import type { Task } from '../../src/domain/task.ts'
+import type { Task } from '../../src/domain/task/task.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../support/a-task.ts'
 import { startPostgresProxy } from '../support/postgres-proxy.ts'
 import { ackOf } from './contract/acknowledge.ts'

@@ -1,6 +1,6 @@
 /** Retention over days that are partitions: what is dropped as a whole, what moves, what stays, and what is counted. */
 import { expect, test } from 'vitest'
-import { TASK_STATES } from '../../src/domain/task.ts'
+import { TASK_STATES } from '../../src/domain/task/task.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'

@@ -1,8 +1,8 @@
 /** The schema of a database that many programs share: each step once, nothing of a step that fails, and no way back. */
 import { expect, onTestFinished, test } from 'vitest'
-import { readMigrations, toMigration } from '../../src/store/migrator.ts'
-import { Database } from '../../src/store/postgres/database.ts'
-import { migrate } from '../../src/store/postgres/migrate.ts'
+import { readMigrations, toMigration } from '../../src/store/migrations.ts'
+import { Database } from '../../src/store/postgres/commit/database.ts'
+import { migrate } from '../../src/store/postgres/commit/migrate.ts'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask } from '../support/a-task.ts'

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { expect, test, vi } from 'vitest'
-import { TASK_STATES } from '../../src/domain/task.ts'
+import { TASK_STATES } from '../../src/domain/task/task.ts'
 import type { Selection } from '../../src/store/store.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import { MINUTE } from '../support/a-task.ts'

@@ -1,6 +1,6 @@
 /** Builds tasks of which a test states only what matters. */
-import { newTask } from '../../src/domain/task.ts'
-import type { NewTask, TaskDefinition } from '../../src/domain/task.ts'
+import { newTask } from '../../src/domain/task/task.ts'
+import type { NewTask, TaskDefinition } from '../../src/domain/task/task.ts'
 
 /** 2027-01-15T08:00:00Z, a Unix time on a whole minute: the time around which tests happen. */
 export const MINUTE = 1_800_000_000

@@ -1,5 +1,5 @@
 /** A ticker on a fake clock whose passes are noted and do what a test says. */
-import { createLog } from '../../src/log.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import { Ticker } from '../../src/scheduler/ticker.ts'
 import { FakeClock } from './fake-clock.ts'
 

@@ -1,5 +1,5 @@
 /** A task whose one call is refused, and the calls that tell of it. */
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import { aTask } from './a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from './scheduler-harness.ts'
 import type { HarnessOptions } from './scheduler-harness.ts'

@@ -1,7 +1,7 @@
 /** A caller that makes no call: it records what it is asked for, and a test decides when and how each call ends. */
 import type { Caller, CallRequest } from '../../src/caller/caller.ts'
 import type { Clock } from '../../src/clock.ts'
-import type { CallResult } from '../../src/domain/verdict.ts'
+import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 
 export class ScriptedCall {
   readonly request: CallRequest

@@ -2,7 +2,7 @@
 import { EventEmitter, once } from 'node:events'
 import http from 'node:http'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { WireTask } from '../../src/domain/present.ts'
+import type { WireTask } from '../../src/wire/present-task.ts'
 
 export interface ServerEvent {
   readonly id: string

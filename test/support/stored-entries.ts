@@ -1,5 +1,5 @@
 /** Entries of a store around `MINUTE`, written and read as name and minute: `a@2` is that of `a` two minutes after. */
-import type { TaskDefinition } from '../../src/domain/task.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from './a-task.ts'
 import type { Api } from './open-api.ts'
 

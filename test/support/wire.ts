@@ -1,7 +1,7 @@
 /** What answers look like, checked member by member. */
 import { expect } from 'vitest'
-import type { WireErrorCallbackResult, WireTask } from '../../src/domain/present.ts'
-import { TASK_STATES } from '../../src/domain/task.ts'
+import type { WireErrorCallbackResult, WireTask } from '../../src/wire/present-task.ts'
+import { TASK_STATES } from '../../src/domain/task/task.ts'
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const UNIX_SECONDS = /^\d+$/

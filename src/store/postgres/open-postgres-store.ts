@@ -1,13 +1,13 @@
 /** Opens a PostgreSQL database for one node of many: connects, brings the schema up to date, and begins to listen. */
 import pg from 'pg'
 import { CallmeError } from '../../domain/errors.ts'
-import { readMigrations } from '../migrator.ts'
-import { Database } from './database.ts'
-import { migrate } from './migrate.ts'
+import { readMigrations } from '../migrations.ts'
+import { Database } from './commit/database.ts'
+import { migrate } from './commit/migrate.ts'
 import { Node, closeConnections, connect } from './node.ts'
-import { makePartitions } from './partitions.ts'
+import { makePartitions } from './retention/partitions.ts'
 import { PostgresStore } from './postgres-store.ts'
-import { storeError } from './store-error.ts'
+import { storeError } from './commit/store-error.ts'
 
 /**
  * @param url `postgres://user:password@host:port/database`

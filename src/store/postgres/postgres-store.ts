@@ -3,13 +3,13 @@
  * the scheduler, and what takes long are written side by side, so that none of them waits for another.
  */
 import { CallmeError } from '../../domain/errors.ts'
-import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
-import type { Outcome } from '../../domain/outcome.ts'
-import { TASK_STATES } from '../../domain/task.ts'
-import type { Attempt, NewTask, Task, TaskState } from '../../domain/task.ts'
-import type { TaskKey } from '../../domain/task-key.ts'
-import { toHandler } from '../handler-row.ts'
-import type { HandlerRow } from '../handler-row.ts'
+import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
+import type { Outcome } from '../../domain/attempt/attempt-report.ts'
+import { TASK_STATES } from '../../domain/task/task.ts'
+import type { Attempt, NewTask, Task, TaskState } from '../../domain/task/task.ts'
+import type { TaskKey } from '../../domain/task/task-key.ts'
+import { toHandler } from '../rows/handler-row.ts'
+import type { HandlerRow } from '../rows/handler-row.ts'
 import type {
   AckResult,
   Acknowledgement,
@@ -21,19 +21,19 @@ import type {
   Selection,
   Store,
 } from '../store.ts'
-import { ATTEMPT_COLUMNS, toAttempt } from '../task-row.ts'
-import type { AttemptRow } from '../task-row.ts'
+import { ATTEMPT_COLUMNS, toAttempt } from '../rows/task-row.ts'
+import type { AttemptRow } from '../rows/task-row.ts'
 import { requestPatience } from './node.ts'
 import type { Node } from './node.ts'
-import { ANY_EXPIRED } from './outcomes.ts'
-import { fullDays } from './prune.ts'
-import { minutesOf, partitionedDays, unlessInTheWay } from './partitions.ts'
-import type { Worker } from './pull.ts'
-import { PostgresLedger } from './postgres-ledger.ts'
-import { rescheduleBatch } from './reschedule.ts'
-import { findRow, readTasks } from './rows.ts'
-import { readStretch } from './selection.ts'
-import { Transaction } from './transaction.ts'
+import { ANY_EXPIRED } from './results/outcomes.ts'
+import { fullDays } from './retention/prune.ts'
+import { minutesOf, partitionedDays, unlessInTheWay } from './retention/partitions.ts'
+import type { Worker } from './claims/pull.ts'
+import { PostgresLedger } from './history/ledger.ts'
+import { rescheduleBatch } from './tasks/reschedule.ts'
+import { findRow, readTasks } from './rows/rows.ts'
+import { readStretch } from './rows/pages.ts'
+import { Transaction } from './commit/transaction.ts'
 import type { Verbs } from './verbs.ts'
 
 /** Within a run the numbers count: the clock may have been set back between two attempts. */

@@ -1,9 +1,9 @@
 /** What every operation of one open store works with. */
-import type { Database } from './database.ts'
-import type { HandlerBook } from './handler-book.ts'
-import type { LaneFronts } from './lane-fronts.ts'
-import type { News } from './news.ts'
-import type { Horizon } from './horizon.ts'
+import type { Database } from './commit/database.ts'
+import type { HandlerBook } from '../rules/handler-book.ts'
+import type { LaneFronts } from './memory/lane-cursors.ts'
+import type { News } from './memory/peer-sync.ts'
+import type { Horizon } from './memory/low-water-mark.ts'
 
 export interface Session {
   readonly database: Database

@@ -3,9 +3,9 @@ import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, s
 import SqliteDatabase, { SqliteError } from 'better-sqlite3'
 import type { Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
-import { pendingMigrations, readMigrations } from '../migrator.ts'
+import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'
-import { storeError } from './store-error.ts'
+import { storeError } from './commit/store-error.ts'
 
 /**
  * @param path a file, or `:memory:`

@@ -1,10 +1,10 @@
 /** What every operation on one open database works with. */
 import type { Database } from 'better-sqlite3'
-import { ChangeLog } from './change-log.ts'
-import { Handlers } from './handlers.ts'
-import { LaneBounds } from './lane-bounds.ts'
-import { RowIds } from './row-ids.ts'
-import { Selections } from './selection.ts'
+import { ChangeLog } from './history/change-log.ts'
+import { Handlers } from './handlers/handlers.ts'
+import { LaneBounds } from './memory/lane-cursors.ts'
+import { RowIds } from './memory/row-ids.ts'
+import { Selections } from './rows/pages.ts'
 import { prepareStatements } from './statements.ts'
 import type { Statements } from './statements.ts'
 

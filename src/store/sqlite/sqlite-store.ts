@@ -1,11 +1,11 @@
 /** The SQLite store: each verb of the seam as one member of a group commit. Reads see what is committed. */
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
-import type { Handler, HandlerDefinition } from '../../domain/handler.ts'
-import type { Outcome } from '../../domain/outcome.ts'
-import { TASK_STATES } from '../../domain/task.ts'
-import type { Attempt, NewTask, Task, TaskState } from '../../domain/task.ts'
-import type { TaskKey } from '../../domain/task-key.ts'
+import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
+import type { Outcome } from '../../domain/attempt/attempt-report.ts'
+import { TASK_STATES } from '../../domain/task/task.ts'
+import type { Attempt, NewTask, Task, TaskState } from '../../domain/task/task.ts'
+import type { TaskKey } from '../../domain/task/task-key.ts'
 import type {
   AckResult,
   Acknowledgement,
@@ -17,21 +17,21 @@ import type {
   Selection,
   Store,
 } from '../store.ts'
-import { claimDue } from './claim-due.ts'
-import { findRow, putEntry, readTask, removeRows, runEntry } from './entries.ts'
-import { GroupCommit, Undo } from './group-commit.ts'
-import { HandlerChanges } from './handler-changes.ts'
-import { acknowledgeEntry, expireRows, recordOutcome, rescueRows } from './outcomes.ts'
-import { pullDue } from './pull.ts'
-import type { Worker } from './pull.ts'
-import { removeEntries } from './remove.ts'
-import { rescheduleBatch } from './reschedule.ts'
-import { toAttempt } from '../task-row.ts'
-import type { AttemptRow, TaskRow } from '../task-row.ts'
+import { claimDue } from './claims/claim-due.ts'
+import { findRow, putEntry, readTask, removeRows, runEntry } from './rows/entries.ts'
+import { GroupCommit, Undo } from './commit/group-commit.ts'
+import { HandlerChanges } from './handlers/handler-changes.ts'
+import { acknowledgeEntry, expireRows, recordOutcome, rescueRows } from './results/outcomes.ts'
+import { pullDue } from './claims/pull.ts'
+import type { Worker } from './claims/pull.ts'
+import { removeEntries } from './tasks/remove.ts'
+import { rescheduleBatch } from './tasks/reschedule.ts'
+import { toAttempt } from '../rows/task-row.ts'
+import type { AttemptRow, TaskRow } from '../rows/task-row.ts'
 import { openSession } from './session.ts'
 import type { Session } from './session.ts'
-import { SqliteLedger } from './sqlite-ledger.ts'
-import { storeError } from './store-error.ts'
+import { SqliteLedger } from './history/ledger.ts'
+import { storeError } from './commit/store-error.ts'
 
 export class SqliteStore implements Store {
   readonly #db: Database

@@ -1,6 +1,6 @@
 /** Every SQL text of the SQLite store but the pages (selection.ts), prepared once. */
 import type { Database } from 'better-sqlite3'
-import { ATTEMPT_COLUMNS } from '../task-row.ts'
+import { ATTEMPT_COLUMNS } from '../rows/task-row.ts'
 
 export type Statements = ReturnType<typeof prepareStatements>
 

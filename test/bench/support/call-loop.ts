@@ -1,8 +1,8 @@
 /** The yardsticks of the drain bench: the same calls by one client in as many threads as a node has, and nothing around them. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { newTask } from '../../../src/domain/task.ts'
-import { minuteOf } from '../../../src/domain/trigger-time.ts'
+import { newTask } from '../../../src/domain/task/task.ts'
+import { minuteOf } from '../../../src/domain/time/trigger-time.ts'
 import { callRequestOf } from '../../../src/scheduler/call-request.ts'
 import { openSqliteStore } from '../../../src/store/sqlite/open-sqlite-store.ts'
 import { VERSION } from '../../../src/version.ts'

@@ -1,7 +1,7 @@
 /** callme as a contestant: the program itself, which is told everything over HTTP. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import { minuteOf } from '../../../src/domain/trigger-time.ts'
+import { minuteOf } from '../../../src/domain/time/trigger-time.ts'
 import type { Program } from '../../support/program.ts'
 import { spawnCallme, stopCallme } from './callme.ts'
 import { Child } from './child.ts'

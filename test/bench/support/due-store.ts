@@ -1,8 +1,8 @@
 /** A store full of tasks that are due, written with callme's own store while callme is not running. */
 import { randomBytes } from 'node:crypto'
-import { newTask } from '../../../src/domain/task.ts'
-import type { NewTask } from '../../../src/domain/task.ts'
-import { minuteOf } from '../../../src/domain/trigger-time.ts'
+import { newTask } from '../../../src/domain/task/task.ts'
+import type { NewTask } from '../../../src/domain/task/task.ts'
+import { minuteOf } from '../../../src/domain/time/trigger-time.ts'
 import { openStore } from './open-store.ts'
 
 const BATCH = 10_000

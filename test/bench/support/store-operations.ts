@@ -1,7 +1,7 @@
 /** The store's everyday work as the API and the scheduler ask for it: what the scale bench repeats on stores of different sizes. */
-import { outcomeOf } from '../../../src/domain/outcome.ts'
-import type { Task } from '../../../src/domain/task.ts'
-import { minuteOf } from '../../../src/domain/trigger-time.ts'
+import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
+import { minuteOf } from '../../../src/domain/time/trigger-time.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import type { Reach } from './table.ts'
 import { HOSTS, randomHost, randomTask } from './wide-store.ts'

@@ -1,6 +1,6 @@
 /** What each contestant of the peers bench is put through, and what is measured of it. */
 import { setTimeout } from 'node:timers/promises'
-import { nextMinute } from '../../../src/domain/trigger-time.ts'
+import { nextMinute } from '../../../src/domain/time/trigger-time.ts'
 import type { Child } from './child.ts'
 import { CALLERS } from './contestant.ts'
 import type { Contestant, Jobs, Running } from './contestant.ts'

@@ -1,7 +1,7 @@
 /** A store with millions of tasks that wait: random names, spread over the minutes of years to come. */
 import { randomBytes } from 'node:crypto'
-import { newTask } from '../../../src/domain/task.ts'
-import type { NewTask } from '../../../src/domain/task.ts'
+import { newTask } from '../../../src/domain/task/task.ts'
+import type { NewTask } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 
 const BATCH = 100_000

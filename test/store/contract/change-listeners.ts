@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { TaskChange } from '../../../src/domain/task-change.ts'
+import type { TaskChange } from '../../../src/domain/task/task-change.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask } from '../../support/a-task.ts'
 import { changesSince } from './changes.ts'

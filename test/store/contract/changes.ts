@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import type { Task } from '../../../src/domain/task.ts'
-import type { TaskChange } from '../../../src/domain/task-change.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
+import type { TaskChange } from '../../../src/domain/task/task-change.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import { ackOf } from './acknowledge.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Task } from '../../../src/domain/task.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import type { LaneRoom, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/outcome.ts'
-import type { Task, TaskDefinition } from '../../../src/domain/task.ts'
+import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

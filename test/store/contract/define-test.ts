@@ -1,5 +1,5 @@
 /** What a test of the store contract is given. */
-import type { Config } from '../../../src/config.ts'
+import type { Config } from '../../../src/config/load-config.ts'
 import type { Store } from '../../../src/store/store.ts'
 
 export interface OpenStore {

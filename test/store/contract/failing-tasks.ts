@@ -1,5 +1,5 @@
 /** Tasks that ask for an error callback, brought to a bad end in every way that there is. */
-import type { Task, TaskDefinition } from '../../../src/domain/task.ts'
+import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import { accepted, ackOf } from './acknowledge.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/outcome.ts'
-import type { Task, TaskDefinition } from '../../../src/domain/task.ts'
+import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
 import { aClaim, anEntry, claimAll, DUE, expireAll, finish, answered, LEASE_MS, listAll, mustGet, NODE, putHandler } from './entries.ts'

@@ -1,6 +1,6 @@
 /** What happens in the same moment as the change of a handler, or to tasks that had ended before it. */
 import { expect } from 'vitest'
-import type { Task } from '../../../src/domain/task.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import { aTaskWithoutCallback } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
 import { anEntry, claimAll, DUE, finishAll, LEASE_MS, putHandler } from './entries.ts'

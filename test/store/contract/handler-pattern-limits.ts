@@ -1,6 +1,6 @@
 /** The limits of a handler of many names hold for all of them together. */
 import { expect } from 'vitest'
-import type { Task } from '../../../src/domain/task.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

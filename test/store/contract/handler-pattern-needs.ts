@@ -1,7 +1,7 @@
 /** When a handler of many names, or one beside it, is needed by tasks that have no callback of their own. */
 import { expect } from 'vitest'
-import type { HandlerDefinition } from '../../../src/domain/handler.ts'
-import type { Task } from '../../../src/domain/task.ts'
+import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

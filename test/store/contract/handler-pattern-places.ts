@@ -1,6 +1,6 @@
 /** Tasks and places that go from one handler to another, because one beside it comes or goes. */
 import { expect } from 'vitest'
-import type { Task } from '../../../src/domain/task.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

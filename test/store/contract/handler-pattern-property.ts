@@ -1,9 +1,9 @@
 /** Random writes, claims, pulls and handlers of many names, inside each other: no limit is ever exceeded, and nothing is forgotten. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import type { HandlerDefinition } from '../../../src/domain/handler.ts'
-import { outcomeOf } from '../../../src/domain/outcome.ts'
-import type { Task } from '../../../src/domain/task.ts'
+import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
+import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import { aTaskWithoutCallback } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Task } from '../../../src/domain/task.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
 import { aClaim, anEntry, claimAll, claimOne, DUE, LEASE_MS, listAll, mustGet, NODE } from './entries.ts'

@@ -1,9 +1,9 @@
 /** The steps of the model-based run that a node takes: claim, record, renew, rescue, expire, and the passing of time. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/outcome.ts'
-import type { Task } from '../../../src/domain/task.ts'
-import type { CallResult } from '../../../src/domain/verdict.ts'
+import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
+import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
 import type { Claim, ClaimResult, LaneRoom } from '../../../src/store/store.ts'
 import { keyOf, LEASE_MS } from './entries.ts'
 import type { Model, NamedStep } from './model.ts'

@@ -1,9 +1,9 @@
 /** The steps of the model-based run that a person takes: put, list, reschedule, run, remove, and the prune. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { isFinal, pendingTask, TASK_STATES } from '../../../src/domain/task.ts'
-import type { Delivery, Task } from '../../../src/domain/task.ts'
-import type { TaskKey } from '../../../src/domain/task-key.ts'
+import { isFinal, pendingTask, TASK_STATES } from '../../../src/domain/task/task.ts'
+import type { Delivery, Task } from '../../../src/domain/task/task.ts'
+import type { TaskKey } from '../../../src/domain/task/task-key.ts'
 import type { Selection } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import { inOrder, keyOf, keysOf, listAll, NEVER_RUN, rescheduleAll } from './entries.ts'

@@ -1,8 +1,8 @@
 /** A model-based run: random sequences of writes against a store and against a Map, compared row by row after every step. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { TASK_STATES } from '../../../src/domain/task.ts'
-import type { Task } from '../../../src/domain/task.ts'
+import { TASK_STATES } from '../../../src/domain/task/task.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import type { DefineTest, OpenStore } from './define-test.ts'
 import { DUE, inOrder, keyOf, keysOf, listAll } from './entries.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { TASK_STATES } from '../../../src/domain/task.ts'
-import type { TaskState } from '../../../src/domain/task.ts'
+import { TASK_STATES } from '../../../src/domain/task/task.ts'
+import type { TaskState } from '../../../src/domain/task/task.ts'
 import type { Selection } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

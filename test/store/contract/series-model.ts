@@ -1,9 +1,9 @@
 /** Series under random sequences of what nodes and people do, compared after every step with the entries that there should be. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/outcome.ts'
-import type { Task } from '../../../src/domain/task.ts'
-import type { CallResult } from '../../../src/domain/verdict.ts'
+import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import type { Task } from '../../../src/domain/task/task.ts'
+import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest, OpenStore } from './define-test.ts'

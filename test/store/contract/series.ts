@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { firstDueAt } from '../../../src/domain/task.ts'
-import type { NewTask, Task, TaskDefinition } from '../../../src/domain/task.ts'
+import { firstDueAt } from '../../../src/domain/task/task.ts'
+import type { NewTask, Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'

@@ -1,0 +1,74 @@
+/** The boundary at which every exception becomes an answer: a problem document (RFC 9457), or a cut connection where the answer has begun. */
+import { STATUS_CODES } from 'node:http'
+import type { ErrorRequestHandler, Request, Response } from 'express'
+import { CallmeError, badRequest } from '../../domain/errors.ts'
+import type { ErrorCode, Problem } from '../../domain/errors.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { sendJson } from './respond.ts'
+import { show } from '../../wire/validate.ts'
+
+type HttpStatus = 400 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 431 | 500 | 503
+
+const HTTP_STATUS: Readonly<Record<ErrorCode, HttpStatus>> = {
+  bad_request: 400,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  precondition_failed: 412,
+  too_large: 413,
+  unsupported_media_type: 415,
+  store_unavailable: 503,
+  store_in_use: 500,
+  store_too_new: 500,
+  bad_config: 500,
+}
+const RETRY_AFTER_SECONDS = 5
+
+/** What an error tells the client, in an answer and in the results of a batch alike. */
+export interface PresentedError {
+  /** one sentence: what is wrong and what would be right */
+  readonly error: string
+  readonly errors?: readonly Problem[]
+}
+
+export function errorHandler(log: Log): ErrorRequestHandler {
+  // express knows an error handler by its four parameters.
+  return (thrown: unknown, req, res, _next) => {
+    if (hasClientLeft(thrown)) return
+    const error = thrown instanceof URIError ? badPath(req) : thrown
+    const status = error instanceof CallmeError ? httpStatusOf(error) : 500
+    if (status === 500) log.error('request.failed', { method: req.method, err: error })
+    if (status === 503) log.warn('request.failed', { method: req.method, err: error })
+    if (res.headersSent) res.destroy()
+    else if (status === 500) sendProblem(req, res, status, { error: 'callme failed on this request; its log says why' })
+    else sendProblem(req, res, status, presentError(error as CallmeError))
+  }
+}
+
+export function httpStatusOf(error: CallmeError): HttpStatus {
+  return HTTP_STATUS[error.code]
+}
+
+export function presentError({ message, problems }: CallmeError): PresentedError {
+  return { error: message, ...(problems.length > 0 && { errors: problems }) }
+}
+
+export function sendProblem(req: Request, res: Response, status: HttpStatus, presented: PresentedError): void {
+  sendJson(req, res, status, problemDocument(status, presented), {
+    'Content-Type': 'application/problem+json',
+    ...(status === 503 && { 'Retry-After': RETRY_AFTER_SECONDS }),
+  })
+}
+
+export function problemDocument(status: HttpStatus, presented: PresentedError): object {
+  return { type: 'about:blank', title: STATUS_CODES[status], status, detail: presented.error, ...presented }
+}
+
+/** The client closed its connection while an answer was written to it: nobody is left to tell, and nothing is wrong here. */
+function hasClientLeft(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_STREAM_PREMATURE_CLOSE'
+}
+
+function badPath(req: Request): CallmeError {
+  return badRequest({ pointer: 'path', detail: `the name or key in the path must be percent-encoded UTF-8; got ${show(req.path)}` })
+}

@@ -1,0 +1,110 @@
+/**
+ * `DELETE /task/…`: removes one entry, those of a name, or those that filters choose: the ones that have not ended, unless `all` or
+ * `state` says more. With `run` one entry is called first and removed once that succeeded. What is running is never removed.
+ */
+import type { RequestHandler } from 'express'
+import deleteQuery from '../../../schema/api/delete-query.json' with { type: 'json' }
+import { CallmeError, badRequest } from '../../domain/errors.ts'
+import { presentTask } from '../../wire/present-task.ts'
+import { WAITING_STATES } from '../../domain/task/task.ts'
+import type { TaskKey } from '../../domain/task/task-key.ts'
+import type { DeleteQuery } from '../../wire/bodies.ts'
+import type { Selection } from '../../store/store.ts'
+import type { AppOptions } from '../app-options.ts'
+import { refuseUnknown, selectionOf } from '../http/selection.ts'
+import { refuseBody } from '../http/read-body.ts'
+import { isOn, readQuery } from '../http/read-query.ts'
+import { describeTarget, readTarget } from '../http/read-target.ts'
+import type { Target } from '../http/read-target.ts'
+import { sendJson } from '../http/respond.ts'
+import { runNow } from './run-task.ts'
+import { compileCheck, show } from '../../wire/validate.ts'
+
+const BATCH = 1000
+const FILTERS = ['name', 'state', 'from', 'to', 'future_only'] as const
+
+const checkDeleteQuery = compileCheck<DeleteQuery>(deleteQuery, 'query')
+
+export function deleteTask(options: AppOptions): RequestHandler {
+  return async (req, res) => {
+    refuseBody(req)
+    const query = readQuery(req, checkDeleteQuery)
+    const target = readTarget(req)
+    const key = keyOf(target)
+    if (key) refuseFilter(query)
+    if (isOn(query.run)) {
+      const task = await runNow(options, keyToRun(key, query), { removeAfter: true })
+      const message = 'task runs now and is deleted once it has succeeded'
+      sendJson(req, res, 202, { message, task: presentTask(task, options.defaults) })
+      return
+    }
+    const deleted = key ? await removeEntry(options, key) : await removeMany(options, target, query)
+    sendJson(req, res, 200, { deleted })
+  }
+}
+
+function keyOf({ name, triggerAt }: Target): TaskKey | undefined {
+  return name === undefined || triggerAt === undefined ? undefined : { name, triggerAt }
+}
+
+function keyToRun(key: TaskKey | undefined, query: DeleteQuery): TaskKey {
+  if (!key) {
+    const detail = `run takes one entry, as in DELETE /task/<task_name>@<trigger_at>?run=true; got ${show(query.run)} without a key`
+    throw badRequest({ pointer: '?run', detail })
+  }
+  if (isOn(query.all)) throw badRequest({ pointer: '?all', detail: 'all must be absent with run, which takes an entry that has not ended' })
+  return key
+}
+
+function refuseFilter(query: DeleteQuery): void {
+  const given = FILTERS.find((filter) => query[filter] !== undefined)
+  if (given === undefined) return
+  const detail = `${given} must be absent where a key says which entry is meant; got ${show(query[given])}`
+  throw badRequest({ pointer: `?${given}`, detail })
+}
+
+/** An entry of a series is skipped: the next one follows. */
+async function removeEntry({ store, clock }: AppOptions, key: TaskKey): Promise<number> {
+  const deleted = await store.remove(selectionOf(key, {}, 0), { now: clock.now(), limit: 1, continueSeries: true })
+  if (deleted > 0) return deleted
+  await refuseUnknown(store, key)
+  throw stillRunning(key)
+}
+
+/** In batches, because one large removal would hold up everything else. A series ends with its entry that waits. */
+async function removeMany({ store, clock }: AppOptions, target: Target, query: DeleteQuery): Promise<number> {
+  const selection = selectionToRemove(target, query, clock.now())
+  await refuseUnknown(store, target)
+  if (!isFiltered(query)) {
+    const running = await store.list({ ...selection, states: ['running'] }, { limit: 1 })
+    if (running.tasks.length > 0) throw stillRunning(target)
+  }
+  let deleted = 0
+  for (;;) {
+    const removed = await store.remove(selection, { now: clock.now(), limit: BATCH })
+    deleted += removed
+    if (removed < BATCH) return deleted
+  }
+}
+
+function selectionToRemove(target: Target, query: DeleteQuery, now: number): Selection {
+  if (target.name === undefined && !isFiltered(query)) {
+    const detail = `which entries to delete must be said: by a name or a key in the path, or by a filter such as state=successful or to=2030-01-01T00:00:00Z (filters are ${FILTERS.join(', ')})`
+    throw badRequest({ pointer: '?', detail })
+  }
+  const selection = selectionOf(target, query, now)
+  if (selection.states?.includes('running')) {
+    const detail = `state must not hold running: an entry is deleted before or after its call; got ${show(query.state)}`
+    throw badRequest({ pointer: '?state', detail })
+  }
+  return isOn(query.all) ? selection : { states: WAITING_STATES, ...selection }
+}
+
+function isFiltered({ name, state, from, to, future_only }: DeleteQuery): boolean {
+  return name !== undefined || state !== undefined || from !== undefined || to !== undefined || isOn(future_only)
+}
+
+function stillRunning(target: Target): CallmeError {
+  const instead = target.triggerAt === undefined ? ', or delete with state=pending,retrying what waits' : ''
+  return new CallmeError('conflict', `the ${describeTarget(target)} is running and nothing was deleted; wait until it has ended${instead}`)
+}

@@ -1,0 +1,38 @@
+/** `callme config`: prints the settings that `callme serve` would use, and where each comes from. */
+import { Command } from 'commander'
+import { loadConfig } from '../../config/load-config.ts'
+import { effectiveSettings } from '../../config/settings.ts'
+import { redact } from '../../config/store-url.ts'
+import type { EffectiveSetting } from '../../config/settings.ts'
+import { readSecrets } from '../terminal/environment.ts'
+import { addSettingOptions, givenFlags } from '../terminal/setting-options.ts'
+
+export function configCommand(): Command {
+  const command = new Command('config').description('Print the settings that `callme serve` would use.')
+  addSettingOptions(command).option('--json', 'Print JSON, as when the output is not a terminal.')
+  return command.action((options: { json?: boolean }) => {
+    const flags = givenFlags(command)
+    const env = readSecrets(flags, process.env)
+    loadConfig(flags, env)
+    const settings = effectiveSettings(flags, env)
+    const isTable = process.stdout.isTTY && options.json !== true
+    process.stdout.write(isTable ? configTable(settings) : configJson(settings))
+  })
+}
+
+/** One line for each setting: its name, its value, and who gave it. */
+export function configTable(settings: readonly EffectiveSetting[]): string {
+  const rows = [['setting', 'value', 'from'], ...settings.map(({ name, value, source }) => [name, shown(value ?? '-'), source])]
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}\n`).join('')
+}
+
+/** An object of setting names and values; null where a setting has none. */
+function configJson(settings: readonly EffectiveSetting[]): string {
+  const values = settings.map(({ name, value }) => [name, typeof value === 'string' ? redact(value) : (value ?? null)] as const)
+  return `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`
+}
+
+function shown(value: string | number | boolean): string {
+  return redact(String(value))
+}

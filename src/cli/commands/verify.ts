@@ -1,0 +1,55 @@
+/** `callme verify`: accounts for every run that a store has recorded; exits with 1 where a promise was broken. */
+import { Command, Option } from 'commander'
+import { loadConfig } from '../../config/load-config.ts'
+import { SETTINGS } from '../../config/settings.ts'
+import { redact } from '../../config/store-url.ts'
+import type { Environment } from '../../config/settings.ts'
+import { CallmeError } from '../../domain/errors.ts'
+import { parseInstant } from '../../domain/time/trigger-time.ts'
+import { readLedger } from '../../store/open-store.ts'
+import { verify } from '../../verify/verify.ts'
+import { readSecrets } from '../terminal/environment.ts'
+import { addSettingOptions, givenFlags } from '../terminal/setting-options.ts'
+import { reportText } from '../terminal/verify-text.ts'
+
+interface VerifyOptions {
+  readonly from?: string
+  readonly to?: string
+  readonly json?: boolean
+}
+
+const EXIT_BROKEN = 1
+
+export function verifyCommand(): Command {
+  const command = new Command('verify').description('Account for every run that the store has recorded, also while callme runs.')
+  addSettingOptions(command, ['store'])
+  command
+    .addOption(new Option('--from <time>', 'Only of entries whose trigger_at is at or after this Unix time or RFC 3339 time.'))
+    .addOption(new Option('--to <time>', 'Only of entries whose trigger_at is before this time.'))
+    .option('--json', 'Print JSON.')
+  return command.action(async (options: VerifyOptions) => {
+    const range = { ...readTime('from', options.from), ...readTime('to', options.to) }
+    if (range.from !== undefined && range.to !== undefined && range.from >= range.to)
+      throw new CallmeError('bad_config', `--from must be before --to; got ${options.from ?? ''} and ${options.to ?? ''}`)
+    const flags = givenFlags(command)
+    const { store } = loadConfig(flags, withoutOthers(readSecrets(flags, process.env)))
+    const report = await readLedger(store, (ledger) => verify(ledger, range))
+    const where = store.kind === 'sqlite' ? store.path : redact(store.url)
+    process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(where, report))
+    if (!report.ok) process.exitCode = EXIT_BROKEN
+  })
+}
+
+/** What stands in the environment for `callme serve` must not stop this; a name that is no setting still does. */
+function withoutOthers(env: Environment): Environment {
+  const others = new Set(SETTINGS.filter(({ name }) => name !== 'store').map(({ variable }) => variable))
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !others.has(name)))
+}
+
+function readTime(name: 'from' | 'to', text: string | undefined): { from?: number; to?: number } {
+  if (text === undefined) return {}
+  const seconds = parseInstant(text)
+  if (seconds !== undefined) return { [name]: seconds }
+  const expected = 'a Unix time in seconds or an RFC 3339 time such as "2030-01-01T00:00:00Z"'
+  throw new CallmeError('bad_config', `--${name} must be ${expected}; got ${JSON.stringify(text)}`)
+}

@@ -1,0 +1,37 @@
+/** What a person reads when a command fails, and the exit code that goes with it. */
+import { isIPv6 } from 'node:net'
+import { CallmeError } from '../../domain/errors.ts'
+
+export interface Failure {
+  readonly message: string
+  /** 1 failed, 2 wrong usage or settings */
+  readonly exitCode: 1 | 2
+}
+
+const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there: stop it, or choose another address with --listen',
+  EADDRNOTAVAIL: 'this machine has no such address: choose another one with --listen',
+  EACCES: 'the system does not allow it: choose a port above 1023 with --listen',
+  ENOTFOUND: 'the host name is not known: choose another address with --listen',
+  EAI_AGAIN: 'the host name could not be looked up: write an IP address in --listen',
+}
+
+/** A sentence for what a person can put right; the stack for what is a defect of the program. */
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof CallmeError) {
+    return { message: prefixed(error.message), exitCode: error.code === 'bad_config' ? 2 : 1 }
+  }
+  return { message: listenFailure(error) ?? prefixed(error instanceof Error ? (error.stack ?? error.message) : String(error)), exitCode: 1 }
+}
+
+function listenFailure(error: unknown): string | undefined {
+  const { syscall, code, address, hostname, port } = error as NodeJS.ErrnoException & { address?: string; hostname?: string; port?: number }
+  const remedy = syscall === 'listen' || syscall === 'getaddrinfo' ? LISTEN_REMEDIES[code ?? ''] : undefined
+  const host = address ?? hostname ?? ''
+  const place = `${isIPv6(host) ? `[${host}]` : host}${port === undefined ? '' : `:${port}`}`
+  return remedy === undefined ? undefined : prefixed(`cannot listen on ${place}: ${remedy}`)
+}
+
+function prefixed(text: string): string {
+  return text.replace(/^/gm, 'callme: ')
+}

@@ -1,0 +1,34 @@
+/** The settings as command-line flags: one flag for each, and what was given of them. */
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { SETTINGS } from '../../config/settings.ts'
+import type { Flags, Setting } from '../../config/settings.ts'
+
+/** Adds a flag for every setting, or for those that the command needs. */
+export function addSettingOptions(command: Command, names: readonly string[] = SETTINGS.map(({ name }) => name)): Command {
+  const settings = SETTINGS.filter(({ name }) => names.includes(name))
+  for (const setting of settings) command.addOption(optionOf(setting))
+  const environment = 'Each setting can also be given in the environment: --store as CALLME_STORE. Flags win.'
+  const secrets = settings
+    .filter(({ secret }) => secret)
+    .map(({ name, variable }) => `--${name} can stand in a file that ${variable}_FILE names.`)
+  return command.addHelpText('after', ['', environment, ...secrets].join('\n'))
+}
+
+/** The settings that the command line gives, defaults not included. */
+export function givenFlags(command: Command): Flags {
+  const given = SETTINGS.flatMap((setting) => {
+    const option = optionOf(setting)
+    if (command.getOptionValueSource(option.attributeName()) !== 'cli') return []
+    const value = command.getOptionValue(option.attributeName()) as string | boolean
+    // commander reads --no-auth as "auth is false".
+    return [[setting.name, option.negate ? !value : value]]
+  })
+  return Object.fromEntries(given) as Flags
+}
+
+function optionOf(setting: Setting): Option {
+  const flags = setting.placeholder === undefined ? `--${setting.name}` : `--${setting.name} <${setting.placeholder}>`
+  const isShown = setting.default !== undefined && setting.type !== 'boolean'
+  return new Option(flags, isShown ? `${setting.description} (default: ${setting.default})` : setting.description)
+}

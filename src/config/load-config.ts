@@ -1,0 +1,54 @@
+/** The configuration of a node, read from its settings. Reads nothing by itself: flags and environment are parameters. */
+import type { Problem } from '../domain/errors.ts'
+import type { LogLevel } from '../telemetry/log.ts'
+import { isLoopback, parseListen } from './listen.ts'
+import type { Listen } from './listen.ts'
+import { badConfig, badValue, effectiveSettings, labelOf } from './settings.ts'
+import type { Environment, Flags, SettingName, Values } from './settings.ts'
+import { parseStoreUrl } from './store-url.ts'
+import type { StoreUrl } from './store-url.ts'
+
+export interface Config {
+  readonly listen: Listen
+  readonly store: StoreUrl
+  readonly timeoutMs: number
+  readonly maxInflight: number
+  readonly maxInflightPerHost: number | undefined
+  /** 0 keeps finished tasks for ever */
+  readonly retentionMs: number
+  readonly logLevel: LogLevel
+  readonly shutdownTimeoutMs: number
+}
+
+const SECOND_MS = 1000
+const DAY_MS = 86_400 * SECOND_MS
+/**
+ * Flags beat the environment, which beats the defaults.
+ * @throws CallmeError `bad_config` with one line for each thing that is wrong
+ */
+export function loadConfig(flags: Flags, env: Environment): Config {
+  const values = Object.fromEntries(effectiveSettings(flags, env).map(({ name, value }) => [name, value])) as unknown as Values
+  const label = (name: SettingName): string => labelOf(name, flags)
+  const listen = parseListen(values.listen)
+  const store = parseStoreUrl(values.store)
+  const problems: Problem[] = []
+  if (listen === undefined) problems.push(badValue('listen', label('listen'), values.listen))
+  else if (!isLoopback(listen.host) && !values['no-auth']) problems.push(openToAll(label('listen'), values.listen))
+  if (store === undefined) problems.push(badValue('store', label('store'), values.store))
+  if (listen === undefined || store === undefined || problems.length > 0) throw badConfig(problems)
+  return {
+    listen,
+    store,
+    timeoutMs: values.timeout * SECOND_MS,
+    maxInflight: values['max-inflight'],
+    maxInflightPerHost: values['max-inflight-per-host'],
+    retentionMs: values.retention * DAY_MS,
+    logLevel: values['log-level'],
+    shutdownTimeoutMs: values['shutdown-timeout'] * SECOND_MS,
+  }
+}
+
+function openToAll(label: string, sent: string): Problem {
+  const remedy = 'listen on 127.0.0.1, or allow it with --no-auth (CALLME_NO_AUTH=true) where only trusted machines can connect'
+  return { pointer: label, detail: `${label} ${sent} can be reached from other machines and callme has no login: ${remedy}` }
+}

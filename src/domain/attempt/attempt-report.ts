@@ -1,0 +1,103 @@
+/** What is written about a claimed task once its call has a result: the last pure step before the store. */
+import { maxAttempts, withDefaults } from '../task/task.ts'
+import type { Attempt, AttemptOutcome, Task } from '../task/task.ts'
+import { settle } from './transitions.ts'
+import type { Settlement } from './transitions.ts'
+import { judge } from './verdict.ts'
+import type { CallResult, Verdict } from './verdict.ts'
+
+/** `attempt` and `executedAt` are absent where no call was made. */
+export interface Outcome {
+  /** as it was claimed: its run id and attempt are what guards the write */
+  readonly task: Task
+  readonly settlement: Settlement
+  readonly now: number
+  readonly responseStatus: number | null
+  readonly responseBody: string | null
+  readonly attempt?: Attempt
+}
+
+/** Where no call was made there is no attempt. */
+const OUTCOMES: Readonly<Partial<Record<Verdict['event'], AttemptOutcome>>> = {
+  succeeded: 'successful',
+  accepted: 'accepted',
+  retry: 'retrying',
+  gave_up: 'failed',
+  lost: 'lost',
+}
+
+/**
+ * @param node who made the call
+ * @param random a number in [0, 1), for the jitter of a retry
+ */
+export function outcomeOf(task: Task, result: CallResult, node: string, now: number, random: number): Outcome {
+  const verdict = judge(task, result, now, random)
+  const settlement = settle(task, verdict, now)
+  if (result.kind === 'not_called') {
+    return { task, settlement, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
+  }
+  const { status, body } = responseOf(task, result)
+  const attempt: Attempt = {
+    runId: task.runId,
+    number: task.attempts,
+    dueAt: task.dueAt,
+    startedAt: result.startedAt,
+    durationMs: Math.max(0, result.endedAt - result.startedAt),
+    deadline: result.kind === 'answered' || result.kind === 'unanswered' ? task.deadline : null,
+    status,
+    error: result.kind === 'answered' || result.kind === 'acknowledged' ? settlement.error : result.error,
+    outcome: OUTCOMES[verdict.event] ?? null,
+    attemptsLeft: attemptsLeft({ ...task, lost: settlement.lost }),
+    node,
+  }
+  return { task, settlement, now, responseStatus: status, responseBody: body, attempt }
+}
+
+function attemptsLeft(task: Task): number {
+  return withDefaults(task.definition).delivery === 'at_most_once' ? 0 : maxAttempts(task) - task.attempts
+}
+
+/** What the endpoint has said: an accepted call keeps its answer, to which the acknowledgement may add a detail. */
+function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called' }>): { status: number | null; body: string | null } {
+  switch (result.kind) {
+    case 'answered':
+      return { status: result.status, body: result.body }
+    case 'unanswered':
+      return { status: result.status ?? null, body: null }
+    case 'lost':
+      return { status: null, body: null }
+    case 'acknowledged':
+      // Before its own answer is recorded, a task still holds that of the attempt before.
+      return task.awaiting === 'ack'
+        ? { status: task.responseStatus, body: result.detail ?? task.responseBody }
+        : { status: null, body: result.detail }
+    case 'silent':
+      return { status: task.responseStatus, body: task.responseBody }
+  }
+}
+
+/** The attempt under way of a running task of which nobody has heard yet, but that somebody is at work on it. */
+export function acceptedAttempt(task: Task, now: number): Attempt {
+  return {
+    ...{ runId: task.runId, number: task.attempts, dueAt: task.dueAt, startedAt: task.updated, deadline: null },
+    durationMs: Math.max(0, now - task.updated),
+    ...{ status: null, error: null, outcome: 'accepted', attemptsLeft: attemptsLeft(task), node: task.claimedBy ?? 'unknown' },
+  }
+}
+
+/** What has become of a running task whose lease is over. */
+export function lossOf(task: Task, now: number): Outcome {
+  // Nobody knows when it began after the claim.
+  const times = { startedAt: task.updated, endedAt: now }
+  const node = task.claimedBy ?? 'unknown'
+  if (task.awaiting === 'ack') {
+    const minutes = withDefaults(task.definition).ack_timeout
+    const error = `accepted, but not acknowledged${minutes === undefined ? '' : ` within ${minutes} min`}`
+    return outcomeOf(task, { kind: 'silent', ...times, error }, node, now, 0)
+  }
+  const error =
+    task.awaiting === 'worker'
+      ? 'the worker that pulled it did not acknowledge it before its lease was over'
+      : 'the node was lost while the call was under way; it is not known whether it was made'
+  return outcomeOf(task, { kind: 'lost', ...times, error }, node, now, 0)
+}

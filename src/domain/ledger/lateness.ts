@@ -1,0 +1,59 @@
+/** How late attempts were: the time from when each was due to its start. */
+import type { Attempt } from '../task/task.ts'
+
+/** In ms; null where nothing was measured. */
+export interface LatenessSummary {
+  /** how many were measured */
+  readonly attempts: number
+  readonly p50: number | null
+  readonly p99: number | null
+  readonly max: number | null
+}
+
+/** Beyond so many different values those above an hour are counted by the minute, so that memory is bounded. */
+const MOST_VALUES = 2 ** 20
+const FINE_MS = 3_600_000
+const COARSE_MS = 60_000
+
+/** Exact to 1 ms; above an hour, where there are more than a million different values, the percentiles are to the minute before. */
+export class Lateness {
+  readonly #counts = new Map<number, number>()
+  #total = 0
+  #max: number | null = null
+  #isCoarse = false
+
+  /** One that was lost is left out, because nobody knows when it was called, and so is one that an older program has recorded. */
+  add({ dueAt, startedAt, outcome }: Pick<Attempt, 'dueAt' | 'startedAt' | 'outcome'>): void {
+    if (dueAt === null || outcome === 'lost') return
+    const ms = startedAt - dueAt
+    this.#count(ms, 1)
+    this.#total += 1
+    this.#max = Math.max(this.#max ?? ms, ms)
+    if (!this.#isCoarse && this.#counts.size > MOST_VALUES) this.#coarsen()
+  }
+
+  /** The percentiles are those of the nearest rank: the least value that so many of all do not exceed. */
+  summary(): LatenessSummary {
+    const sorted = [...this.#counts].sort(([a], [b]) => a - b)
+    return { attempts: this.#total, p50: this.#percentile(sorted, 0.5), p99: this.#percentile(sorted, 0.99), max: this.#max }
+  }
+
+  #percentile(sorted: readonly (readonly [ms: number, count: number])[], fraction: number): number | null {
+    let left = Math.ceil(this.#total * fraction)
+    return sorted.find(([, count]) => (left -= count) <= 0)?.[0] ?? null
+  }
+
+  #count(ms: number, count: number): void {
+    const value = this.#isCoarse && ms > FINE_MS ? ms - (ms % COARSE_MS) : ms
+    this.#counts.set(value, (this.#counts.get(value) ?? 0) + count)
+  }
+
+  #coarsen(): void {
+    this.#isCoarse = true
+    for (const [ms, count] of [...this.#counts]) {
+      if (ms <= FINE_MS) continue
+      this.#counts.delete(ms)
+      this.#count(ms, count)
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/** The identity of a task: `name@trigger_at`, how it is written and how it is read. */
+import type { Parsed } from '../errors.ts'
+
+/** `triggerAt` is a Unix time in seconds on a whole minute. */
+export interface TaskKey {
+  readonly name: string
+  readonly triggerAt: number
+}
+
+const MAX_NAME_LENGTH = 200
+// \p{Cs} (lone surrogates) cannot be stored as UTF-8 and would not read back.
+const FORBIDDEN_IN_NAME = /[@/\p{Cc}\p{Cs}\s]/u
+
+export function formatTaskKey(key: TaskKey): string {
+  return `${key.name}@${key.triggerAt}`
+}
+
+export function parseTaskName(text: string): Parsed<string> {
+  if (text.length >= 1 && [...text].length <= MAX_NAME_LENGTH && !FORBIDDEN_IN_NAME.test(text)) {
+    return { ok: true, value: text }
+  }
+  const detail = `task_name must be 1 to ${MAX_NAME_LENGTH} characters without "@", "/", control characters or white space; got ${JSON.stringify(text.slice(0, 60))}`
+  return { ok: false, problem: { pointer: '/task_name', detail } }
+}
+
+/** Reads `name@<unix minute>`. Anything else, `a@b@c` included, is a problem and never a guess. */
+export function parseTaskKey(text: string): Parsed<TaskKey> {
+  const [name = '', time = '', ...rest] = text.split('@')
+  const parsedName = parseTaskName(name)
+  if (!parsedName.ok) return parsedName
+  const triggerAt = Number(time)
+  if (rest.length === 0 && /^(0|[1-9]\d{0,11})$/.test(time) && triggerAt % 60 === 0) {
+    return { ok: true, value: { name, triggerAt } }
+  }
+  const detail = `a task key must be <task_name>@<Unix time on a whole minute>, for example ${name}@1858809600; got ${JSON.stringify(text.slice(0, 120))}`
+  return { ok: false, problem: { pointer: '/task_key', detail } }
+}

@@ -1,0 +1,81 @@
+/**
+ * Time zones: what clocks show at an instant, and which instant a wall-clock time means. A wall-clock time is written as the Unix time
+ * at which clocks in UTC show it. Everything is in seconds, and only whole minutes of real time are looked at.
+ */
+import { remembered } from './memoize.ts'
+
+const MINUTE = 60
+/** No zone is further from UTC than this, and no change turns clocks by more. */
+const DAY = 86_400
+
+const FORMATS_KEPT = 100
+const OFFSET = /GMT([+-])(\d\d):(\d\d)(?::(\d\d))?$/
+
+/** The zones of the IANA database with three letters. Intl knows more of them by other origin, and takes BST for Asia/Dhaka. */
+const THREE_LETTERS = new Set(['CET', 'EET', 'EST', 'GMT', 'HST', 'MET', 'MST', 'PRC', 'ROC', 'ROK', 'UCT', 'UTC', 'WET'])
+
+const formatOf = remembered(
+  FORMATS_KEPT,
+  (timezone) => new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' }),
+)
+
+/** Whether this is the name of a zone in the IANA database, in any case. An offset such as `+02:00` is none. */
+export function isTimeZone(name: string): boolean {
+  if (/^[+-]/.test(name) || (name.length === 3 && !THREE_LETTERS.has(name.toUpperCase()))) return false
+  try {
+    formatOf(name)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The furthest wall-clock time that was shown up to the minute `at`: while an hour is repeated, that is the end of its first pass. */
+export function furthestWallTime(timezone: string, at: number): number {
+  const change = findChange(timezone, at - DAY, at)
+  return Math.max(change.at - MINUTE + change.before, at + change.after)
+}
+
+/**
+ * The first whole minute at which clocks show `wall` or more: the first of two where a change repeats the time, the first one after the
+ * change where it skips the time.
+ */
+export function firstInstant(timezone: string, wall: number): number {
+  const change = findChange(timezone, wall - DAY, wall + DAY)
+  const early = ceilToMinute(wall - change.before)
+  return early < change.at ? early : Math.max(change.at, ceilToMinute(wall - change.after))
+}
+
+/** RFC 3339 with the offset that the zone has at this instant. */
+export function formatLocalTime(timezone: string, at: number): string {
+  const offset = offsetAt(timezone, at)
+  const local = new Date((at + offset) * 1000).toISOString().slice(0, 19)
+  const distance = new Date(Math.abs(offset) * 1000).toISOString().slice(11, 16)
+  return `${local}${offset < 0 ? '-' : '+'}${distance}`
+}
+
+/** The offsets at both ends, and the first minute that has the later one; `from` where nothing changes. Changes are days apart. */
+function findChange(timezone: string, from: number, to: number): { before: number; after: number; at: number } {
+  const before = offsetAt(timezone, from)
+  const after = offsetAt(timezone, to)
+  if (before === after) return { before, after, at: from }
+  let [low, high] = [from, to]
+  while (high - low > MINUTE) {
+    const middle = low + Math.floor((high - low) / (2 * MINUTE)) * MINUTE
+    if (offsetAt(timezone, middle) === before) low = middle
+    else high = middle
+  }
+  return { before, after, at: high }
+}
+
+/** Seconds east of UTC. */
+function offsetAt(timezone: string, at: number): number {
+  const match = OFFSET.exec(formatOf(timezone).format(at * 1000))
+  if (match === null) return 0
+  const distance = Number(match[2]) * 3600 + Number(match[3]) * MINUTE + Number(match[4] ?? 0)
+  return match[1] === '-' ? -distance : distance
+}
+
+function ceilToMinute(seconds: number): number {
+  return Math.ceil(seconds / MINUTE) * MINUTE
+}

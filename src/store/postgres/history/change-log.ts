@@ -1,0 +1,117 @@
+/**
+ * The changes of all nodes in one order, and how many tasks each state has. Commits are numbered when somebody asks, by one node at a time:
+ * whatever is visible then follows what was numbered before, in the order in which the commits took their places. So a reader that goes on
+ * after the last number it has seen misses nothing, however late a commit of another node became visible.
+ */
+import { TASK_STATES } from '../../../domain/task/task.ts'
+import type { TaskState } from '../../../domain/task/task.ts'
+import type { TaskChange } from '../../../domain/task/task-change.ts'
+import { parseBatch } from '../../rows/change-batches.ts'
+import type { Database, Queries } from '../commit/database.ts'
+
+/** How many changes are kept, give or take those of one commit and of the last trim. */
+const KEPT = 50_000
+const TRIM_EVERY = 1000
+/** How long a node may take until it has read a commit of another one, before it has to start anew. */
+const KEEP_COMMITS = `interval '5 minutes'`
+
+const totalOf = (table: string): string => TASK_STATES.map((state) => `${table}.${state}`).join(' + ')
+const UNNUMBERED = `
+  callme.streams s CROSS JOIN LATERAL (
+    SELECT * FROM callme.commits c
+    WHERE c.stream = s.id AND c.seq > coalesce((SELECT max(n.seq) FROM callme.numbered n WHERE n.stream = s.id), 0)) c`
+const ANY_UNNUMBERED = `SELECT 1 FROM ${UNNUMBERED} LIMIT 1`
+const TAKE_TURN = `SELECT 1 FROM callme.turns WHERE name = 'numbering' FOR UPDATE`
+const NUMBER = `
+  INSERT INTO callme.numbered (position, stream, seq, first_id, last_id, ${TASK_STATES.join(', ')})
+  SELECT l.position + row_number() OVER up_to_here, c.stream, c.seq,
+    l.last_id + sum(c.told) OVER up_to_here - c.told + 1, l.last_id + sum(c.told) OVER up_to_here,
+    ${TASK_STATES.map((state) => `l.${state} + sum(c.${state}) OVER up_to_here`).join(', ')}
+  FROM (SELECT * FROM callme.numbered ORDER BY position DESC LIMIT 1) l CROSS JOIN ${UNNUMBERED}
+  WINDOW up_to_here AS (ORDER BY c.place ROWS UNBOUNDED PRECEDING)
+  RETURNING first_id, last_id`
+const TRIM_CHANGES = `
+  DELETE FROM callme.changes c USING callme.numbered n WHERE n.last_id > $1 AND n.last_id <= $2 AND c.stream = n.stream AND c.seq = n.seq`
+/** The newest row of a stream stays: it says how far the stream is numbered. */
+const TRIM_NUMBERS = `
+  DELETE FROM callme.numbered n WHERE n.last_id > $1 AND n.last_id <= $2
+    AND EXISTS (SELECT 1 FROM callme.numbered later WHERE later.stream = n.stream AND later.seq > n.seq)`
+const TRIM_COMMITS = `
+  DELETE FROM callme.commits c
+  WHERE c.at < now() - ${KEEP_COMMITS} AND c.seq <= (SELECT max(n.seq) FROM callme.numbered n WHERE n.stream = c.stream)`
+
+const FIRST = 'SELECT first_id FROM callme.numbered WHERE last_id > $1 AND first_id <= last_id ORDER BY last_id LIMIT 1'
+const LAST = `SELECT last_id, ${TASK_STATES.join(', ')} FROM callme.numbered ORDER BY position DESC LIMIT 1`
+const PAGE = `
+  SELECT n.first_id, c.batch FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
+  WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id ORDER BY n.last_id`
+
+/** Numbered or not. */
+const COUNTED = `
+  SELECT (l.total + (SELECT coalesce(sum(${totalOf('c')}), 0) FROM ${UNNUMBERED}))::bigint AS n
+  FROM (SELECT ${totalOf('n')} AS total FROM callme.numbered n ORDER BY position DESC LIMIT 1) l`
+
+type Last = { readonly last_id: number } & Readonly<Record<TaskState, number>>
+
+export class ChangeLog {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async read({ after, limit }: { after: number; limit: number }): Promise<{ changes: TaskChange[]; first: number; last: number }> {
+    const { last_id: last } = await this.#number()
+    const trimmed = trimmedAt(last)
+    const [oldest] = await this.#database.query<{ first_id: number }>(FIRST, [trimmed])
+    if (oldest === undefined) return { changes: [], first: 0, last: 0 }
+    const base = Math.max(after, oldest.first_id - 1)
+    const rows = await this.#database.query<{ first_id: number; batch: string }>(PAGE, [base, base + limit])
+    const changes = rows.flatMap(({ batch, first_id: firstId }) => parseBatch(batch, firstId)).filter(({ id }) => id > after)
+    return { changes, first: oldest.first_id, last }
+  }
+
+  /** How many tasks each state has. */
+  async counts(): Promise<Record<TaskState, number>> {
+    const last = await this.#number()
+    return Object.fromEntries(TASK_STATES.map((state) => [state, last[state]])) as Record<TaskState, number>
+  }
+
+  /** Numbers what has not been read for a while, and forgets commits that every node has seen. */
+  async tidy(): Promise<void> {
+    await this.#number()
+    await this.#database.repeatable((queries) => queries.query(TRIM_COMMITS))
+  }
+
+  /** Has every visible commit numbered. */
+  async #number(): Promise<Last> {
+    const [unnumbered] = await this.#database.query(ANY_UNNUMBERED)
+    if (unnumbered !== undefined) await this.#database.repeatable(numberAll)
+    const [last] = await this.#database.query<Last>(LAST)
+    if (last === undefined) throw new Error('callme.numbered is empty')
+    return last
+  }
+}
+
+/** How many tasks there are, by what every commit says of them. */
+export async function countAll(queries: Queries): Promise<number> {
+  const [row] = await queries.query<{ n: number }>(COUNTED)
+  if (row === undefined) throw new Error('callme.numbered is empty')
+  return row.n
+}
+
+async function numberAll(queries: Queries): Promise<void> {
+  await queries.query(TAKE_TURN)
+  const rows = await queries.query<{ first_id: number; last_id: number }>(NUMBER)
+  const ids = rows.flatMap(({ first_id: first, last_id: last }) => [first - 1, last])
+  const [before, after] = [trimmedAt(Math.min(...ids)), trimmedAt(Math.max(...ids))]
+  if (rows.length === 0 || after <= before) return
+  // Those before are gone already, and only their index entries may be left.
+  await queries.query(TRIM_CHANGES, [before, after])
+  await queries.query(TRIM_NUMBERS, [before, after])
+}
+
+/** Up to which number changes are kept no longer, once there is a change of the number `last`. */
+function trimmedAt(last: number): number {
+  return Math.floor(last / TRIM_EVERY) * TRIM_EVERY - KEPT
+}

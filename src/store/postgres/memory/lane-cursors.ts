@@ -1,0 +1,147 @@
+/**
+ * Where the waiting rows of each lane begin, in memory. A front is at or before the first waiting row of its lane, so that a claim need not
+ * walk past what is left in the index of rows that were claimed long ago, which an open transaction keeps there. Whoever writes a waiting
+ * row signals its place; a claim moves the fronts of the lanes it has looked at to what it has seen.
+ */
+import { NEVER } from '../../rules/handler-capacity.ts'
+import { parseLane } from '../../rows/lane-name.ts'
+import { isBefore } from '../commit/commit-notes.ts'
+import type { Place } from '../commit/commit-notes.ts'
+
+interface LaneFront {
+  front: Place
+  /** until when no row may be claimed, because its handler has no room; `NEVER` where that takes another event */
+  closedUntil: number
+  /** grows with each claim that took something; 0 before */
+  servedAt: number
+}
+
+export interface DueLane extends Readonly<LaneFront> {
+  readonly lane: string
+}
+
+/** What was signalled since a claim began: it may be later than what the claim sees. */
+export interface Sight {
+  readonly lowered: Map<string, Place>
+  readonly opened: Set<string>
+}
+
+/** By less than this a clock is corrected all the time. */
+const CLOCK_STEP_MS = 1000
+/** Claims that failed are never ended. One that has begun before as many others counts for nothing any more. */
+const MOST_SIGHTS = 64
+
+export class LaneFronts {
+  readonly #lanes = new Map<string, LaneFront>()
+  /** the lanes of each handler */
+  readonly #groups = new Map<string, Set<string>>()
+  /** of the claims that are under way, oldest first */
+  #sights: Sight[] = []
+  #turn = 0
+  #lastNow = -Infinity
+
+  /** A row of the lane waits at `place`. */
+  lower(lane: string, place: Place): void {
+    for (const { lowered } of this.#sights) {
+      const news = lowered.get(lane)
+      if (news === undefined || isBefore(place, news)) lowered.set(lane, place)
+    }
+    const known = this.#lanes.get(lane)
+    if (known === undefined) this.#add(lane, place)
+    else if (isBefore(place, known.front)) known.front = place
+  }
+
+  /** Forgets all lanes but these. */
+  replace(fronts: readonly { lane: string; place: Place }[]): void {
+    this.#lanes.clear()
+    this.#groups.clear()
+    for (const { lane, place } of fronts) this.lower(lane, place)
+  }
+
+  /**
+   * A claim begins that knows all that was signalled until now. Where it is made earlier than the one before, times until which lanes were
+   * closed mean nothing any more.
+   */
+  begin(now: number): Sight {
+    if (now < this.#lastNow - CLOCK_STEP_MS) for (const lane of this.#lanes.values()) lane.closedUntil = 0
+    this.#lastNow = now
+    const sight = { lowered: new Map<string, Place>(), opened: new Set<string>() }
+    this.#sights = [...this.#sights.slice(1 - MOST_SIGHTS), sight]
+    return sight
+  }
+
+  /** Remembers what a claim has seen, now that it is over: the first waiting row of each lane, if there is any, and until when lanes are closed. */
+  end(sight: Sight, seen: { firsts: readonly { lane: string; first: Place | undefined }[]; closed: ReadonlyMap<string, number> }): void {
+    const isKnown = this.#sights.includes(sight)
+    this.#sights = this.#sights.filter((other) => other !== sight)
+    if (!isKnown) return
+    for (const { lane, first } of seen.firsts) this.#move(lane, first, sight.lowered.get(lane))
+    for (const [lane, until] of seen.closed) {
+      const known = this.#lanes.get(lane)
+      if (known !== undefined && !sight.opened.has(parseLane(lane).group ?? '')) known.closedUntil = until
+    }
+  }
+
+  served(lane: string): void {
+    const known = this.#lanes.get(lane)
+    this.#turn += 1
+    if (known !== undefined) known.servedAt = this.#turn
+  }
+
+  /** The handler may have room again. */
+  open(group: string): void {
+    for (const { opened } of this.#sights) opened.add(group)
+    for (const lane of this.of(group)) {
+      const known = this.#lanes.get(lane)
+      if (known !== undefined) known.closedUntil = 0
+    }
+  }
+
+  /** At or before the first waiting row of the lane. */
+  frontOf(lane: string): Place {
+    return this.#lanes.get(lane)?.front ?? { dueAt: 0, id: 0 }
+  }
+
+  /** The lanes of a handler. */
+  of(group: string): readonly string[] {
+    return [...(this.#groups.get(group) ?? [])]
+  }
+
+  /** The lanes that may have something to claim. */
+  due(now: number): DueLane[] {
+    return [...this.#lanes]
+      .filter(([, { front, closedUntil }]) => front.dueAt <= now && closedUntil <= now)
+      .map(([lane, known]) => ({ lane, ...known }))
+  }
+
+  /** A time after `now`, no later than the first one at which a lane that has nothing to claim now may have; `NEVER` where none will. */
+  nextDue(now: number): number {
+    let next = NEVER
+    for (const { front, closedUntil } of this.#lanes.values()) {
+      const at = Math.max(front.dueAt, closedUntil)
+      if (at > now) next = Math.min(next, at)
+    }
+    return next
+  }
+
+  #move(lane: string, first: Place | undefined, lowered: Place | undefined): void {
+    const front = lowered !== undefined && (first === undefined || isBefore(lowered, first)) ? lowered : first
+    const known = this.#lanes.get(lane)
+    if (front === undefined) this.#remove(lane)
+    else if (known === undefined) this.#add(lane, front)
+    else known.front = front
+  }
+
+  #add(lane: string, front: Place): void {
+    this.#lanes.set(lane, { front, closedUntil: 0, servedAt: 0 })
+    const { group } = parseLane(lane)
+    if (group !== undefined) this.#groups.set(group, (this.#groups.get(group) ?? new Set()).add(lane))
+  }
+
+  #remove(lane: string): void {
+    this.#lanes.delete(lane)
+    const { group = '' } = parseLane(lane)
+    this.#groups.get(group)?.delete(lane)
+    if (this.#groups.get(group)?.size === 0) this.#groups.delete(group)
+  }
+}

@@ -1,0 +1,35 @@
+/** A row of a store and the entry of the ledger that it stands for. */
+import type { LedgerEntry } from '../../domain/ledger/account.ts'
+import { toAttempt } from './task-row.ts'
+import type { AttemptRow, TaskRow } from './task-row.ts'
+
+export type LedgerRow = Pick<TaskRow, (typeof LEDGER_COLUMNS)[number]>
+
+/** Not the definition, which may be large: what a run was held to is in its attempts. */
+export const LEDGER_COLUMNS = [
+  'name',
+  'trigger_at',
+  'state',
+  'run_id',
+  'attempts',
+  'window_from',
+  'deadline',
+  'lease_until',
+  'error',
+] as const
+
+/** @param attempts in the order of run and number */
+export function toLedgerEntry(row: LedgerRow, attempts: readonly AttemptRow[]): LedgerEntry {
+  return {
+    name: row.name,
+    triggerAt: row.trigger_at,
+    state: row.state,
+    runId: row.run_id,
+    attempts: row.attempts,
+    windowFrom: row.window_from ?? row.trigger_at * 1000,
+    deadline: row.deadline,
+    leaseUntil: row.lease_until,
+    error: row.error,
+    history: attempts.map(toAttempt),
+  }
+}

@@ -1,0 +1,11 @@
+/** Translates the driver's errors into ours. */
+import { SqliteError } from 'better-sqlite3'
+import { CallmeError } from '../../../domain/errors.ts'
+
+const UNAVAILABLE = /^SQLITE_(FULL|IOERR|READONLY|BUSY|LOCKED|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|NOLFS|PROTOCOL)/
+
+/** A fault of the storage becomes `store_unavailable`; anything else is a defect and stays as it is. */
+export function storeError(error: unknown): unknown {
+  if (!(error instanceof SqliteError) || !UNAVAILABLE.test(error.code)) return error
+  return new CallmeError('store_unavailable', `the store does not answer: ${error.message} (${error.code})`, { cause: error })
+}

@@ -1,0 +1,61 @@
+/** Reads the ledger of a SQLite file beside the callme that may have it open: in one transaction that only reads. */
+import SqliteDatabase, { SqliteError } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
+import { CallmeError } from '../../../domain/errors.ts'
+import type { LedgerSnapshot, PastRunCount } from '../../ledger.ts'
+import { mustKnowVersion, readMigrations } from '../../migrations.ts'
+import { SqliteLedger } from './ledger.ts'
+import { storeError } from '../commit/store-error.ts'
+
+/** @throws CallmeError `store_unavailable` where the file cannot be read or is older than this callme, `store_too_new` where it is newer */
+export async function readSqliteLedger<T>(path: string, read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
+  const db = openReadOnly(path)
+  try {
+    db.exec('BEGIN')
+    mustKnowVersion(readMigrations('sqlite'), db.pragma('user_version', { simple: true }) as number)
+    return await read(new SqliteSnapshot(db))
+  } catch (error) {
+    throw isFolderClosed(error) ? new CallmeError('store_unavailable', folderClosed(path), { cause: error }) : storeError(error)
+  } finally {
+    db.close()
+  }
+}
+
+/** A store that nobody has open is read through two files that SQLite makes beside it. */
+function isFolderClosed(error: unknown): boolean {
+  return error instanceof SqliteError && /^SQLITE_(READONLY_DIRECTORY|READONLY_CANTINIT|CANTOPEN)/.test(error.code)
+}
+
+function folderClosed(path: string): string {
+  return `cannot read ${path}: SQLite makes files beside a store to read it, so its folder must be writable; run this as the user that callme runs as`
+}
+
+function openReadOnly(path: string): Database {
+  try {
+    return new SqliteDatabase(path, { readonly: true, fileMustExist: true })
+  } catch (error) {
+    throw new CallmeError('store_unavailable', `cannot open ${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Of a database in which nothing is written meanwhile, or of one that is in a transaction. */
+export class SqliteSnapshot extends SqliteLedger implements LedgerSnapshot {
+  readonly takenAt = Date.now()
+  readonly #db: Database
+
+  constructor(db: Database) {
+    super(db)
+    this.#db = db
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
+  async pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
+    const sql = 'SELECT standing, sum(n) AS n FROM past_runs WHERE trigger_at >= ? AND trigger_at < ? GROUP BY standing'
+    return this.#db.prepare(sql).all(from, to) as PastRunCount[]
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
+  async counted(): Promise<number> {
+    return this.#db.prepare('SELECT sum(n) FROM task_counts').pluck().get() as number
+  }
+}

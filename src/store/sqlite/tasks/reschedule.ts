@@ -1,0 +1,73 @@
+/** One batch of a reschedule: copies final entries, moves waiting ones, and passes over minutes that are taken. */
+import { isFinal, newTask } from '../../../domain/task/task.ts'
+import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
+import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
+import type { Changes } from '../../rules/changes.ts'
+import { isTaken, walked } from '../../rules/reschedule-walk.ts'
+import { placeTask } from '../../rules/assign-lane.ts'
+import type { RescheduleRequest, Store } from '../../store.ts'
+import { beginAnew, insertRow, readBack, readTask } from '../rows/entries.ts'
+import { parseLane } from '../../rows/lane-name.ts'
+import type { TaskRow } from '../../rows/task-row.ts'
+import type { Session } from '../session.ts'
+import type { Statements } from '../statements.ts'
+
+/** How many names are remembered from batch to batch. */
+const MOST_PASSED = 10_000
+
+type Batch = Awaited<ReturnType<Store['reschedule']>>
+
+/**
+ * Must run inside a write transaction. No batch takes what an earlier one made, because that waits at the new time or after it: the
+ * waiting entries there are walked first, each of which moves to its own minute at the latest, then all others are.
+ */
+export function rescheduleBatch(session: Session, request: RescheduleRequest, changes: Changes): Batch {
+  const isFirstWalk = request.after?.isFirstWalk ?? request.all
+  const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after?.key, request.limit)
+  const taken = isFirstWalk ? rows : rows.filter((row) => isTaken(request, row))
+  // A copy, because a write may be run again.
+  const known = request.after?.passed ?? new Map<string, number>()
+  const passed = new Map(known.size < MOST_PASSED ? known : [])
+  const tasks = taken.map((row) => {
+    const triggerAt = freeMinute(session.statements, row, request.triggerAt, passed)
+    return rescheduleRow(session, row, { triggerAt, now: request.now }, changes)
+  })
+  if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
+  return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
+}
+
+function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, changes: Changes): Task {
+  const { statements, bounds } = session
+  const own = JSON.parse(row.definition) as TaskDefinition
+  const key = { name: row.name, triggerAt }
+  const { rowLane, dueAt, deadline, runId } = placeTask(session.handlers, { ...newTask(key, own, now), lane: parseLane(row.lane).host })
+  const fresh = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: row.trigger_at, definition: row.definition }
+  // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
+  const repeatedTo = row.repeated_to
+  if (isFinal(row.state)) {
+    statements.markRescheduled.run(triggerAt, now, row.id)
+    changes.tell('updated', readTask(session, { ...row, rescheduled_to: triggerAt, updated: now }), now)
+    insertRow(session, { ...fresh, repeatedTo })
+    changes.moved(key, undefined, 'pending')
+  } else {
+    statements.reset.run({ ...fresh, repeatedTo, id: row.id })
+    beginAnew(session, row, changes)
+    bounds.lower(rowLane, dueAt)
+    changes.moved(key, row.state, 'pending')
+  }
+  const task = readBack(session, key)
+  changes.tell(isFinal(row.state) ? 'created' : 'updated', task, now)
+  return task
+}
+
+/**
+ * The first minute from `wanted` on that no other entry of the name has.
+ * @param passed by name, the minute before which all were found taken: no later entry, of this batch or a following one, has to pass over them again
+ */
+function freeMinute(statements: Statements, row: TaskRow, wanted: number, passed: Map<string, number>): number {
+  const own = isFinal(row.state) || row.trigger_at < wanted ? Infinity : row.trigger_at
+  let minute = passed.get(row.name) ?? wanted
+  while (minute !== own && statements.findState.get(row.name, minute) !== undefined) minute += SECONDS_PER_MINUTE
+  passed.set(row.name, minute)
+  return minute
+}

@@ -1,0 +1,73 @@
+/** What a call may look like, be it a task's own or its handler's: the rules that a schema cannot say. */
+import type { Problem } from '../domain/errors.ts'
+import { REDACTED, isSecretHeader } from './secret-headers.ts'
+import type { TaskBody } from './bodies.ts'
+import { escapePointer, show } from './validate.ts'
+
+const MAX_HEADER_BYTES = 16 * 1024
+/** Those of one connection (RFC 9110 §7.6.1) and those that the call itself sets. */
+const REFUSED_HEADER =
+  /^(connection|keep-alive|proxy-(authenticate|authorization|connection)|te|expect|trailer|transfer-encoding|upgrade|host|content-length|(callme|webhook)-.*)$/
+
+type CallFields = Pick<TaskBody, 'callback' | 'error_callback' | 'headers' | 'delivery' | 'retry'>
+
+/** @returns the first rule that is broken */
+export function checkCall(fields: CallFields): Problem | undefined {
+  return (
+    checkCallback('callback', fields.callback) ??
+    checkCallback('error_callback', fields.error_callback) ??
+    checkHeaders(fields.headers ?? {}) ??
+    checkDelivery(fields)
+  )
+}
+
+/** `new URL` repairs what it is given; only what needs no repair is taken, so that what is stored is what is called. */
+function checkCallback(field: 'callback' | 'error_callback', url: string | undefined): Problem | undefined {
+  if (url === undefined) return undefined
+  const fault = faultOf(url)
+  if (fault === undefined) return undefined
+  // What stands before an "@" may be a password, which must not reach the logs of those who log answers.
+  return { pointer: `/${field}`, detail: url.includes('@') ? `${field} ${fault}` : `${field} ${fault}; got ${show(url)}` }
+}
+
+function faultOf(url: string): string | undefined {
+  if (/[\s\p{Cc}\p{Cs}]/u.test(url)) return 'must not hold white space or control characters; percent-encode them'
+  if (!/^https?:\/\/[^/\\]/i.test(url) || !URL.canParse(url)) {
+    return 'must be an absolute http or https URL such as "http://example.com/run"'
+  }
+  if (/^https?:\/\/[^/?#\\]*@/i.test(url)) return 'must not hold a user name or password; send them in headers'
+  return undefined
+}
+
+function checkHeaders(headers: Readonly<Record<string, string>>): Problem | undefined {
+  const seen = new Set<string>()
+  let bytes = 0
+  for (const [name, value] of Object.entries(headers)) {
+    const lower = name.toLowerCase()
+    const pointer = `/headers/${escapePointer(name)}`
+    const fault = headerFault(name, value)
+    if (fault !== undefined) return { pointer, detail: fault }
+    if (seen.has(lower)) return { pointer, detail: `headers must hold each name once, in whatever case; got ${show(name)} again` }
+    seen.add(lower)
+    // Both are Latin-1 by the schema, so a character is a byte.
+    bytes += name.length + value.length
+  }
+  if (bytes <= MAX_HEADER_BYTES) return undefined
+  return { pointer: '/headers', detail: `headers must be at most ${MAX_HEADER_BYTES} bytes together, names and values; got ${bytes}` }
+}
+
+function checkDelivery({ delivery, retry }: CallFields): Problem | undefined {
+  if (delivery !== 'at_most_once' || retry === undefined || retry === 0) return undefined
+  return { pointer: '/retry', detail: `retry must be absent or 0 where delivery is "at_most_once"; got ${retry}` }
+}
+
+function headerFault(name: string, value: string): string | undefined {
+  if (REFUSED_HEADER.test(name.toLowerCase())) {
+    return `headers must not hold ${show(name)}: callme sets it, or it belongs to the connection`
+  }
+  if (name === '__proto__') return 'headers must not hold "__proto__": JavaScript keeps that name for itself; use another one'
+  if (value === REDACTED && isSecretHeader(name)) {
+    return `headers.${name} holds the word "${REDACTED}", which is what a secret reads back as; send the real value`
+  }
+  return undefined
+}

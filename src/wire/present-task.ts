@@ -1,0 +1,156 @@
+/** How a task looks on the wire: the only place where its fields get their JSON names. */
+import { rfc3339 } from '../domain/time/rfc3339.ts'
+import { REDACTED, isSecretHeader } from './secret-headers.ts'
+import { withDefaults } from '../domain/task/task.ts'
+import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackOutcome, Task, TaskState } from '../domain/task/task.ts'
+import { formatTaskKey } from '../domain/task/task-key.ts'
+
+/** What the server fills in where a task says nothing. */
+export interface ServerDefaults {
+  /** seconds */
+  readonly timeout: number
+}
+
+/** Those that have no default. */
+type NullableField = 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
+
+/** A time is RFC 3339 in UTC unless its field says that it is a Unix time. What does not apply is null. */
+export interface WireTask extends Required<Omit<EffectiveDefinition, NullableField>> {
+  readonly callback: string | null
+  readonly error_callback: string | null
+  /** minutes */
+  readonly ack_timeout: number | null
+  readonly repeat: string | null
+  readonly task_name: string
+  /** Unix seconds */
+  readonly trigger_at: string
+  readonly trigger_time: string
+  readonly task_state: TaskState
+  readonly run_id: string
+  /** attempts started in this run */
+  readonly attempts: number
+  /** those of them whose node or worker was lost, which use up no retry */
+  readonly lost: number
+  readonly next_attempt: string | null
+  /** Unix seconds: the end of the last attempt */
+  readonly executed_at: string | null
+  readonly response_status: number | null
+  readonly response_body: string | null
+  readonly error: string | null
+  readonly created: string
+  readonly updated: string
+  /** the key of the entry that this one was copied to */
+  readonly rescheduled_to: string | null
+  /** the key that this entry had, or that of the one it is a copy of */
+  readonly rescheduled_from: string | null
+  /** the key of the entry that follows this one in its series */
+  readonly repeated_to: string | null
+  /** how far telling `error_callback` is; null until the task has ended badly */
+  readonly error_callback_result: WireErrorCallbackResult | null
+  /** every finished attempt over all runs, oldest first; only for one entry asked by its key */
+  readonly history?: readonly WireAttempt[]
+}
+
+export interface WireErrorCallbackResult {
+  readonly state: TaskState
+  readonly attempts: number
+  readonly executed_at: string | null
+  readonly response_status: number | null
+  readonly error: string | null
+}
+
+export interface WireAttempt {
+  readonly run_id: string
+  readonly number: number
+  /** null where an older program has recorded it, as are the next two */
+  readonly due: string | null
+  readonly start: string
+  /** from when it was due to its start */
+  readonly lateness_ms: number | null
+  readonly duration_ms: number
+  readonly status: number | null
+  readonly error: string | null
+  readonly outcome: AttemptOutcome | null
+  readonly node: string
+}
+
+export function presentTask(task: Task, defaults: ServerDefaults, history?: readonly Attempt[]): WireTask {
+  const definition = withDefaults(task.definition)
+  const isWaiting = task.state === 'pending' || task.state === 'retrying'
+  // Most tasks are new: their times come in two equal pairs, and writing them out is the dearest part of this.
+  const triggerTime = rfc3339(task.triggerAt * 1000)
+  const dueTime = task.dueAt === task.triggerAt * 1000 ? triggerTime : rfc3339(task.dueAt)
+  const created = rfc3339(task.created)
+  return {
+    task_name: task.name,
+    trigger_at: String(task.triggerAt),
+    trigger_time: triggerTime,
+    task_state: task.state,
+    callback: definition.callback ?? null,
+    callback_method: definition.callback_method,
+    payload: definition.payload,
+    headers: redact(definition.headers),
+    expected_http_status: definition.expected_http_status,
+    retry: definition.retry,
+    max_delay: definition.max_delay,
+    timeout: definition.timeout ?? defaults.timeout,
+    error_callback: definition.error_callback ?? null,
+    delivery: definition.delivery,
+    ack_timeout: definition.ack_timeout ?? null,
+    repeat: definition.repeat ?? null,
+    timezone: definition.timezone,
+    spread: definition.spread,
+    run_id: task.runId,
+    attempts: task.attempts,
+    lost: task.lost,
+    next_attempt: isWaiting ? dueTime : null,
+    executed_at: unixSeconds(task.executedAt),
+    response_status: task.responseStatus,
+    response_body: task.responseBody,
+    error: task.error,
+    created,
+    updated: task.updated === task.created ? created : rfc3339(task.updated),
+    rescheduled_to: keyAt(task.name, task.rescheduledTo),
+    rescheduled_from: keyAt(task.name, task.rescheduledFrom),
+    repeated_to: keyAt(task.name, task.repeatedTo),
+    error_callback_result: task.errorCallback && presentErrorCallback(task.errorCallback),
+    ...(history && { history: history.map(presentAttempt) }),
+  }
+}
+
+function presentErrorCallback(outcome: ErrorCallbackOutcome): WireErrorCallbackResult {
+  return {
+    state: outcome.state,
+    attempts: outcome.attempts,
+    executed_at: unixSeconds(outcome.executedAt),
+    response_status: outcome.responseStatus,
+    error: outcome.error,
+  }
+}
+
+export function presentAttempt(attempt: Attempt): WireAttempt {
+  return {
+    run_id: attempt.runId,
+    number: attempt.number,
+    due: attempt.dueAt === null ? null : rfc3339(attempt.dueAt),
+    start: rfc3339(attempt.startedAt),
+    lateness_ms: attempt.dueAt === null ? null : attempt.startedAt - attempt.dueAt,
+    duration_ms: attempt.durationMs,
+    status: attempt.status,
+    error: attempt.error,
+    outcome: attempt.outcome,
+    node: attempt.node,
+  }
+}
+
+function unixSeconds(ms: number | null): string | null {
+  return ms === null ? null : String(Math.floor(ms / 1000))
+}
+
+function keyAt(name: string, triggerAt: number | null): string | null {
+  return triggerAt === null ? null : formatTaskKey({ name, triggerAt })
+}
+
+export function redact(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, isSecretHeader(name) ? REDACTED : value]))
+}
