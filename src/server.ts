@@ -13,7 +13,7 @@ import type { Config } from './config/load-config.ts'
 import type { Log } from './telemetry/log.ts'
 import { ClockWatch } from './scheduler/clock-watch.ts'
 import { Dispatcher } from './scheduler/dispatch.ts'
-import { Lanes } from './scheduler/host-limits.ts'
+import { HostLimits } from './scheduler/host-limits.ts'
 import { Ticker } from './scheduler/ticker.ts'
 import { Upkeep } from './scheduler/upkeep.ts'
 import { isShared, openStore } from './store/open-store.ts'
@@ -96,7 +96,7 @@ function assemble({ config, store, node, log, stopping }: Assembly) {
   }
   const defaults = { version: VERSION, timeoutMs: config.timeoutMs }
   const execution = { store, caller, clock, log, node, defaults, random: Math.random }
-  const lanes = new Lanes({ maxInflight: config.maxInflight, maxInflightPerHost: config.maxInflightPerHost })
+  const lanes = new HostLimits({ maxInflight: config.maxInflight, maxInflightPerHost: config.maxInflightPerHost })
   const dispatcher = new Dispatcher(execution, lanes, () => {
     wake(clock.now())
   })

@@ -74,7 +74,7 @@ export class CallThread {
     this.#isStopping = true
     this.#cancelReplacement?.()
     for (let number = this.#nextNumber - this.#unsent.splice(0).length; number < this.#nextNumber; number += 1) {
-      this.#settle(number, NOT_CALLED)
+      this.#resolve(number, NOT_CALLED)
     }
     this.#post('stop')
     if (this.load > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
@@ -82,7 +82,7 @@ export class CallThread {
 
   /** Ends the thread; the calls still under way are cut off and lost. */
   async terminate(): Promise<void> {
-    this.#settleAll(CUT_OFF)
+    this.#resolveAll(CUT_OFF)
     await this.#worker?.terminate()
   }
 
@@ -93,7 +93,7 @@ export class CallThread {
     const worker = new Worker(ENTRY, { name: 'callme calls', workerData, resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } })
     let error: unknown
     worker.on('message', (results: FromCallWorker) => {
-      for (const { number, result } of results) this.#settle(number, result)
+      for (const { number, result } of results) this.#resolve(number, result)
     })
     worker.on('error', (cause) => {
       error = cause
@@ -102,7 +102,7 @@ export class CallThread {
     worker.on('exit', (exitCode) => {
       this.#worker = undefined
       if (!this.#isStopping) this.#replace(error, exitCode)
-      else this.#settleAll(DIED)
+      else this.#resolveAll(DIED)
     })
     this.#started = started
     this.#worker = worker
@@ -112,7 +112,7 @@ export class CallThread {
   #replace(error: unknown, exitCode: number): void {
     const { clock, log } = this.#options
     log.warn('worker.died', { err: error, exit_code: exitCode, calls: this.load })
-    this.#settleAll(DIED)
+    this.#resolveAll(DIED)
     this.#cancelReplacement = clock.setTimer(REPLACE_AFTER_MS, () => {
       this.#cancelReplacement = undefined
       this.#spawn()
@@ -130,18 +130,18 @@ export class CallThread {
     this.#worker?.postMessage(message)
   }
 
-  #settle(number: number, result: CallResult): void {
+  #resolve(number: number, result: CallResult): void {
     this.#outstanding.get(number)?.resolve(result)
     this.#outstanding.delete(number)
     if (this.load === 0) this.#onIdle?.()
   }
 
   /** Calls that were started are lost with the thread; of the others it is known that they were not made. */
-  #settleAll(error: string): void {
+  #resolveAll(error: string): void {
     const started = Atomics.load(this.#started, 0)
     const endedAt = this.#options.clock.now()
     for (const [number, { givenAt }] of this.#outstanding) {
-      this.#settle(number, number < started ? { kind: 'lost', startedAt: givenAt, endedAt, error } : NOT_CALLED)
+      this.#resolve(number, number < started ? { kind: 'lost', startedAt: givenAt, endedAt, error } : NOT_CALLED)
     }
     this.#unsent = []
     this.#nextNumber = 0

@@ -8,7 +8,7 @@ import got, { Options } from 'got'
 import type { Request, Response } from 'got'
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { KEPT_BYTES, keptText } from '../domain/attempt/truncate-text.ts'
+import { KEPT_BYTES, truncateText } from '../domain/attempt/truncate-text.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import { describeCallError, statusOfCallError } from './call-error.ts'
 import type { CallRequest } from './caller.ts'
@@ -79,7 +79,7 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
       size += chunk.length
     }
     const finish = ({ statusCode, headers }: Response): void => {
-      resolve({ status: statusCode, body: keptText(Buffer.concat(chunks)), retryAfter: headers['retry-after'] })
+      resolve({ status: statusCode, body: truncateText(Buffer.concat(chunks)), retryAfter: headers['retry-after'] })
     }
     stream.once('response', (head: Response) => {
       response = head

@@ -37,7 +37,7 @@ export class ClockWatch {
   #isStopping = false
   /** of the sample that counts; undefined where nothing was measured */
   #lead: number | undefined
-  #toldOffset = 0
+  #reportedOffset = 0
   #isFailing = false
 
   constructor(options: ClockWatchOptions) {
@@ -70,8 +70,8 @@ export class ClockWatch {
     if (sample === undefined) return
     this.#lead = sample.lead
     Atomics.store(offset, 0, BigInt(Math.round(sample.offset)))
-    if (Math.abs(this.offset - this.#toldOffset) <= SKEW_MS) return
-    this.#toldOffset = this.offset
+    if (Math.abs(this.offset - this.#reportedOffset) <= SKEW_MS) return
+    this.#reportedOffset = this.offset
     if (Math.abs(this.offset) > SKEW_MS) log.warn('clock.skewed', { offset_ms: this.offset })
   }
 

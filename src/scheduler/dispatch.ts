@@ -6,7 +6,7 @@ import { minuteOf } from '../domain/time/trigger-time.ts'
 import type { Log } from '../telemetry/log.ts'
 import { execute } from './execute.ts'
 import type { Execution } from './execute.ts'
-import type { Lanes } from './host-limits.ts'
+import type { HostLimits } from './host-limits.ts'
 
 /** How long a claim stands without being renewed, in ms. */
 export const LEASE_MS = 60_000
@@ -18,7 +18,7 @@ const EXPIRE_BATCH = 100
 const EXPIRE_EVERY_MS = 100
 /** So many tasks for each call that may be under way are claimed and not yet recorded at the most. */
 const CLAIMS_PER_SLOT = 2
-const NO_ROOM = { room: 0, isProven: false, inflight: 0 }
+const NO_ROOM = { free: 0, isProven: false, inflight: 0 }
 const HAND_BACK: Caller = {
   prepare: () => undefined,
   call: () => Promise.resolve({ kind: 'not_called', reason: 'stopping' }),
@@ -27,7 +27,7 @@ const HAND_BACK: Caller = {
 
 export class Dispatcher {
   readonly #execution: Execution
-  readonly #lanes: Lanes
+  readonly #lanes: HostLimits
   readonly #onRoom: () => void
   readonly #claims = new Set<Task>()
   /** the hosts of what was ended because it was out of time, while there may be more of that */
@@ -39,7 +39,7 @@ export class Dispatcher {
   #whenIdle: (() => void) | undefined
 
   /** @param onRoom is told when a call or an execution has ended, so that another pass is worthwhile */
-  constructor(execution: Execution, lanes: Lanes, onRoom: () => void) {
+  constructor(execution: Execution, lanes: HostLimits, onRoom: () => void) {
     this.#execution = execution
     this.#lanes = lanes
     this.#onRoom = onRoom
@@ -78,7 +78,7 @@ export class Dispatcher {
     const { tasks, more } = await store.expire({ now: clock.now(), limit: EXPIRE_BATCH })
     for (const task of tasks) {
       reportExpired(task, log)
-      this.#overdueHosts.add(task.lane)
+      this.#overdueHosts.add(task.host)
     }
     if (!more) this.#overdueHosts.clear()
     return more
@@ -126,11 +126,11 @@ export class Dispatcher {
   #start(task: Task, execution: Execution): void {
     this.#execution.log.debug('task.claimed', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts })
     this.#claims.add(task)
-    this.#lanes.enter(task.lane)
+    this.#lanes.enter(task.host)
     // The slot is that of the call: the next one need not wait until this one's result is durable.
     void execute(task, execution, (result) => {
-      this.#lanes.learn(task.lane, result)
-      this.#lanes.leave(task.lane, this.#execution.clock.now())
+      this.#lanes.learn(task.host, result)
+      this.#lanes.leave(task.host, this.#execution.clock.now())
       this.#onRoom()
     }).finally(() => {
       this.#claims.delete(task)
@@ -140,11 +140,11 @@ export class Dispatcher {
   }
 
   /** As the lanes have room; but results that the store does not take in time leave none. */
-  #limits(): ReturnType<Lanes['limits']> {
+  #limits(): ReturnType<HostLimits['limits']> {
     const limits = this.#lanes.limits()
     const mostClaims = CLAIMS_PER_SLOT * (this.#lanes.inflight + limits.limit)
-    const lanes = { get: (name: string) => (this.#overdueHosts.has(name) ? NO_ROOM : limits.lanes.get(name)) }
-    return { ...limits, lanes, limit: Math.min(limits.limit, mostClaims - this.#claims.size) }
+    const lanes = { get: (name: string) => (this.#overdueHosts.has(name) ? NO_ROOM : limits.hosts.get(name)) }
+    return { ...limits, hosts: lanes, limit: Math.min(limits.limit, mostClaims - this.#claims.size) }
   }
 }
 

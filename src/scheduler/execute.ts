@@ -1,8 +1,8 @@
 /** One claimed task: request -> call -> outcome -> record. The save is retried until the store takes it, the call never is. */
 import type { Caller } from '../caller/caller.ts'
 import type { Clock } from '../clock.ts'
-import { outcomeOf } from '../domain/attempt/attempt-report.ts'
-import type { Outcome } from '../domain/attempt/attempt-report.ts'
+import { reportOf } from '../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
@@ -44,12 +44,12 @@ export async function execute(
   const request = callRequestOf(task, defaults)
   const result: CallResult = request === undefined ? { kind: 'not_called', reason: 'no_callback' } : await caller.call(request)
   onResult(result)
-  const outcome = outcomeOf(task, result, node, clock.now(), random())
+  const outcome = reportOf(task, result, node, clock.now(), random())
   const isWritten = await save(outcome, { store, clock, log })
   report(outcome, isWritten, node, log)
 }
 
-async function save(outcome: Outcome, { store, clock, log }: Pick<Execution, 'store' | 'clock' | 'log'>): Promise<boolean> {
+async function save(outcome: AttemptReport, { store, clock, log }: Pick<Execution, 'store' | 'clock' | 'log'>): Promise<boolean> {
   for (let tries = 1; ; tries += 1) {
     try {
       const [isWritten] = await store.record([outcome])
@@ -62,7 +62,7 @@ async function save(outcome: Outcome, { store, clock, log }: Pick<Execution, 'st
   }
 }
 
-function report({ task, settlement, attempt }: Outcome, isWritten: boolean, node: string, log: Log): void {
+function report({ task, update, attempt }: AttemptReport, isWritten: boolean, node: string, log: Log): void {
   const fields = {
     task: formatTaskKey(task),
     run_id: task.runId,
@@ -72,7 +72,7 @@ function report({ task, settlement, attempt }: Outcome, isWritten: boolean, node
     duration_ms: attempt?.durationMs,
   }
   if (!isWritten) log.warn('claim.lost', fields)
-  else if (settlement.state === 'failed' || settlement.state === 'skipped')
-    log.warn(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
-  else log.debug(EVENT_OF_STATE[settlement.state], { ...fields, error: settlement.error })
+  else if (update.state === 'failed' || update.state === 'skipped')
+    log.warn(EVENT_OF_STATE[update.state], { ...fields, error: update.error })
+  else log.debug(EVENT_OF_STATE[update.state], { ...fields, error: update.error })
 }

@@ -3,9 +3,9 @@
  * call that gets none: a host that answers soon has all the slots it can use, one that does not keeps a few.
  */
 import type { CallResult } from '../domain/attempt/verdict.ts'
-import type { Claim, LaneRoom } from '../store/store.ts'
+import type { Claim, HostCapacity } from '../store/store.ts'
 
-interface Lane {
+interface Host {
   inflight: number
   window: number
   isProven: boolean
@@ -21,16 +21,16 @@ const MIN_WINDOW = 2
 /** Hosts that have not proven to answer may hold this part of all slots together, so that those which have always find one. */
 const UNPROVEN_SHARE = 3 / 4
 /** A new host gets at most this part of the slots that are free. */
-const NEW_LANE_SHARE = 1 / 8
+const NEW_HOST_SHARE = 1 / 8
 const FORGET_AFTER_MS = 10 * 60_000
 const FORGET_EVERY_MS = 60_000
 
-export class Lanes {
+export class HostLimits {
   readonly #maxInflight: number
   readonly #maxPerHost: number
   readonly #startWindow: number
-  readonly #lanes = new Map<string, Lane>()
-  readonly #rooms = { get: (name: string) => this.#roomOf(name) }
+  readonly #hosts = new Map<string, Host>()
+  readonly #capacities = { get: (name: string) => this.#capacityOf(name) }
   #inflight = 0
   #unprovenInflight = 0
   #lastForgot = 0
@@ -47,24 +47,24 @@ export class Lanes {
 
   /** How many hosts it has an opinion of. */
   get known(): number {
-    return this.#lanes.size
+    return this.#hosts.size
   }
 
   /** What the next claim may take. */
-  limits(): Pick<Claim, 'limit' | 'lanes' | 'roomOfNewLane' | 'unprovenLimit'> {
+  limits(): Pick<Claim, 'limit' | 'hosts' | 'capacityOfNewHost' | 'unprovenLimit'> {
     const free = this.#maxInflight - this.#inflight
     return {
       limit: free,
-      lanes: this.#rooms,
-      roomOfNewLane: Math.min(this.#startWindow, Math.max(1, Math.floor(free * NEW_LANE_SHARE))),
+      hosts: this.#capacities,
+      capacityOfNewHost: Math.min(this.#startWindow, Math.max(1, Math.floor(free * NEW_HOST_SHARE))),
       unprovenLimit: Math.max(1, Math.floor(this.#maxInflight * UNPROVEN_SHARE)) - this.#unprovenInflight,
     }
   }
 
   /** Takes a slot of a lane. */
   enter(name: string): void {
-    const lane = this.#lanes.get(name) ?? { inflight: 0, window: this.#startWindow, isProven: false, lastUsed: 0 }
-    this.#lanes.set(name, lane)
+    const lane = this.#hosts.get(name) ?? { inflight: 0, window: this.#startWindow, isProven: false, lastUsed: 0 }
+    this.#hosts.set(name, lane)
     lane.inflight += 1
     this.#inflight += 1
     if (!lane.isProven) this.#unprovenInflight += 1
@@ -72,7 +72,7 @@ export class Lanes {
 
   /** Learns from how a call ended. */
   learn(name: string, result: CallResult): void {
-    const lane = this.#laneOf(name)
+    const lane = this.#hostOf(name)
     if (result.kind === 'answered') {
       lane.window = Math.min(lane.window + 1, this.#maxInflight, this.#maxPerHost)
       this.#setProven(lane, true)
@@ -84,7 +84,7 @@ export class Lanes {
 
   /** Gives the slot back. */
   leave(name: string, now: number): void {
-    const lane = this.#laneOf(name)
+    const lane = this.#hostOf(name)
     lane.inflight -= 1
     lane.lastUsed = now
     this.#inflight -= 1
@@ -95,24 +95,24 @@ export class Lanes {
   forgetIdle(now: number): void {
     if (Math.abs(now - this.#lastForgot) < FORGET_EVERY_MS) return
     this.#lastForgot = now
-    for (const [name, lane] of this.#lanes) {
-      if (lane.inflight === 0 && Math.abs(now - lane.lastUsed) > FORGET_AFTER_MS) this.#lanes.delete(name)
+    for (const [name, lane] of this.#hosts) {
+      if (lane.inflight === 0 && Math.abs(now - lane.lastUsed) > FORGET_AFTER_MS) this.#hosts.delete(name)
     }
   }
 
-  #roomOf(name: string): LaneRoom | undefined {
-    const lane = this.#lanes.get(name)
-    return lane && { room: lane.window - lane.inflight, isProven: lane.isProven, inflight: lane.inflight }
+  #capacityOf(name: string): HostCapacity | undefined {
+    const lane = this.#hosts.get(name)
+    return lane && { free: lane.window - lane.inflight, isProven: lane.isProven, inflight: lane.inflight }
   }
 
-  #setProven(lane: Lane, isProven: boolean): void {
+  #setProven(lane: Host, isProven: boolean): void {
     if (lane.isProven === isProven) return
     lane.isProven = isProven
     this.#unprovenInflight += isProven ? -lane.inflight : lane.inflight
   }
 
-  #laneOf(name: string): Lane {
-    const lane = this.#lanes.get(name)
+  #hostOf(name: string): Host {
+    const lane = this.#hosts.get(name)
     if (lane === undefined) throw new Error(`no call of lane ${name} is under way`)
     return lane
   }

@@ -1,5 +1,5 @@
 /** The seam to what is recorded of runs: read by whoever accounts for them, written by the verbs of the store. */
-import type { LedgerEntry, PastStanding } from '../domain/ledger/account.ts'
+import type { LedgerTask, PastStanding } from '../domain/ledger/account.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'
 
 /** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
@@ -21,7 +21,7 @@ export interface Ledger {
   runs(
     selection: KeySelection,
     page: { readonly after?: TaskKey; readonly limit: number },
-  ): Promise<{ readonly entries: LedgerEntry[]; readonly next?: TaskKey }>
+  ): Promise<{ readonly entries: LedgerTask[]; readonly next?: TaskKey }>
 }
 
 export interface PastRunCount {

@@ -4,7 +4,7 @@
  * `CallmeError('store_unavailable')` and has then changed nothing, unless a database has lost its answer for good: then nobody knows.
  */
 import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
-import type { Outcome } from '../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../domain/task/task.ts'
 import type { TaskChange } from '../domain/task/task-change.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'
@@ -41,7 +41,7 @@ export interface TaskStore {
    * nothing. Answers, in order, whether each was written. A task that ends badly gets its error callback, one that was run to be
    * removed and succeeded is removed.
    */
-  record(outcomes: readonly Outcome[]): Promise<boolean[]>
+  record(outcomes: readonly AttemptReport[]): Promise<boolean[]>
 
   /**
    * Ends waiting tasks whose deadline has passed; at most `limit` of them, which are returned as they now are. One that repeats is
@@ -129,7 +129,7 @@ export interface HandlerStore {
     name: string,
     definition: HandlerDefinition,
     options: { now: number; force: boolean },
-  ): Promise<{ readonly outcome: 'created' | 'replaced'; readonly handler: Handler } | 'needed'>
+  ): Promise<{ readonly status: 'created' | 'replaced'; readonly handler: Handler } | 'needed'>
 
   /** The one of this very name, be it a pattern; not the one that applies to tasks of the name. */
   getHandler(name: string): Promise<Handler | undefined>
@@ -157,7 +157,7 @@ export interface ChangeLog {
 }
 
 export type PutResult =
-  { readonly outcome: 'created' | 'replaced'; readonly task: Task } | { readonly outcome: 'running' | 'exists' | 'no_callback' }
+  { readonly status: 'created' | 'replaced'; readonly task: Task } | { readonly status: 'running' | 'exists' | 'no_callback' }
 
 export interface PullResult {
   readonly tasks: Task[]
@@ -182,9 +182,9 @@ export interface Acknowledgement {
 
 /** `unexpected`: the call of such a task ends with its answer, nobody has to acknowledge it. */
 export type AckResult =
-  | { readonly outcome: 'acknowledged'; readonly task: Task }
-  | { readonly outcome: 'not_running' | 'other_attempt' | 'other_run' | 'unexpected'; readonly task: Task }
-  | { readonly outcome: 'unknown' }
+  | { readonly status: 'acknowledged'; readonly task: Task }
+  | { readonly status: 'not_running' | 'other_attempt' | 'other_run' | 'unexpected'; readonly task: Task }
+  | { readonly status: 'unknown' }
 
 /** Which entries are meant; every filter that is given must hold. */
 export interface Selection extends KeySelection {
@@ -198,16 +198,16 @@ export interface Claim {
   /** how many tasks at the most */
   readonly limit: number
   /** the hosts that the node has calls with, or an opinion of */
-  readonly lanes: Pick<ReadonlyMap<string, LaneRoom>, 'get'>
+  readonly hosts: Pick<ReadonlyMap<string, HostCapacity>, 'get'>
   /** how many of each lane that is not in `lanes` */
-  readonly roomOfNewLane: number
+  readonly capacityOfNewHost: number
   /** how many of all the lanes together that are not proven, new ones included */
   readonly unprovenLimit: number
 }
 
-export interface LaneRoom {
+export interface HostCapacity {
   /** how many more tasks of the lane may be claimed */
-  readonly room: number
+  readonly free: number
   /** whether the lane's host answered when it was last called */
   readonly isProven: boolean
   /** how many of its calls are under way: where slots are few, lanes with fewer come first */

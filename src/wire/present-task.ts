@@ -2,7 +2,7 @@
 import { rfc3339 } from '../domain/time/rfc3339.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from '../domain/task/task.ts'
-import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackOutcome, Task, TaskState } from '../domain/task/task.ts'
+import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 
 /** What the server fills in where a task says nothing. */
@@ -118,7 +118,7 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
   }
 }
 
-function presentErrorCallback(outcome: ErrorCallbackOutcome): WireErrorCallbackResult {
+function presentErrorCallback(outcome: ErrorCallbackProgress): WireErrorCallbackResult {
   return {
     state: outcome.state,
     attempts: outcome.attempts,

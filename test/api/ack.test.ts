@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { Task } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask, aTaskWithoutCallback } from '../support/a-task.ts'
@@ -129,7 +129,7 @@ describe('POST /ack/<key>', () => {
     const { task } = (await ack('quick', { attempt: 1, status: 'successful', detail: 'done' })).body
     expect(task).toMatchObject({ task_state: 'successful', response_status: null, response_body: 'done' })
     const late = { kind: 'answered', startedAt: DUE, endedAt: DUE + 50, status: 200, body: 'accepted' } as const
-    expect(await api.store.record([outcomeOf(claimed, late, NODE, DUE + 50, 0)])).toEqual([false])
+    expect(await api.store.record([reportOf(claimed, late, NODE, DUE + 50, 0)])).toEqual([false])
     const [read] = (await api.http.get(`/task/quick@${MINUTE}`)).body.tasks
     expect(read).toMatchObject({ task_state: 'successful', response_body: 'done', history: [{ number: 1 }] })
   })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../src/domain/task/task.ts'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 import { callRequestOf } from '../../src/scheduler/call-request.ts'
@@ -49,7 +49,7 @@ async function putTask(name: string, body: object = {}): Promise<void> {
 
 async function end(task: Task | undefined, result: CallResult): Promise<void> {
   if (task === undefined) throw new Error('nothing was claimed')
-  await api.store.record([outcomeOf(task, result, NODE, MINUTE * 1000 + 100, 0)])
+  await api.store.record([reportOf(task, result, NODE, MINUTE * 1000 + 100, 0)])
 }
 
 const claimedNames = async () => (await api.claimAll()).map(({ name }) => name)

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { NODE, openApi } from '../support/open-api.ts'
@@ -18,10 +18,10 @@ afterEach(() => api.close())
 async function called(name: string, ms: number, triggerAt = MINUTE): Promise<void> {
   await api.store.put([aTask({ name, triggerAt })], { now: DUE - 9 })
   const now = triggerAt * 1000
-  const limits = { limit: 9, lanes: new Map(), roomOfNewLane: 9, unprovenLimit: 9 }
+  const limits = { limit: 9, hosts: new Map(), capacityOfNewHost: 9, unprovenLimit: 9 }
   const { tasks } = await api.store.claimDue({ now, node: NODE, leaseUntil: now + 60_000, ...limits })
   const result = { kind: 'answered', startedAt: now + ms, endedAt: now + ms + 5, status: 200, body: '' } as const
-  await api.store.record([outcomeOf(tasks[0] as Task, result, NODE, now + ms + 5, 0)])
+  await api.store.record([reportOf(tasks[0] as Task, result, NODE, now + ms + 5, 0)])
 }
 
 describe('GET /lateness', () => {
@@ -56,7 +56,7 @@ describe('GET /lateness', () => {
     await api.store.put(tasks, { now: DUE - 9 })
     const claimed = await api.claimAll()
     const result = { kind: 'answered', startedAt: DUE, endedAt: DUE, status: 200, body: '' } as const
-    await api.store.record(claimed.map((task) => outcomeOf(task, result, NODE, DUE, 0)))
+    await api.store.record(claimed.map((task) => reportOf(task, result, NODE, DUE, 0)))
     const { body } = await api.http.get(`/lateness?from=${MINUTE}&to=${MINUTE + 60}`)
     expect(body).toMatchObject({ attempts: 450, p50: 224, p99: 445, max: 449 })
   })

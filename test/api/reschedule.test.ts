@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { get as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { CallmeError } from '../../src/domain/errors.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { openApi } from '../support/open-api.ts'
@@ -154,10 +154,10 @@ describe('POST /reschedule/<name> and /reschedule/', () => {
 
   async function failAll(until: number): Promise<void> {
     const now = until * 1000
-    const claim = { now, node: 'n', leaseUntil: now + 60_000, limit: 100, lanes: new Map(), roomOfNewLane: 100, unprovenLimit: 100 }
+    const claim = { now, node: 'n', leaseUntil: now + 60_000, limit: 100, hosts: new Map(), capacityOfNewHost: 100, unprovenLimit: 100 }
     const { tasks } = await api.store.claimDue(claim)
     const result = { kind: 'answered', startedAt: now, endedAt: now, status: 404, body: '' } as const
-    await api.store.record(tasks.map((task) => outcomeOf(task, result, 'n', now, 0)))
+    await api.store.record(tasks.map((task) => reportOf(task, result, 'n', now, 0)))
   }
 
   it('takes failed and skipped entries of the name and no others', async () => {

@@ -46,7 +46,7 @@ describe('the error callback', () => {
         max_delay: 3,
         timeout: 7,
       },
-      lane: 'alarm.test:8443',
+      host: 'alarm.test:8443',
       dueAt: NOW,
       deadline: NOW + 180_000,
       runId: expect.stringMatching(UUID) as string,

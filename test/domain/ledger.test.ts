@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { GRACE_MS, accountFor } from '../../src/domain/ledger/account.ts'
-import type { LedgerEntry } from '../../src/domain/ledger/account.ts'
+import type { LedgerTask } from '../../src/domain/ledger/account.ts'
 import type { Attempt } from '../../src/domain/task/task.ts'
 import { MINUTE } from '../support/a-task.ts'
 
@@ -22,7 +22,7 @@ const lost = (fields: Partial<Attempt> = {}): Attempt =>
   failed({ status: null, deadline: null, outcome: 'lost', attemptsLeft: 1, ...fields })
 
 /** A successful one, called once inside its window. */
-function anEntry(fields: Partial<LedgerEntry> = {}): LedgerEntry {
+function anEntry(fields: Partial<LedgerTask> = {}): LedgerTask {
   return {
     ...{ name: 'a-task', triggerAt: MINUTE, state: 'successful', runId: 'run-2', windowFrom: DUE, deadline: DEADLINE, leaseUntil: null },
     ...{ error: null, attempts: fields.history?.length ?? 1, history: [anAttempt()], ...fields },
@@ -30,7 +30,7 @@ function anEntry(fields: Partial<LedgerEntry> = {}): LedgerEntry {
 }
 
 /** Of an entry with one run. */
-function standingOf(fields: Partial<LedgerEntry>, now = NOW): string {
+function standingOf(fields: Partial<LedgerTask>, now = NOW): string {
   const accounts = accountFor(anEntry(fields), now)
   expect(accounts).toHaveLength(1)
   const { standing, reason, breaches } = accounts[0] ?? { standing: '', reason: null, breaches: [] }

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { FINAL_STATES, TASK_STATES, WAITING_STATES, deadlineOf, isFinal, withDefaults } from '../../src/domain/task/task.ts'
 import type { Delivery, Task, TaskState } from '../../src/domain/task/task.ts'
-import { TRANSITIONS, nextState, settle } from '../../src/domain/attempt/transitions.ts'
+import { TRANSITIONS, nextState, applyVerdict } from '../../src/domain/attempt/transitions.ts'
 import type { TaskEvent } from '../../src/domain/attempt/transitions.ts'
 import { expiry } from '../../src/domain/attempt/verdict.ts'
 import type { CallResult, Verdict } from '../../src/domain/attempt/verdict.ts'
@@ -56,23 +56,23 @@ describe('the state machine', () => {
     ['pending', 'expired', 0, 'skipped'],
     ['retrying', 'expired', 1, 'failed'],
   ])('%s, %s at attempt %d, is %s', (state, event, attempts, next) => {
-    expect(settle(aRunningTask({ state, attempts }), VERDICTS[event], 7).state).toBe(next)
+    expect(applyVerdict(aRunningTask({ state, attempts }), VERDICTS[event], 7).state).toBe(next)
   })
 
   test('refuses a verdict in a state that it does not belong to', () => {
     for (const state of TASK_STATES) {
       for (const verdict of Object.values(VERDICTS)) {
         if (TRANSITIONS[state][verdict.event]) continue
-        expect(() => settle(aRunningTask({ state }), verdict, 7)).toThrow(`illegal transition: ${verdict.event} while ${state}`)
+        expect(() => applyVerdict(aRunningTask({ state }), verdict, 7)).toThrow(`illegal transition: ${verdict.event} while ${state}`)
       }
     }
   })
 })
 
-describe('a settlement', () => {
+describe('a update', () => {
   const task = aRunningTask({ attempts: 3, lost: 1, error: 'before', awaiting: 'worker' })
 
-  test.each<[Verdict['event'], Partial<ReturnType<typeof settle>>]>([
+  test.each<[Verdict['event'], Partial<ReturnType<typeof applyVerdict>>]>([
     ['succeeded', { dueAt: task.dueAt, attempts: 3, lost: 1, error: null }],
     ['retry', { dueAt: 42, attempts: 3, lost: 1, error: 'again' }],
     ['gave_up', { dueAt: task.dueAt, attempts: 3, lost: 1, error: 'enough' }],
@@ -82,17 +82,17 @@ describe('a settlement', () => {
     ['accepted', { dueAt: task.dueAt, attempts: 3, lost: 1, error: null }],
     ['uncallable', { dueAt: task.dueAt, attempts: 2, lost: 1, error: 'nothing to call' }],
   ])('of %s says when the next attempt is due, what it counts as, and why', (event, fields) => {
-    expect(settle(task, VERDICTS[event], 7)).toMatchObject(fields)
+    expect(applyVerdict(task, VERDICTS[event], 7)).toMatchObject(fields)
   })
 
   test('keeps a lease for an accepted call alone, until its acknowledgement is due', () => {
     const { accepted, ...others } = VERDICTS
-    expect(settle(task, accepted, 7)).toMatchObject({ awaiting: 'ack', leaseUntil: 99 })
-    for (const verdict of Object.values(others)) expect(settle(task, verdict, 7)).toMatchObject({ awaiting: null, leaseUntil: null })
+    expect(applyVerdict(task, accepted, 7)).toMatchObject({ awaiting: 'ack', leaseUntil: 99 })
+    for (const verdict of Object.values(others)) expect(applyVerdict(task, verdict, 7)).toMatchObject({ awaiting: null, leaseUntil: null })
   })
 
   test('of a waiting task that is out of time gives no attempt back: none was taken', () => {
-    expect(settle({ ...task, state: 'retrying' }, VERDICTS.expired, 7)).toMatchObject({ state: 'failed', attempts: 3, lost: 1 })
+    expect(applyVerdict({ ...task, state: 'retrying' }, VERDICTS.expired, 7)).toMatchObject({ state: 'failed', attempts: 3, lost: 1 })
   })
 })
 
@@ -135,9 +135,9 @@ test('over any sequence of events known results stay within 1 + retry and losses
 
 /** What a tick and a call, or an acknowledgement, make of a task. */
 function afterStep(task: Task, result: CallResult, now: number): Task {
-  if (task.state !== 'running' && now >= task.deadline) return { ...task, ...settle(task, expiry(task), now) }
+  if (task.state !== 'running' && now >= task.deadline) return { ...task, ...applyVerdict(task, expiry(task), now) }
   const running = task.state === 'running' ? task : claimed(task)
-  return { ...running, ...outcomeOf(running, result, 'node-1', now, 0.5).settlement }
+  return { ...running, ...reportOf(running, result, 'node-1', now, 0.5).update }
 }
 
 function claimed(task: Task): Task {

@@ -251,8 +251,8 @@ describe('a host that never answers, when all that still waits for it runs out o
   it('is not looked at by the claims in between, which would have to go past all of it', async () => {
     const harness = await overAMinuteLater()
     const rooms: (number | undefined)[] = []
-    harness.before.claimDue = ({ lanes }) => {
-      if (!isEnded(harness)) rooms.push(lanes.get('silent.test')?.room)
+    harness.before.claimDue = ({ hosts: lanes }) => {
+      if (!isEnded(harness)) rooms.push(lanes.get('silent.test')?.free)
     }
     await harness.clock.advance(1)
     await harness.until(() => isEnded(harness))

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
-import { Lanes } from '../../src/scheduler/host-limits.ts'
+import { HostLimits } from '../../src/scheduler/host-limits.ts'
 import { aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 import type { HarnessOptions } from '../support/scheduler-harness.ts'
@@ -38,7 +38,7 @@ describe('slots', () => {
     const step = fc.record({ host: fc.constantFrom(...HOSTS), kind: fc.constantFrom(...results), isEnter: fc.boolean() })
     fc.assert(
       fc.property(settings, fc.array(step, { maxLength: 300 }), (options, steps) => {
-        const lanes = new Lanes(options)
+        const lanes = new HostLimits(options)
         const fresh = lanes.limits()
         const held = new Map(HOSTS.map((host) => [host, 0]))
         const end = (host: string, kind: (typeof results)[number]): void => {
@@ -48,8 +48,8 @@ describe('slots', () => {
         }
         for (const { host, kind, isEnter } of steps) {
           const limits = lanes.limits()
-          const known = limits.lanes.get(host) ?? { room: limits.roomOfNewLane, isProven: false }
-          const isAllowed = limits.limit > 0 && known.room > 0 && (known.isProven || limits.unprovenLimit > 0)
+          const known = limits.hosts.get(host) ?? { free: limits.capacityOfNewHost, isProven: false }
+          const isAllowed = limits.limit > 0 && known.free > 0 && (known.isProven || limits.unprovenLimit > 0)
           if (isEnter && isAllowed) {
             lanes.enter(host)
             held.set(host, (held.get(host) ?? 0) + 1)
@@ -60,8 +60,12 @@ describe('slots', () => {
         }
         for (const [host, n] of held) for (let left = n; left > 0; left -= 1) end(host, 'lost')
         expect(lanes.inflight).toBe(0)
-        expect(lanes.limits()).toMatchObject({ limit: fresh.limit, unprovenLimit: fresh.unprovenLimit, roomOfNewLane: fresh.roomOfNewLane })
-        for (const host of held.keys()) expect(lanes.limits().lanes.get(host)?.room ?? 1).toBeGreaterThan(0)
+        expect(lanes.limits()).toMatchObject({
+          limit: fresh.limit,
+          unprovenLimit: fresh.unprovenLimit,
+          capacityOfNewHost: fresh.capacityOfNewHost,
+        })
+        for (const host of held.keys()) expect(lanes.limits().hosts.get(host)?.free ?? 1).toBeGreaterThan(0)
         lanes.forgetIdle(24 * 60 * MINUTES)
         expect(lanes.known).toBe(0)
       }),

@@ -7,7 +7,7 @@ import type { Clock } from '../../src/clock.ts'
 import type { Log, LogEvent } from '../../src/telemetry/log.ts'
 import { ClockWatch } from '../../src/scheduler/clock-watch.ts'
 import { Dispatcher } from '../../src/scheduler/dispatch.ts'
-import { Lanes } from '../../src/scheduler/host-limits.ts'
+import { HostLimits } from '../../src/scheduler/host-limits.ts'
 import { Ticker } from '../../src/scheduler/ticker.ts'
 import { Upkeep } from '../../src/scheduler/upkeep.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -74,7 +74,7 @@ export class SimulatedNode {
     this.#ticker = new Ticker({ clock, log, pass: () => followJump().then(() => this.#dispatcher.pass()) })
     const wake = this.#wake
     const defaults = { version: '1.2.3', timeoutMs: DEFAULT_TIMEOUT_SECONDS * 1000 }
-    this.#dispatcher = new Dispatcher({ store, caller, clock, log, node: name, defaults, random }, new Lanes(settings), () => {
+    this.#dispatcher = new Dispatcher({ store, caller, clock, log, node: name, defaults, random }, new HostLimits(settings), () => {
       wake(clock.now())
     })
     const claims = () => this.#dispatcher.claims()

@@ -118,7 +118,7 @@ describe('a store is found out that', () => {
 function storesNothing(): Partial<Store> {
   return {
     put: (tasks, { now }) =>
-      Promise.resolve(tasks.map((task) => ({ outcome: 'created', task: pendingTask(task, { created: now, now }) }) as const)),
+      Promise.resolve(tasks.map((task) => ({ status: 'created', task: pendingTask(task, { created: now, now }) }) as const)),
   }
 }
 

@@ -12,14 +12,14 @@ test('a claim of many tasks takes few statements, also where most lanes have roo
   const lanes = Array.from({ length: 60 }, (_, n) => `lane-${n}`)
   const waiting = [...lanes.flatMap((lane) => [lane, lane]), ...Array<string>(400).fill('large')]
   await store.put(
-    waiting.map((lane, n) => aTask({ name: lane, triggerAt: MINUTE + n * 60, lane, dueAt: DUE })),
+    waiting.map((lane, n) => aTask({ name: lane, triggerAt: MINUTE + n * 60, host: lane, dueAt: DUE })),
     { now: DUE - 9 },
   )
 
   const before = proxy.statements.length
-  const rooms = new Map(lanes.map((lane) => [lane, { room: 1, isProven: true, inflight: 0 }]))
-  const { tasks } = await store.claimDue(aClaim({ limit: 400, lanes: rooms }))
-  expect(tasks.filter(({ lane }) => lane === 'large')).toHaveLength(340)
+  const rooms = new Map(lanes.map((lane) => [lane, { free: 1, isProven: true, inflight: 0 }]))
+  const { tasks } = await store.claimDue(aClaim({ limit: 400, hosts: rooms }))
+  expect(tasks.filter(({ host }) => host === 'large')).toHaveLength(340)
   expect(tasks).toHaveLength(400)
   expect(proxy.statements.length - before).toBeLessThan(30)
 })

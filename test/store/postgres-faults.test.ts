@@ -47,14 +47,14 @@ const VERBS: readonly Verb[] = [
   {
     what: 'put',
     write: (store) => put(store, 'a', 'b'),
-    answer: [{ outcome: 'created' }, { outcome: 'created' }],
+    answer: [{ status: 'created' }, { status: 'created' }],
     tells: ['created', 'created'],
   },
   {
     what: 'put of what was there',
     prepare: (store) => anEntry(store, 'failed'),
     write: (store) => put(store, 'a-task'),
-    answer: [{ outcome: 'replaced' }],
+    answer: [{ status: 'replaced' }],
     tells: ['updated'],
   },
   {
@@ -97,7 +97,7 @@ const VERBS: readonly Verb[] = [
       await store.pull('a-task', WORKER)
     },
     write: async (store) => store.acknowledge(ackOf(await mustGet(store, KEY))),
-    answer: { outcome: 'acknowledged', task: { state: 'successful' } },
+    answer: { status: 'acknowledged', task: { state: 'successful' } },
     tells: ['completed'],
   },
   {
@@ -145,7 +145,7 @@ const VERBS: readonly Verb[] = [
   {
     what: 'putHandler',
     write: (store) => store.putHandler('a', { paused: true }, { now: DUE, force: false }),
-    answer: { outcome: 'created' },
+    answer: { status: 'created' },
     tells: [],
   },
   {
@@ -183,7 +183,7 @@ describe.each(BREAKS)('a connection that breaks %s', (_, where) => {
       else expect(answered).toBe(answer)
       expect((await changesSince(witness)).slice(before).map(({ kind }) => kind)).toEqual(tells)
       // The next write has a number of its own in the stream of the node.
-      expect(await put(store, 'next', 'next-but-one')).toMatchObject([{ outcome: 'created' }, { outcome: 'created' }])
+      expect(await put(store, 'next', 'next-but-one')).toMatchObject([{ status: 'created' }, { status: 'created' }])
       for (const opened of [store, witness]) await expectCountsToAddUp(opened)
     },
   )

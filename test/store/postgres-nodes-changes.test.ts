@@ -60,7 +60,7 @@ test('a change that became visible late is told after those that were read befor
     CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON callme.commits DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.signals LIKE '%slow.test%') EXECUTE FUNCTION callme.wait()`)
   await using holder = await openTransaction(database.url, `SELECT 1 FROM callme.turns WHERE name = 'test' FOR UPDATE`)
-  const putting = slow.put([aTask({ name: 'late', lane: 'slow.test' })], { now: DUE })
+  const putting = slow.put([aTask({ name: 'late', host: 'slow.test' })], { now: DUE })
   await untilBlocked(database, 'COMMIT')
   await quick.put([aTask({ name: 'early' })], { now: DUE })
   const seen = await changesSince(quick)

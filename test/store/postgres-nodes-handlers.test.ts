@@ -36,9 +36,9 @@ test('a handler that one node stores, changes or removes holds for the next pull
   const { nodes } = await openNodes()
   const [one, other, third] = nodes
   const put = (store: Store) => store.put([aTaskWithoutCallback()], { now: DUE - 9 })
-  expect(await put(other)).toEqual([{ outcome: 'no_callback' }])
+  expect(await put(other)).toEqual([{ status: 'no_callback' }])
   await putHandler(one, 'a-*', SERVING)
-  expect(await put(other)).toMatchObject([{ outcome: 'created', task: { definition: SERVING } }])
+  expect(await put(other)).toMatchObject([{ status: 'created', task: { definition: SERVING } }])
   const moved = { callback: 'http://moved.test/' }
   await putHandler(one, 'a-*', moved)
   expect(await mustGet(other, aTask())).toMatchObject({ definition: moved })
@@ -48,7 +48,7 @@ test('a handler that one node stores, changes or removes holds for the next pull
   expect(await other.pull('a-*', WORKER)).toMatchObject({ tasks: [{ name: 'a-task' }] })
   expect(await one.removeHandler('a-*', { force: true })).toBe('removed')
   expect(await other.pull('a-*', WORKER)).toBe('not_pulled')
-  expect(await put(third)).toEqual([{ outcome: 'no_callback' }])
+  expect(await put(third)).toEqual([{ status: 'no_callback' }])
 })
 
 /** What takes the callback away from tasks named `a-…`, and what was there before and is put back. */
@@ -77,7 +77,7 @@ test.each(TAKING_AWAY)(
       const stored = (await database.query('SELECT name FROM callme.tasks')).map(({ name }) => String(name))
       for (const name of stored) expect((await mustGet(changer, aTask({ name }))).definition, `round ${round}`).toMatchObject(SERVING)
       // Each of them was stored by one node, and was there for the other.
-      expect(puts.flat().filter(({ outcome }) => outcome === 'created')).toHaveLength(stored.length)
+      expect(puts.flat().filter(({ status }) => status === 'created')).toHaveLength(stored.length)
       expect(change === 'needed').toBe(stored.includes('a-task'))
       await changer.remove({}, { now: DUE, limit: 100 })
       for (const { name } of (await changer.listHandlers({ limit: 10 })).handlers) await changer.removeHandler(name, { force: true })

@@ -1,7 +1,7 @@
 /** Random verbs on few keys from several nodes at once: a key is in one table at the most, and nothing is lost, counted or told wrong. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { isFinal } from '../../src/domain/task/task.ts'
 import type { Task } from '../../src/domain/task/task.ts'
 import type { PutResult, Store } from '../../src/store/store.ts'
@@ -45,7 +45,7 @@ async function take(store: Store, run: Run, { verb, key: n }: Step): Promise<Put
       break
     case 'succeed':
     case 'fail':
-      await store.record(claimed.slice(-3).map((one) => outcomeOf(one, answered(verb === 'fail' ? 404 : 200, now), NODE, now, 0)))
+      await store.record(claimed.slice(-3).map((one) => reportOf(one, answered(verb === 'fail' ? 404 : 200, now), NODE, now, 0)))
       break
     case 'run':
       await store.run(key, { now })

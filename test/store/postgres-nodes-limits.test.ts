@@ -25,7 +25,7 @@ test('concurrency and rate of each handler are used up and not exceeded, however
       const left = new Map(HANDLERS.map((name) => [name, COUNT]))
       const tasks = HANDLERS.flatMap((name) =>
         Array.from({ length: COUNT }, (_, n) =>
-          aTask({ name: `${name[0] ?? ''}${n}`, lane: `host-${n % 3}.test`, definition: { max_delay: 525_600 } }),
+          aTask({ name: `${name[0] ?? ''}${n}`, host: `host-${n % 3}.test`, definition: { max_delay: 525_600 } }),
         ),
       )
       await nodes[1].put(tasks, { now: DUE - 9 })

@@ -41,12 +41,12 @@ async function readOften(store: Store): Promise<void> {
 
 test('racing claims of three nodes hand out each of thousands of tasks once, an equal share of each lane', async () => {
   const { nodes } = await openNodes()
-  const tasks = Array.from({ length: 3000 }, (_, n) => aTask({ name: `n${n}`, lane: LANES[n % LANES.length] ?? '' }))
+  const tasks = Array.from({ length: 3000 }, (_, n) => aTask({ name: `n${n}`, host: LANES[n % LANES.length] ?? '' }))
   await nodes[0].put(tasks, { now: DUE - 1 })
   const claim = (store: Store, n: number) => store.claimDue(aClaim({ node: `node-${n}`, limit: 50 }))
   const first = await Promise.all(nodes.map(claim))
   for (const { tasks: share } of first) {
-    const byLane = Object.values(Object.groupBy(share, ({ lane }) => lane)).map((one) => one?.length)
+    const byLane = Object.values(Object.groupBy(share, ({ host }) => host)).map((one) => one?.length)
     expect(byLane).toEqual(LANES.map(() => 5))
   }
   const shares = await Promise.all(nodes.map((store, n) => takeAll(DUE, () => claim(store, n))))
@@ -104,7 +104,7 @@ test('a node is told from when on something is due that another one has stored, 
   })
   const times = [70_000, 10_000, 30_000].map((ms) => DUE + ms)
   await writer.put(
-    times.map((dueAt, n) => aTask({ name: `at-${dueAt}`, dueAt, lane: LANES[n] ?? '' })),
+    times.map((dueAt, n) => aTask({ name: `at-${dueAt}`, dueAt, host: LANES[n] ?? '' })),
     { now: DUE },
   )
   expect(await due.promise).toBe(DUE + 10_000)

@@ -1,6 +1,6 @@
 /** A database that goes away and comes back: what was answered is there, and what could not be done says so. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { startPostgresServer } from '../support/postgres-server.ts'
@@ -44,7 +44,7 @@ test('connections that are cut while nobody uses them are replaced, and nobody n
       listAll(store),
       store.counts(),
     ])
-    expect(puts.map(({ outcome }) => outcome)).toEqual(names.map(() => 'created'))
+    expect(puts.map(({ status }) => status)).toEqual(names.map(() => 'created'))
     expect(proxy.breakAll()).toBeGreaterThan(1)
     expect(await store.get(aTask({ name: `n${round}-0` }))).toBeDefined()
     expect(keysOf(await claimAll(store))).toEqual(names.map((name) => `${name}@${MINUTE}`))
@@ -57,14 +57,14 @@ test('a server that is stopped has every read and write refused in the end, and 
   // Its scheduler does not wait longer than its clients do.
   const stopping = await openPostgresStore(database.url, { stopping: AbortSignal.abort() })
   onTestFinished(() => stopping.close())
-  const claimed = await claimOne(waiting, aTask({ name: 'claimed', lane: 'claimed' }))
+  const claimed = await claimOne(waiting, aTask({ name: 'claimed', host: 'claimed' }))
   await waiting.put(...put('before'))
   const before = await listAll(waiting)
   await server.stop()
 
-  const outcome = outcomeOf(claimed, answered(200, DUE + 9), NODE, DUE + 9, 0)
+  const outcome = reportOf(claimed, answered(200, DUE + 9), NODE, DUE + 9, 0)
   // Those of the scheduler wait for the database, for nobody else has what they know.
-  const patient = Promise.all([waiting.record([outcome]), waiting.claimDue(aClaim({ lanes: new Map(), roomOfNewLane: 1 }))])
+  const patient = Promise.all([waiting.record([outcome]), waiting.claimDue(aClaim({ hosts: new Map(), capacityOfNewHost: 1 }))])
   const key = { name: 'before', triggerAt: MINUTE }
   const ack = { key, attempt: 1, status: 'successful', retryable: true, detail: null, now: DUE, random: 0 } as const
   const request = { selection: {}, all: true, triggerAt: MINUTE + 600, now: DUE, dryRun: false, limit: 10 }
@@ -101,7 +101,7 @@ test('a server that is stopped has every read and write refused in the end, and 
   expect([written, keysOf(tasks)]).toEqual([[true], keysOf([key])])
   expect(keysOf(await listAll(stopping))).toEqual(keysOf(before))
   for (const store of [waiting, stopping]) {
-    expect(await store.put(...put('after'))).toMatchObject([{ outcome: store === waiting ? 'created' : 'replaced' }])
+    expect(await store.put(...put('after'))).toMatchObject([{ status: store === waiting ? 'created' : 'replaced' }])
     await expectCountsToAddUp(store)
   }
   expect(await finish(stopping, claimed, answered(200, DUE + 9), DUE + 9)).toBe(false)
@@ -118,7 +118,7 @@ test('a server that is killed in the middle of many writes has lost none that wa
     for (let n = 0; !over.signal.aborted; n += 1) {
       const name = `w${writer}-${n}`
       const [result] = await (writer % 2 === 0 ? one : other).put(...put(name))
-      outcomes.add(result?.outcome ?? '')
+      outcomes.add(result?.status ?? '')
       acknowledged.push(name)
       if (acknowledged.length % 300 === 0) enough.resolve(name)
     }
@@ -161,9 +161,9 @@ test('a session that falls silent with a row locked holds up who needs that row,
   await untilBlocked(database, 'callme.tasks')
   expect(keysOf(await claimAll(other))).toEqual(keysOf([aTask({ name: 'b' }), aTask({ name: 'c' })]))
   expect(keysOf(await claimAll(held))).toEqual([])
-  expect(await other.put(...put('e'))).toMatchObject([{ outcome: 'created' }])
+  expect(await other.put(...put('e'))).toMatchObject([{ status: 'created' }])
   expect(await held.get(aTask())).toMatchObject({ state: 'pending', updated: DUE - 9 })
-  expect(await replacing).toMatchObject([{ outcome: 'replaced' }, { outcome: 'created' }])
+  expect(await replacing).toMatchObject([{ status: 'replaced' }, { status: 'created' }])
   await expect(session.query('SELECT 1')).rejects.toThrow()
   const late = await claimAll(other, DUE + LEASE_MS)
   expect(keysOf(late).sort()).toEqual(['a-task', 'd', 'e'].map((name) => `${name}@${MINUTE}`))

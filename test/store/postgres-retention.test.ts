@@ -151,7 +151,7 @@ test('a day that somebody reads is not waited for, and goes another time', async
   {
     await using reader = await openTransaction(database.url, `SELECT count(*) FROM callme.finished_day_${TODAY}`)
     expect(await store.prune(ALL)).toBe(0)
-    expect(await store.put([aTask()], { now: DUE })).toMatchObject([{ outcome: 'created' }])
+    expect(await store.put([aTask()], { now: DUE })).toMatchObject([{ status: 'created' }])
     expect(await countOf(database, 'callme.finished')).toBe(MUCH)
     await reader.commit()
   }

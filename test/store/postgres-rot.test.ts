@@ -31,7 +31,7 @@ test('a round of many tasks reads as much of the indexes after others as before,
     const now = DUE + round * 10 * LEASE_MS
     const named = (kind: string, fields = {}) =>
       Array.from({ length: COUNT }, (_, n) => aTask({ name: `${kind}${n}`, triggerAt: MINUTE + round * 600, ...fields }))
-    await one.put([...named('done'), ...named('lost'), ...named('late', { deadline: now, lane: 'late.test' })], { now: now - 1 })
+    await one.put([...named('done'), ...named('lost'), ...named('late', { deadline: now, host: 'late.test' })], { now: now - 1 })
     for (const store of [one, other]) expect(await store.rescue({ now, limit: COUNT })).toEqual([])
     expect(await expireAll(one, now, COUNT)).toHaveLength(COUNT)
     const claimed = await claimAll(other, now)

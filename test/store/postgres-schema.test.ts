@@ -70,7 +70,7 @@ test('a database that a newer program has changed is refused, also where it has 
   await expect(openPostgresStore(database.url)).rejects.toMatchObject(TOO_NEW)
   expect(await versionsOf(database)).toEqual([...VERSIONS, NEXT, NEXT + 1])
   // What is open stays so.
-  expect(await open.put([aTask()], { now: DUE })).toMatchObject([{ outcome: 'created' }])
+  expect(await open.put([aTask()], { now: DUE })).toMatchObject([{ status: 'created' }])
 })
 
 test('a step that fails leaves nothing, and is made whole another time', async () => {
@@ -83,7 +83,7 @@ test('a step that fails leaves nothing, and is made whole another time', async (
   await expect(upgrade(database.url, half)).rejects.toThrow('callme.nothing')
   expect(await versionsOf(database)).toEqual(VERSIONS)
   expect(await database.query(`SELECT to_regclass('callme.half') AS half`)).toEqual([{ half: null }])
-  expect(await store.put([aTask()], { now: DUE })).toMatchObject([{ outcome: 'created' }])
+  expect(await store.put([aTask()], { now: DUE })).toMatchObject([{ status: 'created' }])
   await upgrade(database.url, [`000${NEXT}-half.sql`, 'CREATE TABLE callme.half (n integer)'])
   expect(await versionsOf(database)).toEqual([...VERSIONS, NEXT])
 })

@@ -52,7 +52,7 @@ describe('while another program writes to the file', () => {
     })
     const names = Array.from({ length: 200 }, (_, n) => `n${n}`)
     const results = (await Promise.all(putEach(store, names))).flat()
-    expect(results.map(({ outcome }) => outcome)).toEqual(names.map(() => 'created'))
+    expect(results.map(({ status }) => status)).toEqual(names.map(() => 'created'))
     expect(waits.count).toBe(5)
     expect(await listAll(store)).toHaveLength(200)
     expect((await store.changes({ after: 0, limit: 1000 })).changes.map(({ task }) => task.name)).toEqual(names)
@@ -95,7 +95,7 @@ describe('while another program writes to the file', () => {
     const refusals = await old
     expect(refusals).toHaveLength(70)
     for (const refusal of refusals) expect(refusal).toMatchObject({ status: 'rejected', reason: REFUSED })
-    expect((await Promise.all(young)).flat()).toMatchObject([{ outcome: 'created' }, { outcome: 'created' }])
+    expect((await Promise.all(young)).flat()).toMatchObject([{ status: 'created' }, { status: 'created' }])
     expect((await listAll(store)).map(({ name }) => name)).toEqual(['young', 'younger'])
   })
 
@@ -109,7 +109,7 @@ describe('while another program writes to the file', () => {
     for (const refusal of await Promise.allSettled(putEach(store, ['a', 'b']))) expect(refusal).toMatchObject({ reason: REFUSED })
     expect(waits.count).toBe(1)
     other.exec('COMMIT')
-    expect((await Promise.all(putEach(store, ['c']))).flat()).toMatchObject([{ outcome: 'created' }])
+    expect((await Promise.all(putEach(store, ['c']))).flat()).toMatchObject([{ status: 'created' }])
     expect((await listAll(store)).map(({ name }) => name)).toEqual(['c'])
   })
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { aClaim, anEntry, answered, claimOne, DUE, expectCountsToAddUp, keysOf, listAll, NODE } from './contract/entries.ts'
@@ -49,12 +49,12 @@ describe.each([
     if (typeof shortage === 'string') return context.skip(shortage)
     const path = join(shortage.folder, 'callme.db')
     const store = openSqliteStore(path)
-    const claimed = await claimOne(store, aTask({ name: 'claimed', lane: 'claimed' }))
+    const claimed = await claimOne(store, aTask({ name: 'claimed', host: 'claimed' }))
     for (const name of ['moved', 'removed', 'run']) await anEntry(store, 'failed', { name })
     const before = await listAll(store)
 
     shortage.fill()
-    const outcome = outcomeOf(claimed, answered(200, DUE + 9, 'done'), NODE, DUE + 9, 0)
+    const outcome = reportOf(claimed, answered(200, DUE + 9, 'done'), NODE, DUE + 9, 0)
     const large = aTask({ name: 'large', definition: { payload: 'x'.repeat(500_000) } })
     const writes = () => [
       store.put([large], { now: DUE }),

@@ -95,7 +95,7 @@ test('what a handler says holds for the tasks of a file of the first version', a
   const store = openUpgraded()
   await putHandler(store, 'pending', { paused: true, timeout: 7 })
   await putHandler(store, 'retrying', { callback: 'http://elsewhere.test/', concurrency: 1 })
-  expect(await claimAll(store, DUE + 500)).toMatchObject([{ name: 'retrying', lane: HOST }])
+  expect(await claimAll(store, DUE + 500)).toMatchObject([{ name: 'retrying', host: HOST }])
   await putHandler(store, 'pending', { pull: true, timeout: 7 })
   const worker = { now: DUE + 500, node: 'new-node', leaseUntil: DUE + 9000, limit: 9 }
   expect(await store.pull('pending', worker)).toMatchObject({ tasks: [{ definition: { ...DEFINITION, timeout: 7 }, awaiting: 'worker' }] })
@@ -169,7 +169,7 @@ function expectedTask(state: TaskState): Task {
     triggerAt: MINUTE,
     state,
     definition: DEFINITION,
-    lane: HOST,
+    host: HOST,
     dueAt: row.due_at,
     windowFrom: DUE,
     deadline: DUE + 1_800_000,

@@ -34,7 +34,7 @@ test('a store that is closed does not wait until thousands of rows are where a n
   const putting = store.putHandler('n*', {}, CHANGE)
   for (let turn = 0; turn < 10; turn += 1) await setImmediate()
   const [, result] = await Promise.all([store.close(), putting])
-  expect(result).toMatchObject({ outcome: 'created' })
+  expect(result).toMatchObject({ status: 'created' })
   const left = lookAt(path)
   expect(left.walks).toEqual([{ name: 'n*', after_name: expect.stringMatching(/^n\d{5}$/) as string }])
   expect(left.moved).toBeGreaterThan(0)

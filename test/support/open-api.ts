@@ -6,7 +6,7 @@ import request from 'supertest'
 import type { Agent } from 'supertest'
 import type { Readiness } from '../../src/api/app-options.ts'
 import { createApp } from '../../src/api/create-app.ts'
-import { outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../src/domain/task/task.ts'
 import type { LogEvent } from '../../src/telemetry/log.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
@@ -107,14 +107,14 @@ async function claim(store: Store, name: string): Promise<Task> {
 
 async function claimAll(store: Store): Promise<Task[]> {
   const now = MINUTE * 1000
-  const limits = { limit: 1000, lanes: new Map(), roomOfNewLane: 1000, unprovenLimit: 1000 }
+  const limits = { limit: 1000, hosts: new Map(), capacityOfNewHost: 1000, unprovenLimit: 1000 }
   return (await store.claimDue({ now, node: NODE, leaseUntil: now + 60_000, ...limits })).tasks
 }
 
 async function answer(store: Store, task: Task, status: number): Promise<Task> {
   const startedAt = MINUTE * 1000 + 100
   const result = { kind: 'answered', startedAt, endedAt: startedAt + 1250, status, body: `answer ${status}` } as const
-  await store.record([outcomeOf(task, result, NODE, startedAt + 1250, 0)])
+  await store.record([reportOf(task, result, NODE, startedAt + 1250, 0)])
   const stored = await store.get(task)
   if (stored === undefined) throw new Error(`${task.name} is gone`)
   return stored

@@ -9,7 +9,7 @@ import { newClockOffset, offsetClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
 import { ClockWatch } from '../../src/scheduler/clock-watch.ts'
 import { Dispatcher } from '../../src/scheduler/dispatch.ts'
-import { Lanes } from '../../src/scheduler/host-limits.ts'
+import { HostLimits } from '../../src/scheduler/host-limits.ts'
 import { Ticker } from '../../src/scheduler/ticker.ts'
 import { Upkeep } from '../../src/scheduler/upkeep.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
@@ -52,7 +52,7 @@ export class SchedulerHarness {
   readonly #storeTime: (() => number) | undefined
   readonly store: Store
   readonly caller: ScriptedCaller
-  readonly lanes: Lanes
+  readonly lanes: HostLimits
   readonly ticker: Ticker
   readonly dispatcher: Dispatcher
   readonly upkeep: Upkeep
@@ -78,7 +78,7 @@ export class SchedulerHarness {
     const clock = offsetClock(this.clock, offset)
     this.nodeClock = clock
     this.caller = new ScriptedCaller(clock)
-    this.lanes = new Lanes({ maxInflight, maxInflightPerHost })
+    this.lanes = new HostLimits({ maxInflight, maxInflightPerHost })
     const { caller } = this
     const log = createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) })
     const store = hooked(this.store, this.before, this.#storeTime)
@@ -152,13 +152,13 @@ export class SchedulerHarness {
   }
 
   /** Has somebody say how a running task has ended, or that it goes on, as the API does; the first attempt, as successful, where that is not said. */
-  async acknowledge(said: Partial<Acknowledgement> = {}): Promise<AckResult['outcome']> {
+  async acknowledge(said: Partial<Acknowledgement> = {}): Promise<AckResult['status']> {
     const now = this.nodeClock.now()
     const ack = { key: { name: 'a-task', triggerAt: MINUTE }, attempt: 1, status: 'successful', retryable: true, detail: null } as const
-    const { outcome } = await this.store.acknowledge({ ...ack, now, random: 0, ...said })
+    const { status } = await this.store.acknowledge({ ...ack, now, random: 0, ...said })
     this.ticker.wake(now)
     await settle()
-    return outcome
+    return status
   }
 
   /** @throws Error where there is no such entry */

@@ -27,7 +27,7 @@ export function putHandler({ store, clock, log, wake }: AppOptions): RequestHand
       wake(clock.now())
       log.info('handler.stored', { handler: name })
       const body = { message: 'handler successfully registered', handler: presentHandler(result.handler) }
-      sendJson(req, res, result.outcome === 'created' ? 201 : 200, body, { Location: `/handler/${encodeURIComponent(name)}` })
+      sendJson(req, res, result.status === 'created' ? 201 : 200, body, { Location: `/handler/${encodeURIComponent(name)}` })
     },
   ]
 }

@@ -22,11 +22,11 @@ export function putTask({ store, clock, log, wake, defaults }: AppOptions): Requ
       const newTask = valueOrThrow(parseTask(readName(req), bodyJson(req, TASK_EXAMPLE), now))
       const [result] = await store.put([newTask], { now, ifAbsent })
       if (result === undefined) throw new Error('the store gave no result for a task')
-      if (!('task' in result)) throw refusalOf(result.outcome, newTask)
+      if (!('task' in result)) throw refusalOf(result.status, newTask)
       wake(result.task.dueAt)
       log.debug('task.stored', { task: formatTaskKey(newTask) })
       const body = { message: 'task successfully registered', task: presentTask(result.task, defaults) }
-      sendJson(req, res, result.outcome === 'created' ? 201 : 200, body, { Location: taskPath(newTask) })
+      sendJson(req, res, result.status === 'created' ? 201 : 200, body, { Location: taskPath(newTask) })
     },
   ]
 }
@@ -48,13 +48,13 @@ function unknownCondition(sent: string): CallmeError {
 }
 
 /** Why the store has left an entry alone. */
-export function refusalOf(outcome: 'running' | 'exists' | 'no_callback', key: TaskKey): CallmeError {
+export function refusalOf(status: 'running' | 'exists' | 'no_callback', key: TaskKey): CallmeError {
   const text = JSON.stringify(formatTaskKey(key))
-  if (outcome === 'no_callback') {
+  if (status === 'no_callback') {
     const detail = `callback is required: the name ${JSON.stringify(key.name)} has no handler with a callback, nor one whose tasks are pulled`
     return badRequest({ pointer: '/callback', detail })
   }
-  return outcome === 'running'
+  return status === 'running'
     ? new CallmeError('conflict', `the entry ${text} is running; wait until it has ended, or use another trigger_at`)
     : new CallmeError('precondition_failed', `the entry ${text} exists; leave out "If-None-Match: *" to replace it`)
 }

@@ -71,8 +71,8 @@ function resultsOf(entries: readonly Parsed<NewTask>[], stored: readonly PutResu
     if (!entry.ok) return failure(badRequest(entry.problem))
     const result = remaining.next().value
     if (result === undefined) throw new Error('the store gave fewer results than it was given tasks')
-    if (!('task' in result)) return failure(refusalOf(result.outcome, entry.value))
-    return { status: result.outcome === 'created' ? 201 : 200, key: formatTaskKey(result.task) }
+    if (!('task' in result)) return failure(refusalOf(result.status, entry.value))
+    return { status: result.status === 'created' ? 201 : 200, key: formatTaskKey(result.task) }
   })
 }
 

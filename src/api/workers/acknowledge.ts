@@ -2,7 +2,7 @@
 import type { RequestHandler } from 'express'
 import ackBody from '../../../schema/api/ack.json' with { type: 'json' }
 import { CallmeError, valueOrThrow } from '../../domain/errors.ts'
-import { keptText } from '../../domain/attempt/truncate-text.ts'
+import { truncateText } from '../../domain/attempt/truncate-text.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import { isFinal } from '../../domain/task/task.ts'
 import type { Task } from '../../domain/task/task.ts'
@@ -40,8 +40,8 @@ export function acknowledge({ store, node, clock, log, wake, random, defaults }:
         random: random(),
         ...(runId !== undefined && { runId: runId.toLowerCase() }),
       })
-      if (result.outcome === 'unknown') throw notFound(key)
-      if (result.outcome !== 'acknowledged') throw refusalOf(result, ack)
+      if (result.status === 'unknown') throw notFound(key)
+      if (result.status !== 'acknowledged') throw refusalOf(result, ack)
       // Its end may make room for the next task of its handler, and its error callback is due at once.
       if (status !== 'running') wake(clock.now())
       report(result.task, { status, node }, log)
@@ -52,12 +52,12 @@ export function acknowledge({ store, node, clock, log, wake, random, defaults }:
 
 function textOf(detail: AckBody['detail']): string | null {
   if (detail === undefined || detail === null) return null
-  return keptText(Buffer.from(typeof detail === 'string' ? detail : JSON.stringify(detail)))
+  return truncateText(Buffer.from(typeof detail === 'string' ? detail : JSON.stringify(detail)))
 }
 
-function refusalOf({ outcome, task }: Exclude<AckResult, { outcome: 'acknowledged' | 'unknown' }>, ack: AckBody): CallmeError {
+function refusalOf({ status, task }: Exclude<AckResult, { status: 'acknowledged' | 'unknown' }>, ack: AckBody): CallmeError {
   const entry = describeTarget(task)
-  switch (outcome) {
+  switch (status) {
     case 'not_running':
       return new CallmeError('conflict', `the ${entry} is ${task.state} and not running: ${whatFollows(task)}`)
     case 'other_attempt': {

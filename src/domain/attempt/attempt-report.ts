@@ -1,16 +1,16 @@
 /** What is written about a claimed task once its call has a result: the last pure step before the store. */
 import { maxAttempts, withDefaults } from '../task/task.ts'
 import type { Attempt, AttemptOutcome, Task } from '../task/task.ts'
-import { settle } from './transitions.ts'
-import type { Settlement } from './transitions.ts'
+import { applyVerdict } from './transitions.ts'
+import type { TaskUpdate } from './transitions.ts'
 import { judge } from './verdict.ts'
 import type { CallResult, Verdict } from './verdict.ts'
 
 /** `attempt` and `executedAt` are absent where no call was made. */
-export interface Outcome {
+export interface AttemptReport {
   /** as it was claimed: its run id and attempt are what guards the write */
   readonly task: Task
-  readonly settlement: Settlement
+  readonly update: TaskUpdate
   readonly now: number
   readonly responseStatus: number | null
   readonly responseBody: string | null
@@ -30,11 +30,11 @@ const OUTCOMES: Readonly<Partial<Record<Verdict['event'], AttemptOutcome>>> = {
  * @param node who made the call
  * @param random a number in [0, 1), for the jitter of a retry
  */
-export function outcomeOf(task: Task, result: CallResult, node: string, now: number, random: number): Outcome {
+export function reportOf(task: Task, result: CallResult, node: string, now: number, random: number): AttemptReport {
   const verdict = judge(task, result, now, random)
-  const settlement = settle(task, verdict, now)
+  const settlement = applyVerdict(task, verdict, now)
   if (result.kind === 'not_called') {
-    return { task, settlement, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
+    return { task, update: settlement, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
   }
   const { status, body } = responseOf(task, result)
   const attempt: Attempt = {
@@ -50,7 +50,7 @@ export function outcomeOf(task: Task, result: CallResult, node: string, now: num
     attemptsLeft: attemptsLeft({ ...task, lost: settlement.lost }),
     node,
   }
-  return { task, settlement, now, responseStatus: status, responseBody: body, attempt }
+  return { task, update: settlement, now, responseStatus: status, responseBody: body, attempt }
 }
 
 function attemptsLeft(task: Task): number {
@@ -86,18 +86,18 @@ export function acceptedAttempt(task: Task, now: number): Attempt {
 }
 
 /** What has become of a running task whose lease is over. */
-export function lossOf(task: Task, now: number): Outcome {
+export function lossOf(task: Task, now: number): AttemptReport {
   // Nobody knows when it began after the claim.
   const times = { startedAt: task.updated, endedAt: now }
   const node = task.claimedBy ?? 'unknown'
   if (task.awaiting === 'ack') {
     const minutes = withDefaults(task.definition).ack_timeout
     const error = `accepted, but not acknowledged${minutes === undefined ? '' : ` within ${minutes} min`}`
-    return outcomeOf(task, { kind: 'silent', ...times, error }, node, now, 0)
+    return reportOf(task, { kind: 'silent', ...times, error }, node, now, 0)
   }
   const error =
     task.awaiting === 'worker'
       ? 'the worker that pulled it did not acknowledge it before its lease was over'
       : 'the node was lost while the call was under way; it is not known whether it was made'
-  return outcomeOf(task, { kind: 'lost', ...times, error }, node, now, 0)
+  return reportOf(task, { kind: 'lost', ...times, error }, node, now, 0)
 }

@@ -36,14 +36,14 @@ export function nextState(state: TaskState, event: TaskEvent, attemptsMade: numb
 const NEVER_CALLED: readonly TaskEvent[] = ['released', 'expired', 'uncallable']
 
 /** The fields of a task that a verdict changes. */
-export type Settlement = Pick<Task, 'state' | 'dueAt' | 'attempts' | 'lost' | 'error' | 'awaiting' | 'leaseUntil'>
+export type TaskUpdate = Pick<Task, 'state' | 'dueAt' | 'attempts' | 'lost' | 'error' | 'awaiting' | 'leaseUntil'>
 
 /**
  * Applies a verdict to a running or waiting task. A call that was never made (`released`, `uncallable`, or `expired` while
  * claimed) gives its attempt number back.
  * @throws Error on an event that is illegal in the task's state: a defect of the program
  */
-export function settle(task: Task, verdict: Verdict, now: number): Settlement {
+export function applyVerdict(task: Task, verdict: Verdict, now: number): TaskUpdate {
   const neverCalled = task.state === 'running' && NEVER_CALLED.includes(verdict.event)
   const attempts = task.attempts - (neverCalled ? 1 : 0)
   const state = nextState(task.state, verdict.event, attempts)

@@ -7,7 +7,7 @@ import type { Attempt, Task } from '../task/task.ts'
 import type { TaskKey } from '../task/task-key.ts'
 
 /** An entry and all that is recorded of its runs. */
-export interface LedgerEntry extends Pick<
+export interface LedgerTask extends Pick<
   Task,
   'name' | 'triggerAt' | 'state' | 'runId' | 'windowFrom' | 'deadline' | 'leaseUntil' | 'error'
 > {
@@ -46,12 +46,12 @@ export interface RunAccount {
 export const GRACE_MS = 2 * 60_000
 
 /** Of every run of an entry that is recorded, the present one first. @param now epoch ms */
-export function accountFor(entry: LedgerEntry, now: number): RunAccount[] {
+export function accountFor(entry: LedgerTask, now: number): RunAccount[] {
   const runs = Map.groupBy(entry.history, ({ runId }) => runId)
   const attempts = runs.get(entry.runId) ?? []
   runs.delete(entry.runId)
   const missed = missedBecause(entry, attempts, now)
-  const present = missed === undefined ? presentStanding(entry, attempts, now) : told('missed')
+  const present = missed === undefined ? presentStanding(entry, attempts, now) : standing('missed')
   const breaches: Found[] = missed === undefined ? [] : [{ promise: 'missed', detail: missed }]
   const ofRun = (id: string) => (found: Found) => ({ ...found, run: { key: entry, id } })
   return [
@@ -60,34 +60,34 @@ export function accountFor(entry: LedgerEntry, now: number): RunAccount[] {
   ]
 }
 
-type Told = Pick<RunAccount, 'standing' | 'reason'>
+type StandingAndReason = Pick<RunAccount, 'standing' | 'reason'>
 type Found = Omit<Breach, 'run'>
 
-function presentStanding(entry: LedgerEntry, attempts: readonly Attempt[], now: number): Told {
+function presentStanding(entry: LedgerTask, attempts: readonly Attempt[], now: number): StandingAndReason {
   switch (entry.state) {
     case 'successful':
-      return told(timing(attempts))
+      return standing(timing(attempts))
     case 'failed':
     case 'skipped':
-      return told(entry.state, entry.error)
+      return standing(entry.state, entry.error)
     case 'running':
-      return told('waiting')
+      return standing('waiting')
     case 'pending':
     case 'retrying':
-      return told(entry.windowFrom > now ? 'not_due' : 'waiting')
+      return standing(entry.windowFrom > now ? 'not_due' : 'waiting')
   }
 }
 
 /** A run that has another one after it tells by its last attempt how it ended, or that it did not. */
-function pastStanding(attempts: readonly Attempt[]): Told {
+function pastStanding(attempts: readonly Attempt[]): StandingAndReason {
   const last = attempts.at(-1)
   const known = last?.outcome === 'accepted' ? null : last?.outcome
   const outcome = known ?? (last?.error === null ? 'successful' : 'failed')
-  if (outcome === 'successful') return told(timing(attempts))
-  return outcome === 'failed' ? told('failed', last?.error) : told('removed')
+  if (outcome === 'successful') return standing(timing(attempts))
+  return outcome === 'failed' ? standing('failed', last?.error) : standing('removed')
 }
 
-function told(standing: Standing, reason: string | null = null): Told {
+function standing(standing: Standing, reason: string | null = null): StandingAndReason {
   return { standing, reason }
 }
 
@@ -106,7 +106,7 @@ function isEarly({ startedAt, dueAt, outcome }: Attempt): boolean {
 }
 
 /** Why nobody knows what became of a run whose time has passed; undefined where that is known, or there is time left. */
-function missedBecause(entry: LedgerEntry, attempts: readonly Attempt[], now: number): string | undefined {
+function missedBecause(entry: LedgerTask, attempts: readonly Attempt[], now: number): string | undefined {
   const { state, deadline, leaseUntil } = entry
   const unrecorded = (state === 'running' ? entry.attempts - 1 : entry.attempts) - attempts.length
   if (unrecorded > 0) return `${unrecorded} of its ${entry.attempts} attempts are not recorded`

@@ -50,7 +50,7 @@ export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: n
       max_delay,
       ...(timeout !== undefined && { timeout }),
     },
-    lane: hostOf({ callback }),
+    host: hostOf({ callback }),
     dueAt: now,
     deadline: now + max_delay * 60_000,
     runId: randomUUID(),

@@ -69,7 +69,7 @@ export interface Task extends TaskKey {
   /** its own values over those of its handler, as they are when it is read or claimed */
   readonly definition: TaskDefinition
   /** the host that the call goes to, as `host` or `host:port`: what fairness is measured over; empty where there is nothing to call */
-  readonly lane: string
+  readonly host: string
   /** when the next attempt may start */
   readonly dueAt: number
   /** when its window began: its minute, or the time at which a person had it run */
@@ -104,13 +104,13 @@ export interface Task extends TaskKey {
   /** Unix seconds: the `triggerAt` of the entry that follows this one in its series, once that is stored */
   readonly repeatedTo: number | null
   /** what came of telling `error_callback`; null until the task has ended badly, and where there is none */
-  readonly errorCallback: ErrorCallbackOutcome | null
+  readonly errorCallback: ErrorCallbackProgress | null
 }
 
 export type Awaited = 'ack' | 'worker'
 
 /** How far the delivery of an error callback is. */
-export type ErrorCallbackOutcome = Pick<Task, 'state' | 'attempts' | 'executedAt' | 'responseStatus' | 'error'>
+export type ErrorCallbackProgress = Pick<Task, 'state' | 'attempts' | 'executedAt' | 'responseStatus' | 'error'>
 
 /** One finished attempt. */
 export interface Attempt {
@@ -138,7 +138,7 @@ export type AttemptOutcome = 'successful' | 'accepted' | 'retrying' | 'failed' |
 /** What a store needs to make a `pending` row of a definition. */
 export interface NewTask extends TaskKey {
   readonly definition: TaskDefinition
-  readonly lane: string
+  readonly host: string
   readonly dueAt: number
   readonly deadline: number
   readonly runId: string
@@ -150,7 +150,7 @@ export function newTask(key: TaskKey, definition: TaskDefinition, now: number): 
     name: key.name,
     triggerAt: key.triggerAt,
     definition,
-    lane: hostOf(definition),
+    host: hostOf(definition),
     dueAt: Math.max(firstDueAt(key, definition), now),
     deadline: deadlineOf(key.triggerAt * 1000, definition),
     runId: randomUUID(),

@@ -4,7 +4,7 @@
  * @param size how many values are kept; the oldest one makes room
  * @param make a pure function; what it throws is thrown on, and not remembered
  */
-export function remembered<T extends object>(size: number, make: (text: string) => T): (text: string) => T {
+export function memoize<T extends object>(size: number, make: (text: string) => T): (text: string) => T {
   const values = new Map<string, T>()
   return (text) => {
     const known = values.get(text)

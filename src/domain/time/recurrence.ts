@@ -4,7 +4,7 @@
  */
 import { Cron } from 'croner'
 import type { Parsed, Problem } from '../errors.ts'
-import { remembered } from './memoize.ts'
+import { memoize } from './memoize.ts'
 import { firstInstant, furthestWallTime, isTimeZone } from './time-zone.ts'
 import { minuteOf } from './trigger-time.ts'
 
@@ -35,7 +35,7 @@ const EXPECTED = `a cron expression of 5 fields (${FIELDS.map(({ name }) => name
 /** Just before a leap year, in which every date comes. croner looks no further than 3000, so what never comes is known at once. */
 const BEFORE_LAST_LEAP_YEAR = new Date(Date.UTC(2995, 11, 31, 23, 59))
 
-const scheduleOf = remembered(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: '5-part', utcOffset: 0 }))
+const scheduleOf = memoize(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: '5-part', utcOffset: 0 }))
 
 /**
  * Takes 5 fields with lists, ranges, steps and names, and the nicknames from `@yearly` to `@hourly`. Where day of month and day of week

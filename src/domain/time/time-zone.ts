@@ -2,7 +2,7 @@
  * Time zones: what clocks show at an instant, and which instant a wall-clock time means. A wall-clock time is written as the Unix time
  * at which clocks in UTC show it. Everything is in seconds, and only whole minutes of real time are looked at.
  */
-import { remembered } from './memoize.ts'
+import { memoize } from './memoize.ts'
 
 const MINUTE = 60
 /** No zone is further from UTC than this, and no change turns clocks by more. */
@@ -14,10 +14,7 @@ const OFFSET = /GMT([+-])(\d\d):(\d\d)(?::(\d\d))?$/
 /** The zones of the IANA database with three letters. Intl knows more of them by other origin, and takes BST for Asia/Dhaka. */
 const THREE_LETTERS = new Set(['CET', 'EET', 'EST', 'GMT', 'HST', 'MET', 'MST', 'PRC', 'ROC', 'ROK', 'UCT', 'UTC', 'WET'])
 
-const formatOf = remembered(
-  FORMATS_KEPT,
-  (timezone) => new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' }),
-)
+const formatOf = memoize(FORMATS_KEPT, (timezone) => new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' }))
 
 /** Whether this is the name of a zone in the IANA database, in any case. An offset such as `+02:00` is none. */
 export function isTimeZone(name: string): boolean {

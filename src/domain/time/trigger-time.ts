@@ -3,7 +3,7 @@ import type { Parsed } from '../errors.ts'
 
 export const MINUTE_MS = 60_000
 export const SECONDS_PER_MINUTE = 60
-const HORIZON_DAYS = 3653
+const MOST_DAYS_AHEAD = 3653
 const SECONDS_PER_UNIT = { m: 60, h: 3600, d: 86_400 } as const
 
 /** The instants of this age have thirteen digits in milliseconds, and ten in seconds. */
@@ -31,7 +31,7 @@ export function parseTriggerTime(input: string | number, nowMs: number): Parsed<
   const seconds = readSeconds(input, nowMs)
   if (seconds === undefined) return problem(input, `must be ${EXPECTED}`)
   // First, because a number that large need not be exact, nor finite.
-  if (seconds > minuteOf(nowMs) + HORIZON_DAYS * SECONDS_PER_UNIT.d) {
+  if (seconds > minuteOf(nowMs) + MOST_DAYS_AHEAD * SECONDS_PER_UNIT.d) {
     const hint = MILLISECONDS.test(String(input)) ? ', as a Unix time in seconds, not in milliseconds' : ''
     return problem(input, `must be at most 10 years ahead${hint}`)
   }

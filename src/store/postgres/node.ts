@@ -9,10 +9,10 @@ import { Database, PATIENCE_MS } from './commit/database.ts'
 import { GroupWriter } from './commit/group-writer.ts'
 import type { Verb } from './commit/group-writer.ts'
 import { HandlerBook } from '../rules/handler-book.ts'
-import { Horizon } from './memory/low-water-mark.ts'
-import { LaneFronts } from './memory/lane-cursors.ts'
+import { LowWaterMark } from './memory/low-water-mark.ts'
+import { LaneCursors } from './memory/lane-cursors.ts'
 import { Listeners } from './memory/listeners.ts'
-import { News } from './memory/peer-sync.ts'
+import { PeerSync } from './memory/peer-sync.ts'
 import { makePartitions } from './retention/partitions.ts'
 import type { Session } from './session.ts'
 import type { Transaction } from './commit/transaction.ts'
@@ -78,14 +78,22 @@ export class Node {
   private constructor(connections: Connections, streams: readonly [number, number, number], stopping: AbortSignal) {
     this.#connections = connections
     this.#streams = streams
-    const [handlers, fronts, deadlines, leases] = [new HandlerBook(), new LaneFronts(), new Horizon(), new Horizon()]
+    const [handlers, fronts, deadlines, leases] = [new HandlerBook(), new LaneCursors(), new LowWaterMark(), new LowWaterMark()]
     const { reading: database, listening, writing } = connections
     const onHeard = ({ hasChanges, dueAt }: { hasChanges: boolean; dueAt: number }): void => {
-      if (hasChanges) this.changed.tell()
-      if (dueAt < Infinity) this.due.tell(dueAt)
+      if (hasChanges) this.changed.notify()
+      if (dueAt < Infinity) this.due.notify(dueAt)
     }
-    const news = new News({ database: listening, own: new Set(streams), handlers, fronts, deadlines, leases, onHeard })
-    this.session = { database, handlers, fronts, news, deadlines, leases }
+    const news = new PeerSync({
+      database: listening,
+      own: new Set(streams),
+      handlers,
+      cursors: fronts,
+      deadlines,
+      leases,
+      onUpdate: onHeard,
+    })
+    this.session = { database, handlers, cursors: fronts, peers: news, deadlines, leases }
     this.verbs = verbsOf(this.session)
     this.changeLog = new ChangeLog(database)
     const onCommit = (transaction: Transaction): void => {
@@ -102,10 +110,10 @@ export class Node {
     const streams: number[] = []
     while (streams.length < 3) streams.push(...(await connections.reading.query<{ id: number }>(OPEN_STREAM)).map(({ id }) => id))
     const node = new Node(connections, streams as [number, number, number], stopping)
-    await node.session.news.catchUp()
+    await node.session.peers.catchUp()
     void node.#listen()
     // A node that is gone may have left some.
-    void node.settle().catch(() => undefined)
+    void node.backfill().catch(() => undefined)
     return node
   }
 
@@ -114,7 +122,7 @@ export class Node {
   }
 
   /** Goes through the rows of handlers that have changed, a stretch at a time; what is left at the end goes on at another time. */
-  async settle(): Promise<void> {
+  async backfill(): Promise<void> {
     while (!this.isClosing && (await this.chores.write(this.verbs.settle, undefined)));
   }
 
@@ -125,7 +133,7 @@ export class Node {
    */
   async changeHandler<T>(write: (writer: GroupWriter) => Promise<T | 'unsettled'>): Promise<T> {
     while (this.#handlerChange) await this.#handlerChange.catch(() => undefined)
-    const changing = this.#changeAndSettle(write).finally(() => {
+    const changing = this.#changeAndBackfill(write).finally(() => {
       this.#handlerChange = undefined
     })
     this.#handlerChange = changing
@@ -149,7 +157,7 @@ export class Node {
       this.#lastSeen = time
     }
     await this.changeLog.tidy()
-    await this.settle()
+    await this.backfill()
     if (time - this.#lastPartitions > PARTITIONS_EVERY_MS) {
       await makePartitions(database)
       this.#lastPartitions = time
@@ -157,40 +165,40 @@ export class Node {
   }
 
   /** Proves that the store can be written. */
-  async touch(): Promise<void> {
+  async proveWritable(): Promise<void> {
     await this.session.database.query(KEEP_STREAMS, [this.#streams.slice(0, 1)])
   }
 
   async close(): Promise<void> {
     if (this.isClosing) return
     this.#closing.abort()
-    for (const writer of [this.requests, this.scheduling, this.chores]) await writer.settled()
+    for (const writer of [this.requests, this.scheduling, this.chores]) await writer.drained()
     await closeConnections(this.#connections)
   }
 
-  async #changeAndSettle<T>(write: (writer: GroupWriter) => Promise<T | 'unsettled'>): Promise<T> {
+  async #changeAndBackfill<T>(write: (writer: GroupWriter) => Promise<T | 'unsettled'>): Promise<T> {
     for (;;) {
       const storing = write(this.requests)
       this.#storing = storing
       const result = await storing
-      await this.settle()
+      await this.backfill()
       if (result !== 'unsettled') return result
       if (this.isClosing) throw new CallmeError('store_unavailable', 'the store is being closed')
     }
   }
 
-  #committed({ changes, signals }: Transaction): void {
-    const said = signals.said() ?? {}
-    for (const [name, handler] of signals.handlers) this.session.handlers.set(name, handler)
-    this.session.news.apply(said)
-    if (changes.told().length > 0 || said.handlers !== undefined) this.changed.tell()
+  #committed({ changes, notes }: Transaction): void {
+    const said = notes.toJson() ?? {}
+    for (const [name, handler] of notes.handlers) this.session.handlers.set(name, handler)
+    this.session.peers.apply(said)
+    if (changes.emitted().length > 0 || said.handlers !== undefined) this.changed.notify()
   }
 
   async #listen(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
       // A database that is away is no news.
-      await this.session.news.catchUp().catch(() => undefined)
+      await this.session.peers.catchUp().catch(() => undefined)
       await setTimeout(LISTEN_EVERY_MS, undefined, { ref: false, signal }).catch(() => undefined)
     }
   }

@@ -4,7 +4,7 @@
  */
 import { CallmeError } from '../../domain/errors.ts'
 import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
-import type { Outcome } from '../../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
 import { TASK_STATES } from '../../domain/task/task.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
@@ -32,7 +32,7 @@ import type { Worker } from './claims/pull.ts'
 import { PostgresLedger } from './history/ledger.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
 import { findRow, readTasks } from './rows/rows.ts'
-import { readStretch } from './rows/pages.ts'
+import { readPage } from './rows/pages.ts'
 import { Transaction } from './commit/transaction.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -44,7 +44,7 @@ const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
 const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
 /** How many entries are removed in one transaction. */
-const STRETCH = 1000
+const PAGE_ROWS = 1000
 
 export class PostgresStore implements Store {
   readonly #node: Node
@@ -62,8 +62,8 @@ export class PostgresStore implements Store {
   }
 
   async get(key: TaskKey): Promise<Task | undefined> {
-    const { database, handlers, news } = this.#node.session
-    await news.catchUp()
+    const { database, handlers, peers } = this.#node.session
+    await peers.catchUp()
     const row = await findRow(database, key)
     return row && (await readTasks(database, handlers, [row]))[0]
   }
@@ -73,9 +73,9 @@ export class PostgresStore implements Store {
   }
 
   async list(selection: Selection, { after, limit }: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
-    const { database, handlers, news } = this.#node.session
-    await news.catchUp()
-    const { rows } = await readStretch(database, selection, after, limit + 1)
+    const { database, handlers, peers } = this.#node.session
+    await peers.catchUp()
+    const { rows } = await readPage(database, selection, after, limit + 1)
     return { tasks: await readTasks(database, handlers, rows.slice(0, limit)), more: rows.length > limit }
   }
 
@@ -83,7 +83,7 @@ export class PostgresStore implements Store {
     return this.#node.schedule(this.#verbs.claimDue, claim)
   }
 
-  record(outcomes: readonly Outcome[]): Promise<boolean[]> {
+  record(outcomes: readonly AttemptReport[]): Promise<boolean[]> {
     return this.#node.scheduling.write(this.#verbs.record, outcomes)
   }
 
@@ -127,7 +127,7 @@ export class PostgresStore implements Store {
     let removed = 0
     let after: TaskKey | undefined
     do {
-      const limit = Math.min(options.limit - removed, STRETCH)
+      const limit = Math.min(options.limit - removed, PAGE_ROWS)
       const stretch = await this.#node.chores.write(this.#verbs.remove, { selection, after, options: { ...options, limit } })
       removed += stretch.removed
       after = stretch.next
@@ -151,7 +151,7 @@ export class PostgresStore implements Store {
   }
 
   async counts(): Promise<Record<TaskState, number>> {
-    await this.#node.touch()
+    await this.#node.proveWritable()
     return this.#node.changeLog.counts()
   }
 

@@ -7,13 +7,13 @@
 export const ORPHANS = '@'
 
 /** The lane of a group's rows to one host; the empty host is that of rows without a callback of their own. */
-export function groupLane(group: string, host: string): string {
+export function handlerLane(group: string, host: string): string {
   return `${group}@${host}`
 }
 
-export function parseLane(lane: string): { group?: string; host: string } {
+export function parseLane(lane: string): { handler?: string; host: string } {
   const at = lane.indexOf('@')
-  return at === -1 ? { host: lane } : { group: lane.slice(0, at), host: lane.slice(at + 1) }
+  return at === -1 ? { host: lane } : { handler: lane.slice(0, at), host: lane.slice(at + 1) }
 }
 
 /** The bounds between which a group's lanes lie: `first` inclusive, `end` exclusive. "A" follows "@". */

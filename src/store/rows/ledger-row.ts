@@ -1,5 +1,5 @@
 /** A row of a store and the entry of the ledger that it stands for. */
-import type { LedgerEntry } from '../../domain/ledger/account.ts'
+import type { LedgerTask } from '../../domain/ledger/account.ts'
 import { toAttempt } from './task-row.ts'
 import type { AttemptRow, TaskRow } from './task-row.ts'
 
@@ -19,7 +19,7 @@ export const LEDGER_COLUMNS = [
 ] as const
 
 /** @param attempts in the order of run and number */
-export function toLedgerEntry(row: LedgerRow, attempts: readonly AttemptRow[]): LedgerEntry {
+export function toLedgerEntry(row: LedgerRow, attempts: readonly AttemptRow[]): LedgerTask {
   return {
     name: row.name,
     triggerAt: row.trigger_at,

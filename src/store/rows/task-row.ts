@@ -55,7 +55,7 @@ export interface AttemptRow {
 export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Task {
   const own = JSON.parse(row.definition) as TaskDefinition
   const definition = withHandler(own, handler)
-  const { group, host } = parseLane(row.lane)
+  const { handler: group, host } = parseLane(row.lane)
   const windowFrom = row.window_from ?? row.trigger_at * 1000
   const mayFollowHandler = own.max_delay === undefined && (group !== undefined || handler !== undefined)
   return {
@@ -63,7 +63,7 @@ export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Ta
     triggerAt: row.trigger_at,
     state: row.state,
     definition,
-    lane: host === '' ? hostOf(definition) : host,
+    host: host === '' ? hostOf(definition) : host,
     dueAt: row.due_at,
     windowFrom,
     deadline: mayFollowHandler ? deadlineOf(windowFrom, definition) : row.deadline,

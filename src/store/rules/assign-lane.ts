@@ -11,10 +11,10 @@ export interface HandlersByName {
   laneOf(name: string, host: string): string
 }
 
-export function placeTask(handlers: HandlersByName, task: NewTask): NewTask & { readonly rowLane: string } {
+export function assignLane(handlers: HandlersByName, task: NewTask): NewTask & { readonly lane: string } {
   const handler = handlers.of(task.name)?.definition
-  if (handler === undefined && task.definition.callback !== undefined) return { ...task, rowLane: task.lane }
+  if (handler === undefined && task.definition.callback !== undefined) return { ...task, lane: task.host }
   const definition = withHandler(task.definition, handler)
   const deadline = task.definition.max_delay === undefined ? deadlineOf(task.triggerAt * 1000, definition) : task.deadline
-  return { ...task, definition, deadline, lane: task.lane || hostOf(definition), rowLane: handlers.laneOf(task.name, task.lane) }
+  return { ...task, definition, deadline, host: task.host || hostOf(definition), lane: handlers.laneOf(task.name, task.host) }
 }

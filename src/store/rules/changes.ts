@@ -18,7 +18,7 @@ export interface PastRuns {
 export class Changes {
   readonly #deltas = new Map<TaskState, number>()
   readonly #pastRuns: PastRuns[] = []
-  readonly #told: NewChange[] = []
+  readonly #emitted: NewChange[] = []
 
   /** `undefined` stands for a row that did not exist before, or does not any more. */
   moved(key: Pick<TaskKey, 'name'>, from: TaskState | undefined, to: TaskState | undefined): void {
@@ -38,14 +38,14 @@ export class Changes {
   }
 
   /** An entry begins another run, or moves. Where it had attempts, these tell of the run before. */
-  begunAnew({ triggerAt }: Pick<TaskKey, 'triggerAt'>, before: Pick<Task, 'state' | 'attempts'>): void {
+  previousRunEnded({ triggerAt }: Pick<TaskKey, 'triggerAt'>, before: Pick<Task, 'state' | 'attempts'>): void {
     if (before.attempts > 0) return
     const standing = before.state === 'skipped' || before.state === 'failed' ? before.state : 'removed'
     this.#pastRuns.push({ triggerAt, standing, runs: 1 })
   }
 
-  tell(kind: ChangeKind, task: Task, at: number): void {
-    if (!isErrorCallback(task)) this.#told.push({ kind, at, task })
+  emit(kind: ChangeKind, task: Task, at: number): void {
+    if (!isErrorCallback(task)) this.#emitted.push({ kind, at, task })
   }
 
   /** By how much each state's count changes; only those that do. */
@@ -61,7 +61,7 @@ export class Changes {
     })
   }
 
-  told(): readonly NewChange[] {
-    return this.#told
+  emitted(): readonly NewChange[] {
+    return this.#emitted
   }
 }

@@ -1,19 +1,19 @@
 /** What a claim keeps in mind while it shares what may be claimed over the lanes. */
-import type { GroupRoom } from './handler-capacity.ts'
+import type { HandlerCapacity } from './handler-capacity.ts'
 
 /** One for all lanes of a host. */
 export interface HostShare {
   readonly isProven: boolean
   readonly inflight: number
-  room: number
+  free: number
 }
 
 export interface LaneShare {
   readonly lane: string
   readonly host: HostShare
   /** the handler's name; absent for a lane of a host alone */
-  readonly group?: string
-  readonly limits?: GroupRoom
+  readonly handler?: string
+  readonly limits?: HandlerCapacity
 }
 
 /** How many tasks may still be claimed, and when to claim again although no lane shows that anything is due then. */

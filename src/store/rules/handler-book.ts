@@ -3,7 +3,7 @@ import { isErrorCallback } from '../../domain/task/error-callback.ts'
 import type { Handler } from '../../domain/task/handler.ts'
 import { isPattern, rangeOfNames } from '../../domain/task/name-pattern.ts'
 import { HandlerPatterns } from './handler-patterns.ts'
-import { ORPHANS, groupLane } from '../rows/lane-name.ts'
+import { ORPHANS, handlerLane } from '../rows/lane-name.ts'
 
 export class HandlerBook {
   readonly #handlers = new Map<string, Handler>()
@@ -27,7 +27,7 @@ export class HandlerBook {
   /** The lane in which the rows of a name to one host belong; the empty host is that of rows without a callback of their own. */
   laneOf(name: string, host: string): string {
     const handler = this.of(name)
-    if (handler !== undefined) return groupLane(handler.name, host)
+    if (handler !== undefined) return handlerLane(handler.name, host)
     return host === '' ? ORPHANS : host
   }
 

@@ -1,10 +1,10 @@
 /** How many tasks of a handler may be claimed, by its limits and by what is stored of its tasks. */
 import type { HandlerDefinition } from '../../domain/task/handler.ts'
 
-export interface GroupRoom {
-  left: number
+export interface HandlerCapacity {
+  free: number
   /** where nothing is left, epoch ms from when on there may be something again; `NEVER` where that takes another event */
-  readonly again: number
+  readonly opensAt: number
   readonly hasRate: boolean
 }
 
@@ -15,19 +15,19 @@ export const RATE_SECONDS = 60
 /** Starts are remembered for longer, for the clock may be set forward and back. */
 export const KEEP_SECONDS = 3600
 
-export const noLimit = (): GroupRoom => ({ left: Infinity, again: NEVER, hasRate: false })
-export const noRoom = (): GroupRoom => ({ left: 0, again: NEVER, hasRate: false })
+export const noLimit = (): HandlerCapacity => ({ free: Infinity, opensAt: NEVER, hasRate: false })
+export const noCapacity = (): HandlerCapacity => ({ free: 0, opensAt: NEVER, hasRate: false })
 
 /**
  * @param stored how many of its tasks are running, and how many attempts have started in the last `RATE_SECONDS` and the next ones, the
  * first of them in the second `oldest` (Unix time)
  */
-export function roomWithin(
+export function capacityWithin(
   { concurrency = Infinity, rate }: HandlerDefinition,
   stored: { readonly running: number; readonly started: number; readonly oldest: number | null },
-): GroupRoom {
+): HandlerCapacity {
   const free = concurrency === Infinity ? Infinity : concurrency - stored.running
-  if (rate === undefined) return { left: free, again: NEVER, hasRate: false }
+  if (rate === undefined) return { free: free, opensAt: NEVER, hasRate: false }
   const again = free <= 0 || stored.oldest === null ? NEVER : (stored.oldest + RATE_SECONDS + 1) * 1000
-  return { left: Math.min(free, rate - stored.started), again, hasRate: true }
+  return { free: Math.min(free, rate - stored.started), opensAt: again, hasRate: true }
 }

@@ -2,16 +2,16 @@
 import type { Database } from 'better-sqlite3'
 import { ChangeLog } from './history/change-log.ts'
 import { Handlers } from './handlers/handlers.ts'
-import { LaneBounds } from './memory/lane-cursors.ts'
+import { LaneCursors } from './memory/lane-cursors.ts'
 import { RowIds } from './memory/row-ids.ts'
-import { Selections } from './rows/pages.ts'
+import { Pages } from './rows/pages.ts'
 import { prepareStatements } from './statements.ts'
 import type { Statements } from './statements.ts'
 
 export interface Session {
   readonly statements: Statements
-  readonly selections: Selections
-  readonly bounds: LaneBounds
+  readonly pages: Pages
+  readonly cursors: LaneCursors
   readonly rowIds: RowIds
   readonly handlers: Handlers
   readonly changeLog: ChangeLog
@@ -22,8 +22,8 @@ export function openSession(db: Database): Session {
   const changeLog = new ChangeLog(statements)
   return {
     statements,
-    selections: new Selections(db),
-    bounds: new LaneBounds(statements),
+    pages: new Pages(db),
+    cursors: new LaneCursors(statements),
     rowIds: new RowIds(statements),
     handlers: new Handlers(statements, changeLog),
     changeLog,

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
 import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
-import type { Outcome } from '../../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
 import { TASK_STATES } from '../../domain/task/task.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
@@ -18,13 +18,13 @@ import type {
   Store,
 } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
-import { findRow, putEntry, readTask, removeRows, runEntry } from './rows/entries.ts'
+import { findRow, putTask, readTask, removeRows, runTask } from './rows/entries.ts'
 import { GroupCommit, Undo } from './commit/group-commit.ts'
 import { HandlerChanges } from './handlers/handler-changes.ts'
-import { acknowledgeEntry, expireRows, recordOutcome, rescueRows } from './results/outcomes.ts'
+import { acknowledge, expireRows, recordReport, rescueRows } from './results/outcomes.ts'
 import { pullDue } from './claims/pull.ts'
 import type { Worker } from './claims/pull.ts'
-import { removeEntries } from './tasks/remove.ts'
+import { removeTasks } from './tasks/remove.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
 import { toAttempt } from '../rows/task-row.ts'
 import type { AttemptRow, TaskRow } from '../rows/task-row.ts'
@@ -45,14 +45,14 @@ export class SqliteStore implements Store {
   constructor(db: Database, afterClose: () => void) {
     this.#db = db
     this.#session = openSession(db)
-    const { bounds, handlers, changeLog } = this.#session
+    const { cursors, handlers, changeLog } = this.#session
     this.#group = new GroupCommit(db, changeLog, {
       onCommit: () => {
-        bounds.committed()
+        cursors.committed()
         changeLog.committed()
       },
       onRollback: () => {
-        bounds.forget()
+        cursors.forget()
         handlers.forget()
         changeLog.forget()
       },
@@ -63,7 +63,7 @@ export class SqliteStore implements Store {
   }
 
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
-    return this.#group.write((changes) => tasks.map((task) => putEntry(this.#session, task, options, changes)))
+    return this.#group.write((changes) => tasks.map((task) => putTask(this.#session, task, options, changes)))
   }
 
   get(key: TaskKey): Promise<Task | undefined> {
@@ -81,7 +81,7 @@ export class SqliteStore implements Store {
     const rows: TaskRow[] = []
     let after = page.after
     do {
-      const stretch = await this.#read(() => this.#session.selections.stretch(selection, after, page.limit + 1 - rows.length))
+      const stretch = await this.#read(() => this.#session.pages.page(selection, after, page.limit + 1 - rows.length))
       rows.push(...stretch.rows)
       after = stretch.next
       if (after && rows.length <= page.limit) await setImmediate()
@@ -94,8 +94,8 @@ export class SqliteStore implements Store {
     return this.#group.write((changes) => claimDue(this.#session, claim, changes))
   }
 
-  record(outcomes: readonly Outcome[]): Promise<boolean[]> {
-    return this.#group.write((changes) => outcomes.map((outcome) => recordOutcome(this.#session, outcome, changes) !== undefined))
+  record(outcomes: readonly AttemptReport[]): Promise<boolean[]> {
+    return this.#group.write((changes) => outcomes.map((outcome) => recordReport(this.#session, outcome, changes) !== undefined))
   }
 
   expire(options: { now: number; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
@@ -107,7 +107,7 @@ export class SqliteStore implements Store {
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
-    return this.#group.write((changes) => acknowledgeEntry(this.#session, ack, changes))
+    return this.#group.write((changes) => acknowledge(this.#session, ack, changes))
   }
 
   async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
@@ -130,7 +130,7 @@ export class SqliteStore implements Store {
   }
 
   run(key: TaskKey, options: { now: number; removeAfter?: boolean }): Promise<Task | 'running' | 'final' | 'unknown'> {
-    return this.#group.write((changes) => runEntry(this.#session, key, options, changes))
+    return this.#group.write((changes) => runTask(this.#session, key, options, changes))
   }
 
   async remove(selection: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number> {
@@ -139,7 +139,7 @@ export class SqliteStore implements Store {
     let after: TaskKey | undefined
     do {
       const wanted = { ...options, limit: options.limit - removed }
-      const stretch = await this.#group.write((changes) => removeEntries(this.#session, { ...selection, states }, after, wanted, changes))
+      const stretch = await this.#group.write((changes) => removeTasks(this.#session, { ...selection, states }, after, wanted, changes))
       removed += stretch.removed
       after = stretch.next
     } while (after && removed < options.limit)
@@ -206,7 +206,7 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     this.#handlerChanges.close()
-    await this.#group.settled()
+    await this.#group.drained()
     this.#db.close()
     this.#afterClose()
   }

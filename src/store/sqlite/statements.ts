@@ -84,7 +84,7 @@ function laneStatements(db: Database) {
     lanesBetween: db.prepare('SELECT lane FROM lanes WHERE lane >= @first AND lane < @end').pluck(),
     openClosedLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end AND next_due = @closed'),
     openLanes: db.prepare('UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end'),
-    openGroupLanes: db.prepare(`UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`),
+    openHandlerLanes: db.prepare(`UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`),
     waitingInLane: db.prepare(`
       SELECT 1 FROM tasks INDEXED BY tasks_waiting
       WHERE state IN ('pending', 'retrying') AND lane = @lane AND name >= @first AND name < @end LIMIT 1`),
@@ -137,7 +137,7 @@ function outcomeStatements(db: Database) {
       WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?) AND run_id = ? ORDER BY number`),
     prolong: db.prepare(`
       UPDATE tasks SET lease_until = @leaseUntil, awaiting = coalesce(awaiting, 'ack'), updated = @now WHERE id = @id`),
-    settle: db.prepare('UPDATE tasks SET lane = @lane, deadline = @deadline WHERE id = @id'),
+    relocate: db.prepare('UPDATE tasks SET lane = @lane, deadline = @deadline WHERE id = @id'),
     extendWindow: db.prepare('UPDATE tasks SET deadline = ? WHERE id = ?'),
     expired: db.prepare(`
       SELECT * FROM tasks INDEXED BY tasks_deadline WHERE state IN ('pending', 'retrying') AND deadline <= ? ORDER BY deadline LIMIT ?`),
@@ -161,12 +161,12 @@ function handlerStatements(db: Database) {
     upsertHandler: db.prepare(`
       INSERT INTO handlers (name, created, updated, definition) VALUES (@name, @created, @now, @definition)
       ON CONFLICT (name) DO UPDATE SET updated = excluded.updated, definition = excluded.definition`),
-    beginWalk: db.prepare('REPLACE INTO handler_walks (name, after_name, after_trigger_at) VALUES (?, ?, -1)'),
-    anyWalk: db.prepare('SELECT * FROM handler_walks LIMIT 1'),
-    advanceWalk: db.prepare('UPDATE handler_walks SET after_name = ?, after_trigger_at = ? WHERE name = ?'),
-    endWalk: db.prepare('DELETE FROM handler_walks WHERE name = ?'),
+    beginBackfill: db.prepare('REPLACE INTO handler_walks (name, after_name, after_trigger_at) VALUES (?, ?, -1)'),
+    anyBackfill: db.prepare('SELECT * FROM handler_walks LIMIT 1'),
+    advanceBackfill: db.prepare('UPDATE handler_walks SET after_name = ?, after_trigger_at = ? WHERE name = ?'),
+    endBackfill: db.prepare('DELETE FROM handler_walks WHERE name = ?'),
     deleteHandler: db.prepare('DELETE FROM handlers WHERE name = ?'),
-    runningOfGroup: db
+    runningOfHandler: db
       .prepare(
         `
       SELECT count(*) FROM (

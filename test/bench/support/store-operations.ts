@@ -1,5 +1,5 @@
 /** The store's everyday work as the API and the scheduler ask for it: what the scale bench repeats on stores of different sizes. */
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import { minuteOf } from '../../../src/domain/time/trigger-time.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
@@ -82,7 +82,7 @@ async function claimAndRecord(store: Store): Promise<void> {
 /** Claims as many as a node with nothing under way does. */
 export function claim(store: Store): Promise<ClaimResult> {
   const now = Date.now()
-  const limits = { limit: SLOTS, lanes: new Map(), roomOfNewLane: SLOTS, unprovenLimit: SLOTS }
+  const limits = { limit: SLOTS, hosts: new Map(), capacityOfNewHost: SLOTS, unprovenLimit: SLOTS }
   return store.claimDue({ now, node: NODE, leaseUntil: now + LEASE_MS, ...limits })
 }
 
@@ -90,5 +90,5 @@ export function claim(store: Store): Promise<ClaimResult> {
 export async function recordSuccess(store: Store, tasks: readonly Task[]): Promise<void> {
   const now = Date.now()
   const result = { kind: 'answered', startedAt: now - 1, endedAt: now, status: 200, body: 'ok' } as const
-  await Promise.all(tasks.map((task) => store.record([outcomeOf(task, result, NODE, now, 0)])))
+  await Promise.all(tasks.map((task) => store.record([reportOf(task, result, NODE, now, 0)])))
 }

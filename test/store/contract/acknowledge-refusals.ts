@@ -12,13 +12,13 @@ export function describeRefusedAcknowledgements(test: DefineTest): void {
     const [second] = (await claimAll(store, dueAt)) as [Task]
     await finish(store, second, answered(200, dueAt + 50), dueAt + 50)
     for (const attempt of [1, 3, 0]) await expectRefused(store, { attempt, now: dueAt + 99 }, 'other_attempt')
-    expect(await store.acknowledge(ackOf(second, { now: dueAt + 99 }))).toMatchObject({ outcome: 'acknowledged' })
+    expect(await store.acknowledge(ackOf(second, { now: dueAt + 99 }))).toMatchObject({ status: 'acknowledged' })
   })
 
   test('of another run changes nothing, and of the named run it counts', async ({ store }) => {
     const task = await accepted(store)
     await expectRefused(store, { runId: '00000000-0000-4000-8000-000000000000' }, 'other_run')
-    expect(await store.acknowledge(ackOf(task, { runId: task.runId }))).toMatchObject({ outcome: 'acknowledged' })
+    expect(await store.acknowledge(ackOf(task, { runId: task.runId }))).toMatchObject({ status: 'acknowledged' })
   })
 
   test('of a run before the present one changes nothing', async ({ store }) => {
@@ -49,7 +49,7 @@ export function describeRefusedAcknowledgements(test: DefineTest): void {
       { name: 'other', triggerAt: MINUTE },
       { name: 'a-task', triggerAt: MINUTE + 60 },
     ]) {
-      expect(await store.acknowledge({ ...ackOf(task), key })).toEqual({ outcome: 'unknown' })
+      expect(await store.acknowledge({ ...ackOf(task), key })).toEqual({ status: 'unknown' })
     }
     expect(await listAll(store)).toEqual([task])
   })
@@ -59,9 +59,9 @@ export function describeRefusedAcknowledgements(test: DefineTest): void {
     const acks = Array.from({ length: 20 }, (_, n) =>
       store.acknowledge(ackOf(task, { status: n % 2 === 0 ? 'failed' : 'successful', detail: `n${n}`, now: DUE + 9000 + n })),
     )
-    const results = (await Promise.all(acks)) as Exclude<AckResult, { outcome: 'unknown' }>[]
-    expect(results.map(({ outcome }) => outcome).sort()).toEqual(['acknowledged', ...Array<string>(19).fill('not_running')])
-    const winner = results.find(({ outcome }) => outcome === 'acknowledged')?.task
+    const results = (await Promise.all(acks)) as Exclude<AckResult, { status: 'unknown' }>[]
+    expect(results.map(({ status }) => status).sort()).toEqual(['acknowledged', ...Array<string>(19).fill('not_running')])
+    const winner = results.find(({ status }) => status === 'acknowledged')?.task
     for (const result of results) expect(result.task).toEqual(winner)
     const opened = await reopen()
     expect(await mustGet(opened, task)).toEqual(winner)
@@ -81,11 +81,11 @@ export function describeRefusedAcknowledgements(test: DefineTest): void {
   })
 }
 
-/** Answers `outcome` with the entry as it is, and leaves entry and history so. */
-async function expectRefused(store: Store, fields: Partial<Acknowledgement>, outcome: AckResult['outcome']): Promise<void> {
+/** Answers `refusal` with the entry as it is, and leaves entry and history so. */
+async function expectRefused(store: Store, fields: Partial<Acknowledgement>, refusal: AckResult['status']): Promise<void> {
   const [before, history] = [await mustGet(store, aTask()), await store.history(aTask())]
   for (const status of ['successful', 'failed', 'running'] as const) {
-    expect(await store.acknowledge(ackOf(before, { status, ...fields }))).toEqual({ outcome, task: before })
+    expect(await store.acknowledge(ackOf(before, { status, ...fields }))).toEqual({ status: refusal, task: before })
   }
   expect(await mustGet(store, aTask())).toEqual(before)
   expect(await store.history(aTask())).toEqual(history)

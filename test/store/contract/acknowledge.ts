@@ -49,7 +49,7 @@ export function describeAcknowledgement(test: DefineTest): void {
     const task = await accepted(store)
     const now = DUE + 9000
     const after = { ...task, ...AT_REST, state: 'successful', executedAt: now, updated: now } as const
-    expect(await store.acknowledge(ackOf(task, { now }))).toEqual({ outcome: 'acknowledged', task: after })
+    expect(await store.acknowledge(ackOf(task, { now }))).toEqual({ status: 'acknowledged', task: after })
     const times = { dueAt: DUE, startedAt: ACCEPTED - 20, durationMs: 9000 - 30, deadline: DUE + 600_000 }
     const attempt = { runId: task.runId, number: 1, ...times, status: 200, error: null, outcome: 'successful', attemptsLeft: 1, node: NODE }
     const reopened = await reopen()
@@ -73,7 +73,7 @@ export function describeAcknowledgement(test: DefineTest): void {
     const now = DUE + 9000
     const result = await store.acknowledge(ackOf(task, { status: 'failed', detail: 'disk full', now, random: 0.5 }))
     const error = 'acknowledged as failed: disk full'
-    expect(result).toMatchObject({ outcome: 'acknowledged', task: { state: 'retrying', dueAt: now + 750, lost: 0, error, ...AT_REST } })
+    expect(result).toMatchObject({ status: 'acknowledged', task: { state: 'retrying', dueAt: now + 750, lost: 0, error, ...AT_REST } })
     expect(await mustGet(store, task)).toEqual('task' in result && result.task)
     expect(await store.history(task)).toMatchObject([{ number: 1, startedAt: ACCEPTED - 20, durationMs: 9000 - 30, status: 200, error }])
     expect((await store.claimDue(aClaim({ now: now + 749 }))).nextDue).toBe(now + 750)
@@ -90,7 +90,7 @@ export function describeAcknowledgement(test: DefineTest): void {
     const task = await accepted(store, { retry: 9 })
     const error = 'acknowledged as failed: no such user'
     expect(await store.acknowledge(ackOf(task, { status: 'failed', retryable: false, detail: 'no such user' }))).toMatchObject({
-      outcome: 'acknowledged',
+      status: 'acknowledged',
       task: { state: 'failed', attempts: 1, error, ...AT_REST },
     })
     expect(await store.history(task)).toMatchObject([{ status: 200, error }])
@@ -110,7 +110,7 @@ export function describeAcknowledgement(test: DefineTest): void {
     const task = await accepted(store)
     for (const now of [DUE + 9000, DUE + 200_000, DUE + 499_999]) {
       const result = await store.acknowledge(ackOf(task, { status: 'running', now }))
-      expect(result).toEqual({ outcome: 'acknowledged', task: { ...task, leaseUntil: now + ACK_MS, updated: now } })
+      expect(result).toEqual({ status: 'acknowledged', task: { ...task, leaseUntil: now + ACK_MS, updated: now } })
     }
     const opened = await reopen()
     expect(await opened.rescue({ now: DUE + 499_998 + ACK_MS, limit: 10 })).toEqual([])
@@ -126,7 +126,7 @@ export function describeAcknowledgement(test: DefineTest): void {
     await putHandler(store, 'a-task', { callback: 'http://handler.test/' })
     for (const now of [DUE + 9000, DUE + 200_000]) {
       const result = await store.acknowledge(ackOf(task, { status: 'running', now }))
-      expect(result).toMatchObject({ outcome: 'acknowledged', task: { awaiting: 'ack', leaseUntil: now + ACK_MS } })
+      expect(result).toMatchObject({ status: 'acknowledged', task: { awaiting: 'ack', leaseUntil: now + ACK_MS } })
     }
     expect(await store.rescue({ now: DUE + 199_999 + ACK_MS, limit: 10 })).toEqual([])
     expect(await store.rescue({ now: DUE + 200_000 + ACK_MS, limit: 10 })).toMatchObject([{ state: 'retrying' }])
@@ -160,7 +160,7 @@ export function describeAcknowledgement(test: DefineTest): void {
     const opened = await reopen()
     expect(await opened.rescue({ now: DUE + 1000, onlyNode: 'node-2', limit: 10 })).toEqual([])
     expect(await mustGet(opened, task)).toEqual(task)
-    expect(await opened.acknowledge(ackOf(task))).toMatchObject({ outcome: 'acknowledged', task: { state: 'successful' } })
+    expect(await opened.acknowledge(ackOf(task))).toMatchObject({ status: 'acknowledged', task: { state: 'successful' } })
   })
 
   test('renewals of the node that made the call do not disturb', async ({ store }) => {
@@ -172,7 +172,7 @@ export function describeAcknowledgement(test: DefineTest): void {
 
   test('until it is acknowledged the entry is running for every other verb', async ({ store }) => {
     const task = await accepted(store)
-    expect(await store.put([aTask()], { now: DUE + 99 })).toEqual([{ outcome: 'running' }])
+    expect(await store.put([aTask()], { now: DUE + 99 })).toEqual([{ status: 'running' }])
     expect(await store.run(task, { now: DUE + 99 })).toBe('running')
     expect(await store.remove({}, { now: DUE + 99, limit: 10 })).toBe(0)
     expect(await store.prune({ before: DUE + 999_999, limit: 10 })).toBe(0)
@@ -208,7 +208,7 @@ export function describeAcknowledgement(test: DefineTest): void {
   test('running before the answer is recorded prolongs, and the attempt still began with its claim', async ({ store }) => {
     const task = await claimOne(store, aTask({ definition: { ack_timeout: 5 } }))
     expect(await store.acknowledge(ackOf(task, { status: 'running', now: DUE + 30 }))).toMatchObject({
-      outcome: 'acknowledged',
+      status: 'acknowledged',
       task: { state: 'running', attempts: 1, leaseUntil: DUE + 30 + ACK_MS },
     })
     await store.renew([task], { leaseUntil: DUE + LEASE_MS })
@@ -224,6 +224,6 @@ export function describeAcknowledgement(test: DefineTest): void {
     await finish(store, task, answered(200, ACCEPTED), ACCEPTED)
     expect(await mustGet(store, task)).toMatchObject({ awaiting: 'ack', leaseUntil: ACCEPTED + ACK_MS })
     expect(await store.removeHandler('a-task', { force: true })).toBe('removed')
-    expect(await store.acknowledge(ackOf(task))).toMatchObject({ outcome: 'acknowledged', task: { state: 'successful' } })
+    expect(await store.acknowledge(ackOf(task))).toMatchObject({ status: 'acknowledged', task: { state: 'successful' } })
   })
 }

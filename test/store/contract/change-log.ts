@@ -112,7 +112,7 @@ export function describeChangeLog(test: DefineTest): void {
   test('writes that are made at once are told in the order in which they count', async ({ store }) => {
     const writes = Array.from({ length: 200 }, (_, n) => store.put([aTask({ definition: { payload: n } })], { now: DUE + n }))
     const results = (await Promise.all(writes)).flat()
-    expect(results.map(({ outcome }) => outcome)).toEqual(['created', ...Array<string>(199).fill('replaced')])
+    expect(results.map(({ status }) => status)).toEqual(['created', ...Array<string>(199).fill('replaced')])
     const changes = await changesSince(store)
     expect(changes.map(({ kind }) => kind)).toEqual(['created', ...Array<string>(199).fill('updated')])
     expect(changes.map(({ task }) => task.definition.payload)).toEqual(Array.from({ length: 200 }, (_, n) => n))

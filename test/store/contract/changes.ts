@@ -218,7 +218,7 @@ export function describeChanges(test: DefineTest): void {
   test('a task is told with what its handler says', async ({ store }) => {
     const handler = await putHandler(store, 'a-task', { callback: 'http://handler.test/', retry: 7 })
     const changes = await told(store, () => store.put([aTaskWithoutCallback({ definition: { timeout: 3 } })], { now: DUE }))
-    expect(changes).toMatchObject([{ task: { definition: { ...handler.definition, timeout: 3 }, lane: 'handler.test' } }])
+    expect(changes).toMatchObject([{ task: { definition: { ...handler.definition, timeout: 3 }, host: 'handler.test' } }])
     expect(changes.map(({ task }) => task)).toEqual([await mustGet(store, KEY)])
   })
 

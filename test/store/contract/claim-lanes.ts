@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
-import type { LaneRoom, Store } from '../../../src/store/store.ts'
+import type { HostCapacity, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
 import { aClaim, claimAll, DUE } from './entries.ts'
@@ -9,16 +9,16 @@ export function describeLanes(test: DefineTest): void {
   test('gives a lane no more than its room, and one it does not know the room of a new one', async ({ store }) => {
     await putLanes(store, { known: 9, full: 9, fresh: 9 })
     const lanes = rooms({ known: 4, full: 0, idle: 5 })
-    const { tasks } = await store.claimDue(aClaim({ lanes, roomOfNewLane: 3 }))
+    const { tasks } = await store.claimDue(aClaim({ hosts: lanes, capacityOfNewHost: 3 }))
     expect(perLane(tasks)).toEqual({ known: 4, fresh: 3 })
   })
 
   test('passes over lanes that are full, however many tasks wait there and for however long', async ({ store }) => {
     const waiting = [1, 2, 3].flatMap((lane) =>
-      Array.from({ length: 400 }, (_, n) => aTask({ name: `full-${lane}-${n}`, lane: `full-${lane}`, dueAt: DUE - 5000 })),
+      Array.from({ length: 400 }, (_, n) => aTask({ name: `full-${lane}-${n}`, host: `full-${lane}`, dueAt: DUE - 5000 })),
     )
-    await store.put([...waiting, aTask({ name: 'free', lane: 'free' })], { now: DUE - 9000 })
-    const { tasks } = await store.claimDue(aClaim({ limit: 1, lanes: rooms({ 'full-1': 0, 'full-2': 0, 'full-3': -2 }) }))
+    await store.put([...waiting, aTask({ name: 'free', host: 'free' })], { now: DUE - 9000 })
+    const { tasks } = await store.claimDue(aClaim({ limit: 1, hosts: rooms({ 'full-1': 0, 'full-2': 0, 'full-3': -2 }) }))
     expect(tasks).toMatchObject([{ name: 'free' }])
   })
 
@@ -34,7 +34,7 @@ export function describeLanes(test: DefineTest): void {
 
   test('serves the lane first that has waited longest where there are more lanes than places', async ({ store }) => {
     await store.put(
-      ['c', 'a', 'b'].map((lane, n) => aTask({ name: lane, lane, dueAt: DUE + n })),
+      ['c', 'a', 'b'].map((lane, n) => aTask({ name: lane, host: lane, dueAt: DUE + n })),
       { now: DUE },
     )
     expect((await store.claimDue(aClaim({ now: DUE + 9, limit: 2 }))).tasks.map(({ name }) => name)).toEqual(['c', 'a'])
@@ -42,33 +42,33 @@ export function describeLanes(test: DefineTest): void {
 
   test('serves lanes with fewer calls under way first, however long the others have waited', async ({ store }) => {
     await store.put(
-      ['busiest', 'busy', 'idle', 'new'].map((lane, n) => aTask({ name: lane, lane, dueAt: DUE + n })),
+      ['busiest', 'busy', 'idle', 'new'].map((lane, n) => aTask({ name: lane, host: lane, dueAt: DUE + n })),
       { now: DUE },
     )
-    const lanes = new Map([7, 3, 0].map((inflight, n) => [['busiest', 'busy', 'idle'][n] ?? '', { room: 5, isProven: true, inflight }]))
-    const claim = async () => (await store.claimDue(aClaim({ now: DUE + 9, limit: 1, lanes }))).tasks.map(({ name }) => name)
+    const lanes = new Map([7, 3, 0].map((inflight, n) => [['busiest', 'busy', 'idle'][n] ?? '', { free: 5, isProven: true, inflight }]))
+    const claim = async () => (await store.claimDue(aClaim({ now: DUE + 9, limit: 1, hosts: lanes }))).tasks.map(({ name }) => name)
     expect([await claim(), await claim(), await claim(), await claim()]).toEqual([['idle'], ['new'], ['busy'], ['busiest']])
   })
 
   test('gives the lanes that are not proven together no more than their limit, evenly', async ({ store }) => {
     await putLanes(store, { proven: 50, doubtful: 50, fresh: 50, other: 50 })
-    const lanes = new Map<string, LaneRoom>([
-      ['proven', { room: 40, isProven: true, inflight: 0 }],
-      ['doubtful', { room: 40, isProven: false, inflight: 0 }],
+    const lanes = new Map<string, HostCapacity>([
+      ['proven', { free: 40, isProven: true, inflight: 0 }],
+      ['doubtful', { free: 40, isProven: false, inflight: 0 }],
     ])
-    expect(perLane((await store.claimDue(aClaim({ limit: 100, lanes, roomOfNewLane: 40, unprovenLimit: 9 }))).tasks)).toEqual({
+    expect(perLane((await store.claimDue(aClaim({ limit: 100, hosts: lanes, capacityOfNewHost: 40, unprovenLimit: 9 }))).tasks)).toEqual({
       proven: 40,
       doubtful: 3,
       fresh: 3,
       other: 3,
     })
-    expect(perLane((await store.claimDue(aClaim({ limit: 100, lanes, unprovenLimit: 0 }))).tasks)).toEqual({ proven: 10 })
-    expect(await store.claimDue(aClaim({ limit: 100, lanes, unprovenLimit: -3 }))).toMatchObject({ tasks: [] })
+    expect(perLane((await store.claimDue(aClaim({ limit: 100, hosts: lanes, unprovenLimit: 0 }))).tasks)).toEqual({ proven: 10 })
+    expect(await store.claimDue(aClaim({ limit: 100, hosts: lanes, unprovenLimit: -3 }))).toMatchObject({ tasks: [] })
   })
 
   for (const [places, limits] of Object.entries({ places: { limit: 2 }, 'places for lanes that are not proven': { unprovenLimit: 2 } })) {
     test(`gives what a lane leaves of few ${places} first to a lane that has nothing yet`, async ({ store }) => {
-      await store.put([aTask({ name: 'gone', lane: 'gone', dueAt: DUE - 9 })], { now: DUE - 99 })
+      await store.put([aTask({ name: 'gone', host: 'gone', dueAt: DUE - 9 })], { now: DUE - 99 })
       await putLanes(store, { a: 5, b: 5 })
       await store.remove({ name: 'gone' }, { now: DUE, limit: 1 })
       expect(perLane((await store.claimDue(aClaim(limits))).tasks)).toEqual({ a: 1, b: 1 })
@@ -77,28 +77,28 @@ export function describeLanes(test: DefineTest): void {
 
   test('finds what is due though the tasks of many other hosts are gone', async ({ store }) => {
     const gone = Array.from({ length: 50 }, (_, n) =>
-      aTask({ name: 'gone', triggerAt: MINUTE + n * 60, lane: `gone-${n}`, dueAt: DUE - 50 + n }),
+      aTask({ name: 'gone', triggerAt: MINUTE + n * 60, host: `gone-${n}`, dueAt: DUE - 50 + n }),
     )
-    await store.put([...gone, aTask({ name: 'stays', lane: 'stays' })], { now: DUE - 99 })
+    await store.put([...gone, aTask({ name: 'stays', host: 'stays' })], { now: DUE - 99 })
     expect(await store.remove({ name: 'gone' }, { now: DUE, limit: 100 })).toBe(50)
     expect((await store.claimDue(aClaim({ limit: 1 }))).tasks).toMatchObject([{ name: 'stays' }])
   })
 
   test('finds what is due behind the tasks of many other hosts that are out of time', async ({ store }) => {
-    const late = Array.from({ length: 50 }, (_, n) => aTask({ name: `late-${n}`, lane: `late-${n}`, dueAt: DUE - 50 + n, deadline: DUE }))
-    await store.put([...late, aTask({ name: 'in-time', lane: 'in-time' })], { now: DUE - 99 })
+    const late = Array.from({ length: 50 }, (_, n) => aTask({ name: `late-${n}`, host: `late-${n}`, dueAt: DUE - 50 + n, deadline: DUE }))
+    await store.put([...late, aTask({ name: 'in-time', host: 'in-time' })], { now: DUE - 99 })
     expect((await store.claimDue(aClaim({ limit: 1 }))).tasks).toMatchObject([{ name: 'in-time' }])
   })
 
   test('never hands out one more of a lane because others had nothing', async ({ store }) => {
     const gone = Array.from({ length: 20 }, (_, n) =>
-      aTask({ name: 'gone', triggerAt: MINUTE + n * 60, lane: `gone-${n}`, dueAt: DUE - 50 + n }),
+      aTask({ name: 'gone', triggerAt: MINUTE + n * 60, host: `gone-${n}`, dueAt: DUE - 50 + n }),
     )
     await store.put(gone, { now: DUE - 99 })
     await putLanes(store, { small: 9, large: 9 })
     await store.remove({ name: 'gone' }, { now: DUE, limit: 100 })
     const lanes = rooms({ small: 2, large: 3 })
-    expect(perLane((await store.claimDue(aClaim({ limit: 8, lanes }))).tasks)).toEqual({ small: 2, large: 3 })
+    expect(perLane((await store.claimDue(aClaim({ limit: 8, hosts: lanes }))).tasks)).toEqual({ small: 2, large: 3 })
   })
 
   test('hands out what waits after the store was opened again', async ({ store, reopen }) => {
@@ -108,18 +108,18 @@ export function describeLanes(test: DefineTest): void {
 }
 
 function putLanes(store: Store, sizes: Record<string, number>): Promise<unknown> {
-  const tasks = Object.entries(sizes).flatMap(([lane, size]) =>
-    Array.from({ length: size }, (_, n) => aTask({ name: `${lane}-${n}`, lane })),
+  const tasks = Object.entries(sizes).flatMap(([host, size]) =>
+    Array.from({ length: size }, (_, n) => aTask({ name: `${host}-${n}`, host })),
   )
   return store.put(tasks, { now: DUE - 1 })
 }
 
-function rooms(sizes: Record<string, number>): Map<string, LaneRoom> {
-  return new Map(Object.entries(sizes).map(([lane, room]) => [lane, { room, isProven: true, inflight: 0 }]))
+function rooms(sizes: Record<string, number>): Map<string, HostCapacity> {
+  return new Map(Object.entries(sizes).map(([host, free]) => [host, { free, isProven: true, inflight: 0 }]))
 }
 
 function perLane(tasks: readonly Task[]): Record<string, number> {
   const sizes: Record<string, number> = {}
-  for (const { lane } of tasks) sizes[lane] = (sizes[lane] ?? 0) + 1
+  for (const { host } of tasks) sizes[host] = (sizes[host] ?? 0) + 1
   return sizes
 }

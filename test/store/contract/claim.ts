@@ -71,7 +71,7 @@ export function describeClaims(test: DefineTest): void {
     expect(await next(DUE)).toBeUndefined()
     await store.put([aTask({ name: 'far', dueAt: DUE + 90_000 })], { now: DUE })
     expect(await next(DUE)).toBe(DUE + 90_000)
-    await store.put([aTask({ name: 'near', dueAt: DUE + 30_000, lane: 'near' })], { now: DUE })
+    await store.put([aTask({ name: 'near', dueAt: DUE + 30_000, host: 'near' })], { now: DUE })
     expect(await next(DUE)).toBe(DUE + 30_000)
     await store.put([aTask({ name: 'retries' })], { now: DUE })
     const [task] = await claimAll(store)
@@ -115,7 +115,7 @@ export function describeClaims(test: DefineTest): void {
           await store.rescue({ now: DUE, onlyNode: 'nobody', limit: 100 })
           await store.remove({}, { now: DUE, limit: 100 })
           await store.put(
-            tasks.map(({ lane, later }, n) => aTask({ name: `n${n}`, lane, dueAt: DUE + later })),
+            tasks.map(({ lane, later }, n) => aTask({ name: `n${n}`, host: lane, dueAt: DUE + later })),
             { now: DUE - 99 },
           )
           for (const n of gone) await store.remove({ name: `n${n}` }, { now: DUE, limit: 1 })
@@ -133,7 +133,7 @@ export function describeClaims(test: DefineTest): void {
   })
 
   test('gives each of a thousand tasks to one of two nodes that race for them', async ({ store }) => {
-    const tasks = Array.from({ length: 1000 }, (_, n) => aTask({ name: `n${n}`, lane: `lane-${n % 7}` }))
+    const tasks = Array.from({ length: 1000 }, (_, n) => aTask({ name: `n${n}`, host: `lane-${n % 7}` }))
     await store.put(tasks, { now: DUE })
     const race = async (node: string, limit: number) => {
       const mine: Task[] = []

@@ -7,7 +7,7 @@ export function describeClosing(test: DefineTest): void {
   test('waits for the writes under way, which are stored', async ({ store, reopen }) => {
     const writing = Array.from({ length: 50 }, (_, n) => store.put([aTask({ name: `n${n}` })], { now: DUE }))
     const reopened = await reopen()
-    expect((await Promise.all(writing)).flat().map(({ outcome }) => outcome)).toEqual(Array<string>(50).fill('created'))
+    expect((await Promise.all(writing)).flat().map(({ status }) => status)).toEqual(Array<string>(50).fill('created'))
     expect(await listAll(reopened)).toHaveLength(50)
   })
 

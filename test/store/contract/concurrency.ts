@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
@@ -26,9 +26,9 @@ export function describeConcurrency(test: DefineTest): void {
     await putHandler(store, 'a-task', { ...CALLBACK, concurrency: 4 })
     await putTasks(store, 30)
     const claimed: Task[] = []
-    for (let turn = 0; turn < 3; turn += 1) claimed.push(...(await store.claimDue(aClaim({ roomOfNewLane: 2 }))).tasks)
+    for (let turn = 0; turn < 3; turn += 1) claimed.push(...(await store.claimDue(aClaim({ capacityOfNewHost: 2 }))).tasks)
     expect(claimed).toHaveLength(4)
-    expect(new Set(claimed.map(({ lane }) => lane)).size).toBeGreaterThan(1)
+    expect(new Set(claimed.map(({ host }) => host)).size).toBeGreaterThan(1)
   })
 
   for (const [how, leave] of [
@@ -159,7 +159,7 @@ async function oneOfTheRace(store: Store, running: readonly Task[], { node, turn
   const claiming = store.claimDue(aClaim({ node, now, limit: 1 + (turn % 5) }))
   if (turn % 5 === 0) await store.rescue({ now, limit: 1 })
   else if (task && turn % 7 === 0) await record(store, task, 'stopping')
-  else if (task) await store.record([outcomeOf(task, answered(200, now), node, now, 0)])
+  else if (task) await store.record([reportOf(task, answered(200, now), node, now, 0)])
   await Promise.all([claiming, store.claimDue(aClaim({ node, now, limit: 2 }))])
 }
 
@@ -186,12 +186,12 @@ async function hasWork(store: Store): Promise<boolean> {
 }
 
 async function record(store: Store, task: Task, reason: 'stopping' | 'late'): Promise<void> {
-  await store.record([outcomeOf(task, { kind: 'not_called', reason }, NODE, DUE, 0)])
+  await store.record([reportOf(task, { kind: 'not_called', reason }, NODE, DUE, 0)])
 }
 
 async function acknowledge(store: Store, task: Task): Promise<void> {
   const ack = { key: task, attempt: task.attempts, status: 'successful', retryable: true, detail: null, now: DUE, random: 0 } as const
-  expect(await store.acknowledge(ack)).toMatchObject({ outcome: 'acknowledged', task: { state: 'successful' } })
+  expect(await store.acknowledge(ack)).toMatchObject({ status: 'acknowledged', task: { state: 'successful' } })
 }
 
 /** Tasks of one name, due one after the other until `DUE - 1`, the last one first: the callback of a third is their handler's. */
@@ -208,5 +208,5 @@ async function putAll(store: Store, count: number, callbackOf: (n: number) => Pi
     aTaskWithoutCallback({ triggerAt: MINUTE - n * 60, dueAt: DUE - 1 - n, definition: { max_delay: 525_600, ...callbackOf(n) } }),
   )
   const results = await store.put(tasks, { now: DUE - 99 })
-  expect(results.map(({ outcome }) => outcome)).toEqual(Array<string>(count).fill('created'))
+  expect(results.map(({ status }) => status)).toEqual(Array<string>(count).fill('created'))
 }

@@ -119,7 +119,7 @@ export function describeCrowdedNames(test: DefineTest): void {
       await store.put([aTask(), aTask({ triggerAt: MINUTE - 60 })], { now: DUE - 9 })
       await claimAll(store)
       const expired = await expireAll(store, DUE + 600_000)
-      const told = (await claimAll(store, DUE + 600_000)).filter(({ lane }) => lane === 'told.test')
+      const told = (await claimAll(store, DUE + 600_000)).filter(({ host }) => host === 'told.test')
       expect(told.length).toBeGreaterThanOrEqual(1)
       expect(told.map(({ name }) => name).sort()).toEqual(expired.map((task) => errorCallbackKey(task).name).sort())
     })
@@ -132,7 +132,7 @@ export function describeCrowdedNames(test: DefineTest): void {
     }
     await claimAll(store)
     await store.put(some('free', CALLBACK.callback, 30), { now: DUE - 9 })
-    const { tasks } = await store.claimDue(aClaim({ roomOfNewLane: 8, limit: 20, unprovenLimit: 9 }))
+    const { tasks } = await store.claimDue(aClaim({ capacityOfNewHost: 8, limit: 20, unprovenLimit: 9 }))
     expect(tasks.map(({ name }) => name)).toEqual(Array<string>(8).fill('free'))
   })
 

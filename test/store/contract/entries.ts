@@ -1,7 +1,7 @@
 /** Brings entries into any state through the verbs of the store, and reads back all that a store holds. */
 import { expect } from 'vitest'
 import type { Handler, HandlerDefinition } from '../../../src/domain/task/handler.ts'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { NewTask, Task, TaskState } from '../../../src/domain/task/task.ts'
 import type { TaskKey } from '../../../src/domain/task/task-key.ts'
@@ -41,8 +41,8 @@ export function aClaim(fields: Partial<Claim> = {}): Claim {
     node: NODE,
     leaseUntil: now + LEASE_MS,
     limit: 10_000,
-    lanes: new Map(),
-    roomOfNewLane: 10_000,
+    hosts: new Map(),
+    capacityOfNewHost: 10_000,
     unprovenLimit: 10_000,
     ...fields,
   }
@@ -54,13 +54,13 @@ export function answered(status: number, now: number, body = ''): CallResult {
 
 /** Records the result of a call; the jitter of a retry is none. */
 export async function finish(store: Store, task: Task, result: CallResult, now: number): Promise<boolean> {
-  const [isWritten] = await store.record([outcomeOf(task, result, NODE, now, 0)])
+  const [isWritten] = await store.record([reportOf(task, result, NODE, now, 0)])
   return isWritten === true
 }
 
 /** Records the same answer for each of the tasks. */
 export async function finishAll(store: Store, tasks: readonly Task[], now: number, status = 200): Promise<void> {
-  const written = await store.record(tasks.map((task) => outcomeOf(task, answered(status, now), NODE, now, 0)))
+  const written = await store.record(tasks.map((task) => reportOf(task, answered(status, now), NODE, now, 0)))
   expect(written).toEqual(tasks.map(() => true))
 }
 
@@ -91,8 +91,8 @@ export async function claimAll(store: Store, now = DUE): Promise<Task[]> {
 /** Stores a task and claims it, and no other. */
 export async function claimOne(store: Store, task = aTask()): Promise<Task> {
   await store.put([task], { now: DUE - 1 })
-  const lanes = new Map([[task.lane, { room: 1, isProven: true, inflight: 0 }]])
-  const [claimed] = (await store.claimDue(aClaim({ lanes, roomOfNewLane: 0 }))).tasks
+  const lanes = new Map([[task.host, { free: 1, isProven: true, inflight: 0 }]])
+  const [claimed] = (await store.claimDue(aClaim({ hosts: lanes, capacityOfNewHost: 0 }))).tasks
   if (claimed === undefined) throw new Error('nothing was claimed')
   return claimed
 }
@@ -110,7 +110,7 @@ export async function seed(store: Store, entries: readonly Entry[], now = DUE): 
   const tasks = entries.map(({ state, ...fields }, index) => {
     const task = aTask(fields)
     if (state === 'pending') return task
-    return { ...task, lane: `seed-${index}.test`, dueAt: now - 1, deadline: state === 'skipped' ? now : now + 365 * 86_400_000 }
+    return { ...task, host: `seed-${index}.test`, dueAt: now - 1, deadline: state === 'skipped' ? now : now + 365 * 86_400_000 }
   })
   const isSkipped = (_: unknown, index: number) => entries[index]?.state === 'skipped'
   await store.put(tasks.filter(isSkipped), { now: now - 2 })
@@ -120,13 +120,13 @@ export async function seed(store: Store, entries: readonly Entry[], now = DUE): 
     { now: now - 2 },
   )
   const isClaimed = (index: number) => !['pending', 'skipped'].includes(entries[index]?.state ?? '')
-  const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ lane }) => [lane, { room: 1, isProven: true, inflight: 0 }]))
-  const { tasks: claimed } = await store.claimDue(aClaim({ now, lanes, roomOfNewLane: 0 }))
+  const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ host }) => [host, { free: 1, isProven: true, inflight: 0 }]))
+  const { tasks: claimed } = await store.claimDue(aClaim({ now, hosts: lanes, capacityOfNewHost: 0 }))
   const stateOf = new Map(tasks.map((task, index) => [keyOf(task), entries[index]?.state]))
   const status = { successful: 200, failed: 404, retrying: 500 } as Partial<Record<TaskState, number>>
   const outcomes = claimed.flatMap((task) => {
     const answer = status[stateOf.get(keyOf(task)) ?? 'running']
-    return answer === undefined ? [] : [outcomeOf(task, answered(answer, now), NODE, now, 0)]
+    return answer === undefined ? [] : [reportOf(task, answered(answer, now), NODE, now, 0)]
   })
   expect(await store.record(outcomes)).toEqual(outcomes.map(() => true))
 }

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { ErrorCallbackOutcome, Task } from '../../../src/domain/task/task.ts'
+import type { ErrorCallbackProgress, Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
@@ -8,11 +8,11 @@ import { claimCallback, claimCallbacks } from './error-callbacks.ts'
 import { ERRORS, FAILED, failedTask } from './failing-tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
-const UNTRIED: ErrorCallbackOutcome = { state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null }
+const UNTRIED: ErrorCallbackProgress = { state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null }
 const RESCHEDULE = { selection: {}, triggerAt: MINUTE + 600, now: FAILED + 99, dryRun: false, limit: 10 }
 
 /** In the entry and in each list that holds it. */
-async function expectOutcome(store: Store, outcome: ErrorCallbackOutcome | null): Promise<void> {
+async function expectOutcome(store: Store, outcome: ErrorCallbackProgress | null): Promise<void> {
   const task = await mustGet(store, KEY)
   expect(task.errorCallback).toEqual(outcome)
   expect(await listAll(store, { from: MINUTE, to: MINUTE + 60 })).toEqual([task])
@@ -165,7 +165,7 @@ export function describeErrorCallbackOutcomes(test: DefineTest): void {
     await failedTask(store)
     await finish(store, await claimCallback(store, FAILED + 40), answered(500, FAILED + 50), FAILED + 50)
     expect(await store.remove({ name: 'a-task' }, { now: FAILED + 60, limit: 10 })).toBe(1)
-    expect(await claimCallback(store, FAILED + 550)).toMatchObject({ attempts: 2, lane: 'errors.test:8080' })
+    expect(await claimCallback(store, FAILED + 550)).toMatchObject({ attempts: 2, host: 'errors.test:8080' })
     expect(await mustGet(store, other)).toEqual(other)
     expect(other.errorCallback).toMatchObject({ state: 'successful' })
   })

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
@@ -40,10 +40,10 @@ export function describeErrorCallbacks(test: DefineTest): void {
   test('it is due at once, in the lane of its own host, with a run and a window of its own', async ({ store }) => {
     const task = await failedTask(store, { timeout: 17, max_delay: 3, retry: 5, headers: { Authorization: 'Bearer secret' } })
     expect(await store.claimDue(aClaim({ now: FAILED - 1 }))).toEqual({ tasks: [], nextDue: FAILED })
-    const onlyItsHost = { lanes: new Map([['errors.test:8080', { room: 1, isProven: true, inflight: 0 }]]), roomOfNewLane: 0 }
+    const onlyItsHost = { hosts: new Map([['errors.test:8080', { free: 1, isProven: true, inflight: 0 }]]), capacityOfNewHost: 0 }
     const [callback] = (await store.claimDue(aClaim({ now: FAILED, ...onlyItsHost }))).tasks as [Task]
     expect(callback).toMatchObject({
-      ...{ name: `a-task@${task.runId}`, triggerAt: MINUTE, state: 'running', lane: 'errors.test:8080', attempts: 1, lost: 0 },
+      ...{ name: `a-task@${task.runId}`, triggerAt: MINUTE, state: 'running', host: 'errors.test:8080', attempts: 1, lost: 0 },
       ...{ dueAt: FAILED, deadline: FAILED + 180_000, claimedBy: NODE, leaseUntil: FAILED + LEASE_MS, errorCallback: null },
     })
     const { payload: _payload, ...definition } = callback.definition
@@ -54,8 +54,8 @@ export function describeErrorCallbacks(test: DefineTest): void {
 
   test('a node without room for its host does not get it', async ({ store }) => {
     await failedTask(store)
-    const full = new Map([['errors.test:8080', { room: 0, isProven: true, inflight: 4 }]])
-    expect((await store.claimDue(aClaim({ now: FAILED, lanes: full }))).tasks).toEqual([])
+    const full = new Map([['errors.test:8080', { free: 0, isProven: true, inflight: 4 }]])
+    expect((await store.claimDue(aClaim({ now: FAILED, hosts: full }))).tasks).toEqual([])
     await claimCallback(store)
   })
 
@@ -105,7 +105,7 @@ export function describeErrorCallbacks(test: DefineTest): void {
   test('however often and by whomever its end is written, a run is told of once', async ({ store, reopen }) => {
     const task = await claimOne(store, aTask({ definition: { ...ERRORS, delivery: 'at_most_once' } }))
     const now = DUE + LEASE_MS
-    const outcome = outcomeOf(task, answered(404, now), NODE, now, 0)
+    const outcome = reportOf(task, answered(404, now), NODE, now, 0)
     const writes = Array.from({ length: 10 }, (_, n) =>
       n % 3 === 2 ? store.rescue({ now, limit: 10 }) : store.record(n % 3 === 1 ? [outcome, outcome] : [outcome]),
     )
@@ -131,14 +131,14 @@ export function describeErrorCallbacks(test: DefineTest): void {
 
   test('the handler may say where to, and the task knows better', async ({ store }) => {
     await putHandler(store, 'a-task', { callback: 'http://handler.test/', error_callback: 'http://default.test/', retry: 0 })
-    for (const [definition, lane] of [
+    for (const [definition, host] of [
       [{}, 'default.test'],
       [ERRORS, 'errors.test:8080'],
     ] as const) {
       await store.put([aTaskWithoutCallback({ definition })], { now: DUE - 9 })
       const [task] = (await claimAll(store)) as [Task]
       await finish(store, task, answered(503, FAILED), FAILED)
-      expect(await claimCallback(store)).toMatchObject({ lane })
+      expect(await claimCallback(store)).toMatchObject({ host })
     }
   })
 }

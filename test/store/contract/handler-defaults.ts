@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import type { DefineTest } from './define-test.ts'
@@ -43,7 +43,7 @@ export function describeHandlerDefaults(test: DefineTest): void {
     const headers = { 'X-Handler': 'handler', 'X-Own': 'own', 'x-both': 'own' }
     await store.put([aTask({ definition: OWN })], { now: DUE - 1 })
     const [claimed] = (await claimAll(store)) as [Task]
-    expect(claimed).toMatchObject({ definition: { ...OWN, headers }, lane: 'own.test' })
+    expect(claimed).toMatchObject({ definition: { ...OWN, headers }, host: 'own.test' })
     expect(Object.keys(claimed.definition.headers ?? {}).sort()).toEqual(['X-Handler', 'X-Own', 'x-both'])
   })
 
@@ -69,8 +69,8 @@ export function describeHandlerDefaults(test: DefineTest): void {
     const claimed = (await claimAll(opened)).filter(({ name }) => name === 'a-task')
     const byKey = new Map(claimed.map((task) => [task.triggerAt, task]))
     expect(claimed).toHaveLength(after.filter(({ deadline }) => deadline > DUE).length)
-    for (const { triggerAt, definition, deadline, lane } of after.filter((task) => task.deadline > DUE))
-      expect(byKey.get(triggerAt)).toMatchObject({ definition, deadline, lane, state: 'running' })
+    for (const { triggerAt, definition, deadline, host } of after.filter((task) => task.deadline > DUE))
+      expect(byKey.get(triggerAt)).toMatchObject({ definition, deadline, host, state: 'running' })
   })
 
   test('that change reach a task between two attempts', async ({ store }) => {
@@ -78,7 +78,7 @@ export function describeHandlerDefaults(test: DefineTest): void {
     await store.put([aTaskWithoutCallback()], { now: DUE })
     await finish(store, (await claimAll(store))[0] as Task, answered(503, DUE), DUE)
     await putHandler(store, 'a-task', { callback: 'http://new.test/run', headers: { 'X-New': 'new' } })
-    const expected = { attempts: 2, lane: 'new.test', definition: { callback: 'http://new.test/run', headers: { 'X-New': 'new' } } }
+    const expected = { attempts: 2, host: 'new.test', definition: { callback: 'http://new.test/run', headers: { 'X-New': 'new' } } }
     expect(await claimAll(store, DUE + 600)).toMatchObject([expected])
   })
 
@@ -104,7 +104,7 @@ export function describeHandlerDefaults(test: DefineTest): void {
     expect(await listAll(opened)).toEqual([before])
     await putHandler(opened, 'a-task', { headers: { 'X-New': 'new' } })
     expect(await claimAll(opened)).toMatchObject([
-      { definition: { ...before.definition, headers: { 'X-New': 'new' } }, lane: 'receiver.test' },
+      { definition: { ...before.definition, headers: { 'X-New': 'new' } }, host: 'receiver.test' },
     ])
   })
 
@@ -112,7 +112,7 @@ export function describeHandlerDefaults(test: DefineTest): void {
     await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 })], { now: DUE - 9 })
     const [task] = (await claimAll(store)) as [Task]
     for (const timeout of [98, 99]) await putHandler(store, 'a-task', { timeout })
-    await store.record([outcomeOf(task, { kind: 'not_called', reason: 'stopping' }, NODE, DUE, 0)])
+    await store.record([reportOf(task, { kind: 'not_called', reason: 'stopping' }, NODE, DUE, 0)])
     expect(await store.claimDue(aClaim())).toMatchObject({
       tasks: [{ triggerAt: MINUTE, definition: { timeout: 99 } }],
       nextDue: DUE + 60_000,
@@ -128,19 +128,19 @@ export function describeHandlerDefaults(test: DefineTest): void {
       ),
     )
     await store.put(
-      tasks.map((task) => (task.name === 'plain' ? { ...task, lane: 'shared.test' } : task)),
+      tasks.map((task) => (task.name === 'plain' ? { ...task, host: 'shared.test' } : task)),
       { now: DUE - 1 },
     )
     await putHandler(store, 'b', { callback: 'http://shared.test/b' })
-    const claim = (room: number) => {
-      const lanes = new Map([['shared.test', { room, isProven: true, inflight: 0 }]])
-      return store.claimDue(aClaim({ lanes, roomOfNewLane: 0 }))
+    const claim = (free: number) => {
+      const hosts = new Map([['shared.test', { free, isProven: true, inflight: 0 }]])
+      return store.claimDue(aClaim({ hosts, capacityOfNewHost: 0 }))
     }
     expect((await claim(0)).tasks).toEqual([])
     expect((await claim(4)).tasks).toHaveLength(4)
     const { tasks: rest } = await claim(100)
     expect(rest).toHaveLength(23)
-    expect(new Set(rest.map(({ lane }) => lane))).toEqual(new Set(['shared.test']))
+    expect(new Set(rest.map(({ host }) => host))).toEqual(new Set(['shared.test']))
   })
 
   test('show in an entry that has ended too, as they are now', async ({ store }) => {

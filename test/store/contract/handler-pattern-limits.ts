@@ -135,10 +135,10 @@ export function describeHandlerPatternLimits(test: DefineTest): void {
     expect(await claimAll(store)).toEqual([])
     expect(await store.removeHandler('*', { force: false })).toBe('removed')
     const opened = await reopen()
-    const hosts = async (claim: { limit?: number; roomOfNewLane?: number }) =>
-      (await opened.claimDue(aClaim(claim))).tasks.map(({ lane }) => lane).sort()
+    const hosts = async (claim: { limit?: number; capacityOfNewHost?: number }) =>
+      (await opened.claimDue(aClaim(claim))).tasks.map(({ host }) => host).sort()
     expect(await hosts({ limit: 4 })).toEqual(['host-0.test', 'host-0.test', 'host-1.test', 'host-1.test'])
-    expect(await hosts({ roomOfNewLane: 1 })).toEqual(['host-0.test', 'host-1.test'])
+    expect(await hosts({ capacityOfNewHost: 1 })).toEqual(['host-0.test', 'host-1.test'])
     await finishAll(opened, [task], DUE)
     expect((await expireAll(opened, DUE + 600_000)).map(({ deadline }) => deadline)).toEqual(Array(5).fill(DUE + 600_000))
   })

@@ -160,7 +160,7 @@ export function describeHandlerPatternNeeds(test: DefineTest): void {
       outcomes.add(
         [one, other]
           .flat()
-          .map((result) => (typeof result === 'string' ? result : result.outcome))
+          .map((result) => (typeof result === 'string' ? result : result.status))
           .join(),
       )
       await clear(store)
@@ -220,5 +220,5 @@ async function claimOf(store: Store, pulled: readonly string[]): Promise<Task[]>
 
 async function failForWorker(store: Store, task: Task): Promise<void> {
   const ack = { key: task, attempt: task.attempts, status: 'failed', retryable: true, detail: null, now: DUE, random: 0 } as const
-  expect(await store.acknowledge(ack)).toMatchObject({ outcome: 'acknowledged', task: { state: 'retrying' } })
+  expect(await store.acknowledge(ack)).toMatchObject({ status: 'acknowledged', task: { state: 'retrying' } })
 }

@@ -126,8 +126,8 @@ export function describeHandlerPatternPlaces(test: DefineTest): void {
     await put(store, ['a.b.2', 'a.b.3'])
     const handling = store.putHandler('a.b.*', CALLBACK, { now: DUE, force: false })
     const putting = put(store, ['a.b.1'])
-    const lanes = new Map([['busy.test', { room: 9, isProven: true, inflight: 1 }]])
-    const { tasks } = await store.claimDue(aClaim({ lanes }))
+    const lanes = new Map([['busy.test', { free: 9, isProven: true, inflight: 1 }]])
+    const { tasks } = await store.claimDue(aClaim({ hosts: lanes }))
     await Promise.all([handling, putting])
     expect(namesOf(tasks)).toEqual(['a.b.1', 'a.b.2', 'a.b.3'])
   })
@@ -144,7 +144,7 @@ async function put(store: Store, names: readonly string[], definition = {}, from
     return 'callback' in definition ? aTask(fields) : aTaskWithoutCallback(fields)
   })
   const results = await store.put(tasks, { now: from })
-  expect(results.filter(({ outcome }) => outcome !== 'created' && outcome !== 'replaced')).toEqual([])
+  expect(results.filter(({ status }) => status !== 'created' && status !== 'replaced')).toEqual([])
 }
 
 async function pull(store: Store, handler: string): Promise<Task[]> {

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import { aTaskWithoutCallback } from '../../support/a-task.ts'
@@ -110,7 +110,7 @@ const ending = fc.record({ pick: fc.nat(9), how: fc.constantFrom(200, 503, 404, 
       return store.acknowledge({ key: task, attempt: task.attempts, status: 'failed', retryable: true, detail: null, now, random: 0 })
     const { how } = values
     const result = how === 'stopping' ? ({ kind: 'not_called', reason: how } as const) : answered(how, now)
-    return store.record(task ? [outcomeOf(task, result, NODE, now, 0)] : [])
+    return store.record(task ? [reportOf(task, result, NODE, now, 0)] : [])
   }),
 )
 
@@ -229,7 +229,7 @@ async function expectAllEnds({ store, now, handlers }: Run): Promise<void> {
   await store.rescue({ now: now + 10 * LEASE_MS, limit: 1000 })
   for (let [turn, at]: [number, number | undefined] = [0, now]; at !== undefined; turn += 1) {
     const { tasks, nextDue }: ClaimResult = await store.claimDue(aClaim({ now: at }))
-    await store.record(tasks.map((task) => outcomeOf(task, answered(200, Number(at)), NODE, Number(at), 0)))
+    await store.record(tasks.map((task) => reportOf(task, answered(200, Number(at)), NODE, Number(at), 0)))
     // The end of a call comes before every time: a node claims again.
     at = tasks.length > 0 ? at : nextDue
     if (turn > 1000) throw new Error('the claims come to no end')

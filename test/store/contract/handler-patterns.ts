@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
@@ -72,7 +72,7 @@ export function describeHandlerPatterns(test: DefineTest): void {
       expect(await store.getHandler(name)).toBeUndefined()
       expect(await store.removeHandler(name, { force: true })).toBe('unknown')
     }
-    expect(await store.putHandler('a.x', {}, { now: DUE, force: false })).toMatchObject({ outcome: 'created' })
+    expect(await store.putHandler('a.x', {}, { now: DUE, force: false })).toMatchObject({ status: 'created' })
     expect(await store.getHandler('a.*')).toMatchObject({ definition: HANDLERS['a.*'] })
   })
 
@@ -86,7 +86,7 @@ export function describeHandlerPatterns(test: DefineTest): void {
     await putHandler(store, 'n.*', moved, DUE - 5)
     const opened = await reopen()
     const after = await listAll(opened)
-    expect(after).toEqual(before.map((task) => ({ ...task, definition: moved, lane: 'moved.test' })))
+    expect(after).toEqual(before.map((task) => ({ ...task, definition: moved, host: 'moved.test' })))
     expect((await opened.changes({ after: 0, limit: 1 })).last).toBe(last)
     expect(await claimAll(opened)).toHaveLength(1000)
   })
@@ -130,7 +130,7 @@ export function describeHandlerPatterns(test: DefineTest): void {
     )
     const [first] = (await claimAll(store)) as [Task]
     const next = await mustGet(store, { name: first.name, triggerAt: MINUTE + 3600 })
-    expect(next).toMatchObject({ state: 'pending', definition: { ...CALLBACK, retry: 3 }, lane: 'handler.test' })
+    expect(next).toMatchObject({ state: 'pending', definition: { ...CALLBACK, retry: 3 }, host: 'handler.test' })
     expect(await store.removeHandler('s.*', { force: false })).toBe('needed')
     await finish(store, first, answered(200, DUE), DUE)
     const opened = await reopen()
@@ -148,7 +148,7 @@ export function describeHandlerPatterns(test: DefineTest): void {
     const [task] = (await claimAll(store)) as [Task]
     await finish(store, task, answered(404, DUE), DUE)
     const [callback] = (await claimAll(store)) as [Task]
-    expect(callback).toMatchObject({ name: `${task.name}@${task.runId}`, lane: 'told.test' })
+    expect(callback).toMatchObject({ name: `${task.name}@${task.runId}`, host: 'told.test' })
     await finish(store, callback, answered(503, DUE), DUE)
     await putHandler(store, '*', { ...CALLBACK, paused: true, max_delay: 1, headers: { X: '1' } })
     const opened = await reopen()
@@ -170,12 +170,12 @@ export function describeHandlerPatterns(test: DefineTest): void {
     )
     await store.removeHandler('a.*', { force: true })
     const orphans = await claimAll(store)
-    expect(orphans.map(({ name, lane }) => [name, lane])).toEqual([
+    expect(orphans.map(({ name, host }) => [name, host])).toEqual([
       ['a.x', ''],
       ['a.y', ''],
     ])
     for (const task of orphans) {
-      await store.record([outcomeOf(task, { kind: 'not_called', reason: 'no_callback' }, NODE, DUE, 0)])
+      await store.record([reportOf(task, { kind: 'not_called', reason: 'no_callback' }, NODE, DUE, 0)])
       expect(await mustGet(store, task)).toMatchObject({ state: 'failed', error: expect.stringContaining('handler') as string })
     }
   })
@@ -185,9 +185,9 @@ export function describeHandlerPatterns(test: DefineTest): void {
     await store.put([aTaskWithoutCallback({ name: 'a.x' })], { now: DUE - 9 })
     await store.removeHandler('a.x', { force: true })
     await putHandler(store, 'b.*', CALLBACK)
-    expect(await mustGet(store, { name: 'a.x', triggerAt: MINUTE })).toMatchObject({ lane: '' })
+    expect(await mustGet(store, { name: 'a.x', triggerAt: MINUTE })).toMatchObject({ host: '' })
     await putHandler(store, '*', { callback: 'http://all.test/', concurrency: 1 })
-    expect(await claimAll(store)).toMatchObject([{ name: 'a.x', lane: 'all.test' }])
+    expect(await claimAll(store)).toMatchObject([{ name: 'a.x', host: 'all.test' }])
     expect(await store.removeHandler('*', { force: false })).toBe('needed')
   })
 }
@@ -197,7 +197,7 @@ async function putAll(store: Store): Promise<void> {
     NAMES.map(([name]) => aTaskWithoutCallback({ name, dueAt: DUE - 9 })),
     { now: DUE - 99 },
   )
-  expect(results.filter(({ outcome }) => outcome !== 'created' && outcome !== 'replaced')).toEqual([])
+  expect(results.filter(({ status }) => status !== 'created' && status !== 'replaced')).toEqual([])
 }
 
 type HandlerOf = (name: string, handler: string) => string

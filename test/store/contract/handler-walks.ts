@@ -34,7 +34,7 @@ export function describeHandlerWalks(test: DefineTest): void {
 
   test('all of them are handed out once the very same handler is stored again', async (opened) => {
     const store = await reopenedOnTheWay(opened)
-    expect(await store.putHandler('ab*', {}, CHANGE)).toMatchObject({ outcome: 'replaced' })
+    expect(await store.putHandler('ab*', {}, CHANGE)).toMatchObject({ status: 'replaced' })
     expect(await claimAll(store)).toHaveLength(COUNT)
   })
 

@@ -74,7 +74,7 @@ export function describeHandlerWindows(test: DefineTest): void {
     await expireAll(store, DUE + 2 * MINUTE_MS)
     const triggerAt = MINUTE + 3600
     const [copy] = await rescheduleAll(store, { selection: {}, all: false, triggerAt, now: DUE + 5, dryRun: false, limit: 9 })
-    expect(copy).toMatchObject({ definition: { ...CALLBACK, max_delay: 2 }, lane: 'handler.test', deadline: (triggerAt + 120) * 1000 })
+    expect(copy).toMatchObject({ definition: { ...CALLBACK, max_delay: 2 }, host: 'handler.test', deadline: (triggerAt + 120) * 1000 })
     expect(await mustGet(store, { name: 'a-task', triggerAt })).toEqual(copy)
     await putHandler(store, 'a-task', { ...CALLBACK, max_delay: 3 })
     expect(await expireAll(store, (triggerAt + 150) * 1000)).toEqual([])

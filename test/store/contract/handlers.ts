@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
@@ -32,7 +32,7 @@ const NAMES = ['a', 'Z', 'z', 'aa', 'é', 'e\u0301', 'ß', '日本', '\uE000', '
 export function describeHandlers(test: DefineTest): void {
   test('reads back as it was given, in a store opened again too', async ({ store, reopen }) => {
     const handler = { name: 'ä-“name”-😀', definition: FULL, created: DUE + 1, updated: DUE + 1 }
-    expect(await store.putHandler(handler.name, FULL, { now: DUE + 1, force: false })).toEqual({ outcome: 'created', handler })
+    expect(await store.putHandler(handler.name, FULL, { now: DUE + 1, force: false })).toEqual({ status: 'created', handler })
     expect(await store.getHandler(handler.name)).toEqual(handler)
     expect(await store.listHandlers({ limit: 10 })).toEqual({ handlers: [handler], more: false })
     expect(await (await reopen()).getHandler(handler.name)).toEqual(handler)
@@ -41,7 +41,7 @@ export function describeHandlers(test: DefineTest): void {
   test('is replaced as a whole, and keeps when it was created', async ({ store, reopen }) => {
     await putHandler(store, 'a-task', FULL, DUE + 1)
     const handler = { name: 'a-task', definition: CALLBACK, created: DUE + 1, updated: DUE + 5 }
-    expect(await store.putHandler('a-task', CALLBACK, { now: DUE + 5, force: false })).toEqual({ outcome: 'replaced', handler })
+    expect(await store.putHandler('a-task', CALLBACK, { now: DUE + 5, force: false })).toEqual({ status: 'replaced', handler })
     expect(await store.getHandler('a-task')).toEqual(handler)
     expect(await (await reopen()).getHandler('a-task')).toEqual(handler)
   })
@@ -52,7 +52,7 @@ export function describeHandlers(test: DefineTest): void {
       expect(await store.getHandler(name)).toBeUndefined()
       expect(await store.removeHandler(name, { force: true })).toBe('unknown')
     }
-    expect(await store.put([aTaskWithoutCallback({ name: 'A-task' })], { now: DUE })).toEqual([{ outcome: 'no_callback' }])
+    expect(await store.put([aTaskWithoutCallback({ name: 'A-task' })], { now: DUE })).toEqual([{ status: 'no_callback' }])
   })
 
   test('is listed in the order of the bytes of its name, page by page', async ({ store }) => {
@@ -72,7 +72,7 @@ export function describeHandlers(test: DefineTest): void {
     const opened = await reopen()
     expect(await opened.listHandlers({ limit: 10 })).toEqual({ handlers: [], more: false })
     expect(await opened.putHandler('a-task', CALLBACK, { now: DUE + 9, force: false })).toMatchObject({
-      outcome: 'created',
+      status: 'created',
       handler: { created: DUE + 9 },
     })
   })
@@ -86,9 +86,9 @@ export function describeHandlers(test: DefineTest): void {
       const before = await anEntry(store, 'failed')
       const tasks = [aTask({ name: 'first' }), aTaskWithoutCallback(), aTask({ name: 'last' })]
       expect(await store.put(tasks, { now: DUE + 5 })).toMatchObject([
-        { outcome: 'created' },
-        { outcome: 'no_callback' },
-        { outcome: 'created' },
+        { status: 'created' },
+        { status: 'no_callback' },
+        { status: 'created' },
       ])
       expect(await mustGet(store, aTask())).toEqual(before)
       expect((await listAll(store)).map(({ name }) => name)).toEqual(['a-task', 'first', 'last'])
@@ -96,18 +96,18 @@ export function describeHandlers(test: DefineTest): void {
   }
 
   for (const [what, handler, effective] of [
-    ['has one', CALLBACK, { definition: CALLBACK, lane: 'handler.test' }],
-    ['says that workers pull', PULL, { definition: {}, lane: '' }],
+    ['has one', CALLBACK, { definition: CALLBACK, host: 'handler.test' }],
+    ['says that workers pull', PULL, { definition: {}, host: '' }],
   ] as const) {
     test(`with a handler that ${what}, a task without a callback is stored, and replaced`, async ({ store, reopen }) => {
       await putHandler(store, 'a-task', handler)
-      const { definition, lane } = effective
-      expect(await store.put([aTaskWithoutCallback()], { now: DUE })).toMatchObject([{ outcome: 'created', task: { lane } }])
+      const { definition, host } = effective
+      expect(await store.put([aTaskWithoutCallback()], { now: DUE })).toMatchObject([{ status: 'created', task: { host } }])
       const replaced = await store.put([aTaskWithoutCallback({ definition: { payload: 'new' } })], { now: DUE + 1 })
       const task = await mustGet(store, aTask())
-      expect(task).toMatchObject({ state: 'pending', lane, created: DUE, updated: DUE + 1 })
+      expect(task).toMatchObject({ state: 'pending', host, created: DUE, updated: DUE + 1 })
       expect(task.definition).toEqual({ ...definition, payload: 'new' })
-      expect(replaced).toEqual([{ outcome: 'replaced', task }])
+      expect(replaced).toEqual([{ status: 'replaced', task }])
       expect(await mustGet(await reopen(), task)).toEqual(task)
     })
   }
@@ -122,9 +122,9 @@ export function describeHandlers(test: DefineTest): void {
       expect(await store.getHandler('a-task')).toEqual(handler)
       const opened = await reopen()
       expect([await opened.getHandler('a-task'), await listAll(opened)]).toEqual([handler, before])
-      expect(await opened.putHandler('a-task', PULL, { now: DUE + 9, force: false })).toMatchObject({ outcome: 'replaced' })
+      expect(await opened.putHandler('a-task', PULL, { now: DUE + 9, force: false })).toMatchObject({ status: 'replaced' })
       expect(await opened.removeHandler('a-task', { force: false })).toBe('needed')
-      expect(await opened.putHandler('a-task', { retry: 9 }, { now: DUE + 9, force: true })).toMatchObject({ outcome: 'replaced' })
+      expect(await opened.putHandler('a-task', { retry: 9 }, { now: DUE + 9, force: true })).toMatchObject({ status: 'replaced' })
       expect(await opened.removeHandler('a-task', { force: true })).toBe('removed')
     })
   }
@@ -142,7 +142,7 @@ export function describeHandlers(test: DefineTest): void {
     await putHandler(store, 'a-task', CALLBACK)
     await store.put([aTaskWithoutCallback()], { now: DUE })
     await store.put([aTask()], { now: DUE })
-    expect(await store.putHandler('a-task', {}, { now: DUE, force: false })).toMatchObject({ outcome: 'replaced' })
+    expect(await store.putHandler('a-task', {}, { now: DUE, force: false })).toMatchObject({ status: 'replaced' })
     await putHandler(store, 'a-task', CALLBACK)
     await store.put([aTaskWithoutCallback()], { now: DUE })
     expect(await store.removeHandler('a-task', { force: false })).toBe('needed')
@@ -160,9 +160,9 @@ export function describeHandlers(test: DefineTest): void {
     const opened = await reopen()
     expect(await claimAll(opened, DUE - 1)).toEqual([])
     const [task] = (await claimAll(opened)) as [Task]
-    expect(task).toMatchObject({ definition: { payload: 7 }, lane: '', attempts: 1, state: 'running' })
+    expect(task).toMatchObject({ definition: { payload: 7 }, host: '', attempts: 1, state: 'running' })
     expect(Object.keys(task.definition)).toEqual(['payload'])
-    expect(await opened.record([outcomeOf(task, { kind: 'not_called', reason: 'no_callback' }, NODE, DUE + 5, 0)])).toEqual([true])
+    expect(await opened.record([reportOf(task, { kind: 'not_called', reason: 'no_callback' }, NODE, DUE + 5, 0)])).toEqual([true])
     expect(await mustGet(opened, task)).toMatchObject({ state: 'failed', attempts: 0, error: expect.stringContaining('handler') as string })
   })
 
@@ -171,7 +171,7 @@ export function describeHandlers(test: DefineTest): void {
     await store.put([aTaskWithoutCallback()], { now: DUE - 9 })
     await store.removeHandler('a-task', { force: true })
     await putHandler(store, 'a-task', CALLBACK)
-    expect(await claimAll(store)).toMatchObject([{ definition: CALLBACK, lane: 'handler.test' }])
+    expect(await claimAll(store)).toMatchObject([{ definition: CALLBACK, host: 'handler.test' }])
   })
 
   test('and a task that needs it, of the same moment: one of the two is refused', async ({ store }) => {
@@ -184,7 +184,7 @@ export function describeHandlers(test: DefineTest): void {
       outcomes.push(
         [one, other]
           .flat()
-          .map((result) => (typeof result === 'string' ? result : result.outcome))
+          .map((result) => (typeof result === 'string' ? result : result.status))
           .join(),
       )
       expect((await store.getHandler('a-task')) === undefined).toBe((await listAll(store)).length === 0)
@@ -197,7 +197,7 @@ export function describeHandlers(test: DefineTest): void {
     await putHandler(store, 'a-task', CALLBACK)
     await store.put([aTaskWithoutCallback()], { now: DUE })
     await store.removeHandler('a-task', { force: true })
-    expect(await expireAll(store, DUE + 600_000)).toMatchObject([{ state: 'skipped', lane: '' }])
+    expect(await expireAll(store, DUE + 600_000)).toMatchObject([{ state: 'skipped', host: '' }])
   })
 }
 

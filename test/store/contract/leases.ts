@@ -161,7 +161,7 @@ export function describeLeases(test: DefineTest): void {
     const lost = await claimOne(store)
     await store.rescue({ now: LEASE_END, limit: 10 })
     const retrying = await mustGet(store, lost)
-    const kept = await claimOne(store, aTask({ name: 'kept', lane: 'kept' }))
+    const kept = await claimOne(store, aTask({ name: 'kept', host: 'kept' }))
     await store.renew([lost, kept, { ...kept, name: 'unknown' }], { leaseUntil: LEASE_END + 500 })
     expect(await mustGet(store, lost)).toEqual(retrying)
     expect(await mustGet(store, kept)).toMatchObject({ leaseUntil: LEASE_END + 500 })

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { LedgerEntry } from '../../../src/domain/ledger/account.ts'
+import type { LedgerTask } from '../../../src/domain/ledger/account.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { KeySelection, PastRunCount } from '../../../src/store/ledger.ts'
 import { readLedger } from '../../../src/store/open-store.ts'
@@ -10,8 +10,8 @@ import { answered, anEntry, claimAll, claimOne, DUE, expireAll, finish, keyOf, k
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 
-async function runsOf(store: Store, selection: KeySelection = {}, limit = 1000): Promise<LedgerEntry[]> {
-  const all: LedgerEntry[] = []
+async function runsOf(store: Store, selection: KeySelection = {}, limit = 1000): Promise<LedgerTask[]> {
+  const all: LedgerTask[] = []
   for (let after: KeyOfPage; ;) {
     const page = await store.runs(selection, { limit, ...(after && { after }) })
     expect(page.entries.length).toBeLessThanOrEqual(limit)

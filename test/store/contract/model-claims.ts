@@ -1,10 +1,10 @@
 /** The steps of the model-based run that a node takes: claim, record, renew, rescue, expire, and the passing of time. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
-import type { Claim, ClaimResult, LaneRoom } from '../../../src/store/store.ts'
+import type { Claim, ClaimResult, HostCapacity } from '../../../src/store/store.ts'
 import { keyOf, LEASE_MS } from './entries.ts'
 import type { Model, NamedStep } from './model.ts'
 
@@ -12,17 +12,21 @@ export const LANES = ['a.test', 'b.test', 'c.test']
 const NODES = ['node-1', 'node-2']
 const RESULTS = ['expected', 'refused', 'transient', 'transient', 'unanswered', 'lost', 'late', 'stopping'] as const
 
-const room: fc.Arbitrary<LaneRoom> = fc.record({ room: fc.constantFrom(-1, 0, 1, 2, 3, 4), isProven: fc.boolean(), inflight: fc.nat(3) })
+const room: fc.Arbitrary<HostCapacity> = fc.record({
+  free: fc.constantFrom(-1, 0, 1, 2, 3, 4),
+  isProven: fc.boolean(),
+  inflight: fc.nat(3),
+})
 const claims = fc
   .record({
     node: fc.constantFrom(...NODES),
     limit: fc.constantFrom(0, 1, 2, 3, 5, 8, 8, 8),
-    lanes: fc.array(fc.tuple(fc.constantFrom(...LANES), room), { maxLength: 2 }).map((lanes) => new Map(lanes)),
-    roomOfNewLane: fc.integer({ min: 1, max: 5 }),
+    hosts: fc.array(fc.tuple(fc.constantFrom(...LANES), room), { maxLength: 2 }).map((hosts) => new Map(hosts)),
+    capacityOfNewHost: fc.integer({ min: 1, max: 5 }),
     unprovenLimit: fc.constantFrom(-1, 0, 1, 3, 9, 9, 9, 9),
   })
   .map((limits): NamedStep => {
-    const text = `claim ${JSON.stringify({ ...limits, lanes: [...limits.lanes] })}`
+    const text = `claim ${JSON.stringify({ ...limits, hosts: [...limits.hosts] })}`
     const step: NamedStep['step'] = async (model, store) => {
       const claim = { ...limits, now: model.now, leaseUntil: model.now + LEASE_MS }
       const result = await store.claimDue(claim)
@@ -53,13 +57,13 @@ const records = fc
       const outcomes = writes.flatMap(({ pick, result, random }) => {
         // Counted from the newest claim: most results are of claims that still stand.
         const task = model.claimed.at(-1 - pick)
-        return task ? [outcomeOf(task, callResult(result, model.now), task.claimedBy ?? '', model.now, random)] : []
+        return task ? [reportOf(task, callResult(result, model.now), task.claimedBy ?? '', model.now, random)] : []
       })
-      const expected = outcomes.map(({ task, settlement, responseStatus, responseBody, attempt }) => {
+      const expected = outcomes.map(({ task, update, responseStatus, responseBody, attempt }) => {
         const row = model.rows.get(keyOf(task))
         if (row?.state !== 'running' || row.runId !== task.runId || row.attempts !== task.attempts) return false
         const executedAt = attempt ? attempt.startedAt + attempt.durationMs : row.executedAt
-        settleRow(model, { ...row, ...settlement, responseStatus, responseBody, executedAt, updated: model.now })
+        settleRow(model, { ...row, ...update, responseStatus, responseBody, executedAt, updated: model.now })
         if (attempt) addAttempt(model, row)
         return true
       })
@@ -164,11 +168,11 @@ export function isWaiting({ state }: Task): boolean {
 function expectFairClaim(model: Model, claim: Claim, tasks: readonly Task[]): void {
   const isDue = (task: Task) => isWaiting(task) && task.dueAt <= claim.now && task.deadline > claim.now
   const due = [...model.rows.values()].filter(isDue)
-  const roomOf = (lane: string) => claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false }
+  const roomOf = (lane: string) => claim.hosts.get(lane) ?? { free: claim.capacityOfNewHost, isProven: false }
   const shares = LANES.map((lane) => {
-    const { room: places, isProven } = roomOf(lane)
-    const claimed = tasks.filter((task) => task.lane === lane)
-    const waiting = due.filter((task) => task.lane === lane)
+    const { free: places, isProven } = roomOf(lane)
+    const claimed = tasks.filter((task) => task.host === lane)
+    const waiting = due.filter((task) => task.host === lane)
     const oldest = waiting.map(({ dueAt }) => dueAt).sort((a, b) => a - b)
     expect(claimed.map(({ dueAt }) => dueAt)).toEqual(oldest.slice(0, claimed.length))
     return { isProven, count: claimed.length, most: Math.max(0, Math.min(places, waiting.length)) }
@@ -190,11 +194,11 @@ function expectFairClaim(model: Model, claim: Claim, tasks: readonly Task[]): vo
 /** Where there is room left, what is due next is not overslept; what is out of time already is never due. */
 function expectEarlyEnough(model: Model, claim: Claim, { tasks, nextDue }: ClaimResult): void {
   if (nextDue !== undefined) expect(nextDue).toBeGreaterThan(model.now)
-  const unproven = tasks.filter(({ lane }) => claim.lanes.get(lane)?.isProven !== true).length
+  const unproven = tasks.filter(({ host }) => claim.hosts.get(host)?.isProven !== true).length
   for (const lane of LANES) {
-    const { room: places, isProven } = claim.lanes.get(lane) ?? { room: claim.roomOfNewLane, isProven: false }
-    const hasRoom = tasks.filter((task) => task.lane === lane).length < places && (isProven || unproven < claim.unprovenLimit)
-    const isNext = (task: Task) => isWaiting(task) && task.lane === lane && task.dueAt > model.now && task.deadline > model.now
+    const { free: places, isProven } = claim.hosts.get(lane) ?? { free: claim.capacityOfNewHost, isProven: false }
+    const hasRoom = tasks.filter((task) => task.host === lane).length < places && (isProven || unproven < claim.unprovenLimit)
+    const isNext = (task: Task) => isWaiting(task) && task.host === lane && task.dueAt > model.now && task.deadline > model.now
     const waiting = [...model.rows.values()].filter(isNext)
     if (!hasRoom || tasks.length >= claim.limit || waiting.length === 0) continue
     expect(nextDue ?? Infinity).toBeLessThanOrEqual(Math.min(...waiting.map(({ dueAt }) => dueAt)))

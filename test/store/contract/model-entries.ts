@@ -40,14 +40,14 @@ const puts = fc
   .map(({ tasks, ifAbsent }): NamedStep => {
     const step: NamedStep['step'] = async (model, store) => {
       const created = tasks.map(([key, definition, lane]) =>
-        aTask({ ...key, definition: { ...definition, ...(definition.delivery === 'at_most_once' && { retry: 0 }) }, lane }),
+        aTask({ ...key, definition: { ...definition, ...(definition.delivery === 'at_most_once' && { retry: 0 }) }, host: lane }),
       )
       const expected = created.map((task) => {
         const before = model.rows.get(keyOf(task))
-        if (before && (ifAbsent || before.state === 'running')) return { outcome: ifAbsent ? 'exists' : 'running' }
+        if (before && (ifAbsent || before.state === 'running')) return { status: ifAbsent ? 'exists' : 'running' }
         const fresh = pendingTask(task, { created: before?.created ?? model.now, now: model.now })
         model.rows.set(keyOf(task), fresh)
-        return { outcome: before ? 'replaced' : 'created', task: fresh }
+        return { status: before ? 'replaced' : 'created', task: fresh }
       })
       expect(await store.put(created, { now: model.now, ifAbsent })).toEqual(expected)
     }

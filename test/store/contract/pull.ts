@@ -146,7 +146,7 @@ export function describePull(test: DefineTest): void {
     const [task] = (await pulled(store)).tasks as [Task]
     await putHandler(store, 'a-task', CALLBACK)
     expect(await claimAll(store)).toEqual([])
-    expect(await store.acknowledge(ackOf(task))).toMatchObject({ outcome: 'acknowledged', task: { state: 'successful' } })
+    expect(await store.acknowledge(ackOf(task))).toMatchObject({ status: 'acknowledged', task: { state: 'successful' } })
   })
 
   test('hands out nothing that is out of time, which ends as every task does', async ({ store }) => {

@@ -27,7 +27,7 @@ const FULL: NewTask = {
   name: 'ä-“name”-😀',
   triggerAt: 253_402_300_740,
   definition: DEFINITION,
-  lane: 'receiver.test:8443',
+  host: 'receiver.test:8443',
   dueAt: 253_402_300_740_017,
   deadline: 253_402_300_740_019,
   runId: '0d9b8c1e-3f1a-4a63-9f0e-6a0f2b6c7d8e',
@@ -44,7 +44,7 @@ export function describePut(test: DefineTest): void {
       created: 1_799_999_999_123,
       updated: 1_799_999_999_123,
     }
-    expect(await store.put([FULL], { now: 1_799_999_999_123 })).toEqual([{ outcome: 'created', task: expected }])
+    expect(await store.put([FULL], { now: 1_799_999_999_123 })).toEqual([{ status: 'created', task: expected }])
     expect(await store.get(FULL)).toEqual(expected)
     expect((await store.list({}, { limit: 1 })).tasks).toEqual([expected])
     expect(await (await reopen()).get(FULL)).toEqual(expected)
@@ -90,14 +90,14 @@ export function describePut(test: DefineTest): void {
       const before = await anEntry(store, state)
       const task = aTask({ definition: { callback: 'http://other.test/', payload: 'new' } })
       const expected: Task = { ...task, ...UNTOUCHED, windowFrom: DUE, created: before.created, updated: DUE + 500 }
-      expect(await store.put([task], { now: DUE + 500 })).toEqual([{ outcome: 'replaced', task: expected }])
+      expect(await store.put([task], { now: DUE + 500 })).toEqual([{ status: 'replaced', task: expected }])
       expect(await listAll(store)).toEqual([expected])
     })
   }
 
   test('leaves a running entry as it is', async ({ store }) => {
     const before = await anEntry(store, 'running')
-    expect(await store.put([aTask({ definition: { payload: 'new' } })], { now: DUE + 500 })).toEqual([{ outcome: 'running' }])
+    expect(await store.put([aTask({ definition: { payload: 'new' } })], { now: DUE + 500 })).toEqual([{ status: 'running' }])
     expect(await listAll(store)).toEqual([before])
   })
 
@@ -105,7 +105,7 @@ export function describePut(test: DefineTest): void {
     test(`with ifAbsent leaves a ${state} entry as it is`, async ({ store }) => {
       const before = await anEntry(store, state)
       expect(await store.put([aTask({ definition: { payload: 'new' } })], { now: DUE + 500, ifAbsent: true })).toEqual([
-        { outcome: 'exists' },
+        { status: 'exists' },
       ])
       expect(await listAll(store)).toEqual([before])
     })
@@ -113,7 +113,7 @@ export function describePut(test: DefineTest): void {
 
   test('with ifAbsent stores what is not there', async ({ store }) => {
     const results = await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 }), aTask()], { now: DUE, ifAbsent: true })
-    expect(results.map(({ outcome }) => outcome)).toEqual(['created', 'created', 'exists'])
+    expect(results.map(({ status }) => status)).toEqual(['created', 'created', 'exists'])
   })
 
   test('answers in the order of the tasks, each for itself', async ({ store }) => {
@@ -127,7 +127,7 @@ export function describePut(test: DefineTest): void {
       names.map((name) => aTask({ name })),
       { now: DUE + 1 },
     )
-    expect(results.map(({ outcome }) => outcome)).toEqual(['running', 'created', 'replaced', 'replaced', 'replaced', 'running'])
+    expect(results.map(({ status }) => status)).toEqual(['running', 'created', 'replaced', 'replaced', 'replaced', 'running'])
     expect(results.map((result) => 'task' in result && result.task.name)).toEqual([false, 'new', 'waits', 'new', 'failed', false])
   })
 
@@ -140,7 +140,7 @@ export function describePut(test: DefineTest): void {
       { name: 'a\u0308', triggerAt: MINUTE },
     ]
     const results = await store.put(keys.map(aTask), { now: DUE })
-    expect(results.map(({ outcome }) => outcome)).toEqual(keys.map(() => 'created'))
+    expect(results.map(({ status }) => status)).toEqual(keys.map(() => 'created'))
     for (const key of keys) expect(await store.get(key)).toMatchObject(key)
   })
 
@@ -158,7 +158,7 @@ export function describePut(test: DefineTest): void {
   test('takes writes of the same moment in the order in which they came', async ({ store }) => {
     const tasks = Array.from({ length: 200 }, (_, n) => aTask({ definition: { payload: n } }))
     const results = await Promise.all(tasks.map((task) => store.put([task], { now: DUE })))
-    expect(results.map(([result]) => result?.outcome)).toEqual(['created', ...Array<string>(199).fill('replaced')])
+    expect(results.map(([result]) => result?.status)).toEqual(['created', ...Array<string>(199).fill('replaced')])
     expect((await mustGet(store, aTask())).definition.payload).toBe(199)
   })
 
@@ -172,7 +172,7 @@ export function describePut(test: DefineTest): void {
     await store.put([aTask()], { now: DUE - 1 })
     await store.put([aTask({ definition: { callback: 'http://other.test/' }, dueAt: DUE + 5 })], { now: DUE - 1 })
     expect(await claimAll(store, DUE + 4)).toEqual([])
-    expect(await claimAll(store, DUE + 5)).toMatchObject([{ lane: 'other.test' }])
+    expect(await claimAll(store, DUE + 5)).toMatchObject([{ host: 'other.test' }])
   })
 
   test('get and history know nothing of an entry that is not there', async ({ store }) => {

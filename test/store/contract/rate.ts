@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
@@ -107,7 +107,7 @@ export function describeRate(test: DefineTest): void {
       )
       const claimed = (await Promise.all(claims)).flatMap(({ tasks }) => tasks)
       starts.push(...claimed.map(({ updated }) => updated))
-      const outcomes = claimed.map((task) => outcomeOf(task, { kind: 'not_called', reason: 'stopping' }, NODE, task.updated, 0))
+      const outcomes = claimed.map((task) => reportOf(task, { kind: 'not_called', reason: 'stopping' }, NODE, task.updated, 0))
       // Half of them are handed back: their starts count all the same, and they start again.
       await Promise.all([opened.record(outcomes.filter((_, n) => n % 2)), opened.claimDue(aClaim({ now: now + 700, limit: 0 }))])
       if (round % 8 === 7) opened = await reopen()

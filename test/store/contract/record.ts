@@ -1,8 +1,8 @@
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
-import type { Outcome } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Attempt, Task } from '../../../src/domain/task/task.ts'
-import type { Settlement } from '../../../src/domain/attempt/transitions.ts'
+import type { TaskUpdate } from '../../../src/domain/attempt/transitions.ts'
 import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
@@ -15,9 +15,9 @@ const AT_MOST_ONCE = { delivery: 'at_most_once' } as const
 export function describeRecords(test: DefineTest): void {
   test('writes every field of an outcome, and its attempt', async ({ store, reopen }) => {
     const task = await claimOne(store, aTask({ definition: { retry: 5 } }))
-    const outcome: Outcome = {
+    const outcome: AttemptReport = {
       task,
-      settlement: { state: 'retrying', dueAt: DUE + 1001, attempts: 1, lost: 3, error: 'why “so”', awaiting: null, leaseUntil: null },
+      update: { state: 'retrying', dueAt: DUE + 1001, attempts: 1, lost: 3, error: 'why “so”', awaiting: null, leaseUntil: null },
       now: DUE + 1002,
       responseStatus: 503,
       responseBody: 'body \u0000 ä😀\r\n',
@@ -29,7 +29,7 @@ export function describeRecords(test: DefineTest): void {
     expect(await store.record([outcome])).toEqual([true])
     const expected: Task = {
       ...task,
-      ...outcome.settlement,
+      ...outcome.update,
       executedAt: DUE + 2007,
       responseStatus: 503,
       responseBody: 'body \u0000 ä😀\r\n',
@@ -44,7 +44,7 @@ export function describeRecords(test: DefineTest): void {
 
   test('keeps an accepted task running until its acknowledgement is late', async ({ store, reopen }) => {
     const task = await claimOne(store)
-    const settlement: Settlement = { ...task, state: 'running', awaiting: 'ack', leaseUntil: DUE + 999_001 }
+    const update: TaskUpdate = { ...task, state: 'running', awaiting: 'ack', leaseUntil: DUE + 999_001 }
     const times = { dueAt: DUE, startedAt: DUE + 3, durationMs: 4, deadline: DUE + 600_000 }
     const attempt: Attempt = {
       runId: task.runId,
@@ -56,7 +56,9 @@ export function describeRecords(test: DefineTest): void {
       attemptsLeft: 1,
       node: NODE,
     }
-    expect(await store.record([{ task, settlement, now: DUE + 9, responseStatus: 202, responseBody: 'later', attempt }])).toEqual([true])
+    expect(await store.record([{ task, update: update, now: DUE + 9, responseStatus: 202, responseBody: 'later', attempt }])).toEqual([
+      true,
+    ])
     const accepted = { leaseUntil: DUE + 999_001, awaiting: 'ack', responseStatus: 202, responseBody: 'later', executedAt: DUE + 7 }
     const expected = { ...task, ...accepted, updated: DUE + 9 }
     expect(await mustGet(store, task)).toEqual(expected)
@@ -119,7 +121,7 @@ export function describeRecords(test: DefineTest): void {
     )
     const [a, b, c] = (await claimAll(store)).sort((one, other) => one.name.localeCompare(other.name)) as [Task, Task, Task]
     const outcomes = [c, { ...b, attempts: 2 }, a, c, { ...a, name: 'unknown' }, b].map((task) =>
-      outcomeOf(task, answered(200, DUE), NODE, DUE + 1, 0),
+      reportOf(task, answered(200, DUE), NODE, DUE + 1, 0),
     )
     expect(await store.record(outcomes)).toEqual([true, false, true, false, false, true])
     expect((await listAll(store)).map(({ state }) => state)).toEqual(['successful', 'successful', 'successful'])

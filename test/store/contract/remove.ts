@@ -69,7 +69,7 @@ export function describeRemoval(test: DefineTest): void {
     await store.remove({}, { now: DUE, limit: 100 })
     expect(await claimAll(store)).toEqual([])
     expect(await store.history(aTask())).toEqual([])
-    expect(await store.put([aTask()], { now: DUE + 5 })).toMatchObject([{ outcome: 'created', task: { created: DUE + 5 } }])
+    expect(await store.put([aTask()], { now: DUE + 5 })).toMatchObject([{ status: 'created', task: { created: DUE + 5 } }])
     expect(await store.history(aTask())).toEqual([])
   })
 
@@ -121,7 +121,7 @@ export function describeRemoval(test: DefineTest): void {
     await anEntry(store, 'failed', { name: 'new' }, DUE + 5000)
     await store.prune({ before: DUE + 1, limit: 100 })
     expect(await store.history({ name: 'new', triggerAt: MINUTE })).toHaveLength(1)
-    await claimOne(store, aTask({ name: 'old', lane: 'old' }))
+    await claimOne(store, aTask({ name: 'old', host: 'old' }))
     expect(await store.history({ name: 'old', triggerAt: MINUTE })).toEqual([])
     expect((await store.claimDue(aClaim())).tasks).toEqual([])
   })

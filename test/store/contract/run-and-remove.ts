@@ -111,7 +111,7 @@ export function describeRunAndRemove(test: DefineTest): void {
   test('a new task under its key is not removed', async ({ store }) => {
     await store.put([aTask()], { now: NOW - 9 })
     await store.run(KEY, { now: NOW, removeAfter: true })
-    expect(await store.put([aTask()], { now: NOW + 5 })).toMatchObject([{ outcome: 'replaced', task: { removeAfter: false } }])
+    expect(await store.put([aTask()], { now: NOW + 5 })).toMatchObject([{ status: 'replaced', task: { removeAfter: false } }])
     const [task] = (await claimAll(store)) as [Task]
     await finish(store, task, answered(200, DUE + 50), DUE + 50)
     expect(await mustGet(store, KEY)).toMatchObject({ state: 'successful', removeAfter: false, inAdvance: false })
@@ -162,8 +162,8 @@ export function describeRunAndRemove(test: DefineTest): void {
     expect(await mustGet(opened, KEY)).toMatchObject({ state: 'running', awaiting: 'ack', removeAfter: true })
     const now = NOW + 9000
     const after = { state: 'successful', awaiting: null, leaseUntil: null, executedAt: now, responseStatus: 200, responseBody: 'done' }
-    expect(await opened.acknowledge(ackOf(task, { now, detail: 'done' }))).toMatchObject({ outcome: 'acknowledged', task: after })
+    expect(await opened.acknowledge(ackOf(task, { now, detail: 'done' }))).toMatchObject({ status: 'acknowledged', task: after })
     await expectGone(opened)
-    expect(await opened.acknowledge(ackOf(task, { now }))).toEqual({ outcome: 'unknown' })
+    expect(await opened.acknowledge(ackOf(task, { now }))).toEqual({ status: 'unknown' })
   })
 }

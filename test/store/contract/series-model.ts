@@ -1,7 +1,7 @@
 /** Series under random sequences of what nodes and people do, compared after every step with the entries that there should be. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { outcomeOf } from '../../../src/domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
 import type { Store } from '../../../src/store/store.ts'
@@ -141,7 +141,7 @@ const records = fc.constantFrom(...RESULTS).map((result): Step => ({
   async run(series, { store }) {
     const task = series.running.shift()
     // A rescue may have taken it: then nothing is written, and nothing of it follows.
-    if (task) await store.record([outcomeOf(task, callResult(result, series.now), NODE, series.now, 0)])
+    if (task) await store.record([reportOf(task, callResult(result, series.now), NODE, series.now, 0)])
   },
 }))
 

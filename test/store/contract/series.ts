@@ -56,7 +56,7 @@ export function describeSeries(test: DefineTest): void {
       windowFrom: NEXT * 1000,
       executedAt: null,
       error: null,
-      lane: head.lane,
+      host: head.host,
     })
     expect(next.runId).not.toBe(head.runId)
     expect(next.runId).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/)
@@ -96,7 +96,7 @@ export function describeSeries(test: DefineTest): void {
     await putHandler(store, 'a-task', { callback: 'http://new.test/', max_delay: 4 })
     const next = await nextOf(store)
     expect(next.definition).toEqual({ ...EVERY_5_MIN, timeout: 9, callback: 'http://new.test/', max_delay: 4 })
-    expect(next).toMatchObject({ lane: 'new.test', deadline: NEXT * 1000 + 240_000 })
+    expect(next).toMatchObject({ host: 'new.test', deadline: NEXT * 1000 + 240_000 })
     expect(await claimAll(store, NEXT * 1000)).toMatchObject([{ triggerAt: NEXT, definition: { callback: 'http://new.test/' } }])
   })
 

@@ -10,7 +10,7 @@ for (let group = 0; ; group += 1) {
   await Promise.all(
     names.map(async (name) => {
       const [result] = await store.put([aTask({ name })], { now: Date.now() })
-      if (result?.outcome === 'created') writeSync(1, `${name}\n`)
+      if (result?.status === 'created') writeSync(1, `${name}\n`)
     }),
   )
 }

@@ -3,27 +3,27 @@ import { hostOf } from '../../../domain/task/task.ts'
 import { LANES_AT_ONCE, MOST_LANES, MOST_MOVED } from '../../rules/claim-shares.ts'
 import type { ClaimLeft, HostShare, LaneShare } from '../../rules/claim-shares.ts'
 import { NEVER } from '../../rules/handler-capacity.ts'
-import type { GroupRoom } from '../../rules/handler-capacity.ts'
+import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { Claim, ClaimResult } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { claimRows, firstPlaces, lockDue, moveRows } from './claim-statements.ts'
 import type { LaneWish } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { GroupRooms } from './handler-usage.ts'
-import type { DueLane, Sight } from '../memory/lane-cursors.ts'
+import { HandlerUsage } from './handler-usage.ts'
+import type { DueLane, ClaimView } from '../memory/lane-cursors.ts'
 import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
 
 interface OpenLane extends LaneShare {
-  readonly front: DueLane['front']
+  readonly front: DueLane['cursor']
 }
 
 /** When to look again at rows that another node was about to claim. */
 const LOOK_AGAIN_MS = 250
 
 export async function claimDue(session: Session, transaction: Transaction, claim: Claim): Promise<ClaimResult> {
-  await session.news.catchUp()
+  await session.peers.catchUp()
   const run = new ClaimRun(session, transaction, claim)
   const rows = await run.claim()
   const tasks = await finishClaim(session, transaction, rows, claim)
@@ -39,8 +39,8 @@ class ClaimRun {
   readonly #transaction: Transaction
   readonly #claim: Claim
   readonly #left: ClaimLeft
-  readonly #sight: Sight
-  readonly #groups: GroupRooms
+  readonly #sight: ClaimView
+  readonly #groups: HandlerUsage
   readonly #hosts = new Map<string, HostShare>()
   readonly #seen = new Map<string, OpenLane>()
   readonly #served = new Set<string>()
@@ -54,8 +54,8 @@ class ClaimRun {
     this.#transaction = transaction
     this.#claim = claim
     this.#left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: NEVER }
-    this.#sight = session.fronts.begin(claim.now)
-    this.#groups = new GroupRooms(transaction, session, claim.now)
+    this.#sight = session.cursors.begin(claim.now)
+    this.#groups = new HandlerUsage(transaction, session, claim.now)
   }
 
   async claim(): Promise<TaskRow[]> {
@@ -72,16 +72,16 @@ class ClaimRun {
 
   /** Remembers, once the claim is durable, where the lanes begin that it has looked at. @param onNextDue is told when to claim again */
   async moveFronts(onNextDue: (nextDue: number) => void): Promise<void> {
-    const { fronts } = this.#session
+    const { cursors } = this.#session
     const { now } = this.#claim
     const firsts = await firstPlaces(this.#transaction, [...this.#seen.values()], now)
     this.#transaction.afterCommit(() => {
-      fronts.end(this.#sight, { firsts, closed: this.#closed })
-      for (const lane of this.#served) fronts.served(lane)
+      cursors.end(this.#sight, { firsts, closed: this.#closed })
+      for (const lane of this.#served) cursors.served(lane)
       // Behind those that are out of time, or that another node was about to claim: it may fail.
       const hidden = firsts.filter(({ lane, again }) => again !== undefined && this.#emptied.has(lane)).map(({ again = NEVER }) => again)
       const dues = hidden.map((again) => (again > now ? again : now + LOOK_AGAIN_MS))
-      onNextDue(Math.min(this.#left.hiddenDue, fronts.nextDue(now), ...dues))
+      onNextDue(Math.min(this.#left.hiddenDue, cursors.nextDue(now), ...dues))
     })
   }
 
@@ -90,20 +90,20 @@ class ClaimRun {
    * Those of full hosts are passed over. Those of handlers without room are closed until they have some.
    */
   async #lanesWithRoom(): Promise<OpenLane[]> {
-    const { fronts } = this.#session
-    const due = fronts.due(this.#claim.now).map((lane) => ({ ...lane, ...this.#hostOfLane(lane.lane) }))
+    const { cursors } = this.#session
+    const due = cursors.due(this.#claim.now).map((lane) => ({ ...lane, ...this.#hostOfLane(lane.lane) }))
     // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
-    due.sort((a, b) => a.host.inflight - b.host.inflight || a.servedAt - b.servedAt || a.front.dueAt - b.front.dueAt)
+    due.sort((a, b) => a.host.inflight - b.host.inflight || a.servedAt - b.servedAt || a.cursor.dueAt - b.cursor.dueAt)
     const open = due.filter(({ lane, host }) => {
       const isNew = !this.#seen.has(lane) && !this.#closed.has(lane)
       return isNew && this.#hasRoom({ host })
     })
     await this.#groups.lock(open.slice(0, MOST_LANES).flatMap(({ group }) => group ?? []))
     const found: OpenLane[] = []
-    for (const { lane, front, host, group } of open) {
+    for (const { lane, cursor, host, group } of open) {
       const limits = group === undefined ? undefined : await this.#groups.forCalls(group)
-      const share = { lane, front, host, ...(group !== undefined && { group }), ...(limits !== undefined && { limits }) }
-      if (limits !== undefined && limits.left <= 0) this.#closed.set(lane, limits.again)
+      const share = { lane, front: cursor, host, ...(group !== undefined && { group }), ...(limits !== undefined && { limits }) }
+      if (limits !== undefined && limits.free <= 0) this.#closed.set(lane, limits.opensAt)
       else {
         found.push(share)
         this.#seen.set(lane, share)
@@ -114,13 +114,13 @@ class ClaimRun {
   }
 
   #hostOfLane(lane: string): { host: HostShare; group: string | undefined } {
-    const { group, host } = parseLane(lane)
-    const called = host === '' && group !== undefined ? hostOf(this.#session.handlers.of(group)?.definition ?? {}) : host
+    const { handler, host } = parseLane(lane)
+    const called = host === '' && handler !== undefined ? hostOf(this.#session.handlers.of(handler)?.definition ?? {}) : host
     const known = this.#hosts.get(called)
-    if (known) return { host: known, group }
-    const share = { ...(this.#claim.lanes.get(called) ?? { room: this.#claim.roomOfNewLane, isProven: false, inflight: 0 }) }
+    if (known) return { host: known, group: handler }
+    const share = { ...(this.#claim.hosts.get(called) ?? { free: this.#claim.capacityOfNewHost, isProven: false, inflight: 0 }) }
     this.#hosts.set(called, share)
-    return { host: share, group }
+    return { host: share, group: handler }
   }
 
   /** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
@@ -145,7 +145,7 @@ class ClaimRun {
   }
 
   #hasRoom({ host, limits }: Pick<LaneShare, 'host' | 'limits'>): boolean {
-    return host.room > 0 && (host.isProven || this.#left.unproven > 0) && (limits === undefined || limits.left > 0)
+    return host.free > 0 && (host.isProven || this.#left.unproven > 0) && (limits === undefined || limits.free > 0)
   }
 
   /** How many are wanted of each lane, so that all of them together are within every limit. */
@@ -153,11 +153,11 @@ class ClaimRun {
     const left = { ...this.#left }
     const share = Math.max(1, Math.floor(left.total / open.length))
     const unprovenShare = Math.max(1, Math.floor(left.unproven / open.filter(({ host }) => !host.isProven).length))
-    const [rooms, limitsLeft] = [new Map<HostShare, number>(), new Map<GroupRoom, number>()]
+    const [rooms, limitsLeft] = [new Map<HostShare, number>(), new Map<HandlerCapacity, number>()]
     const wishes = new Map<string, LaneWish>()
     for (const { lane, front, host, limits } of open) {
-      const room = rooms.get(host) ?? host.room
-      const within = limits === undefined ? Infinity : (limitsLeft.get(limits) ?? limits.left)
+      const room = rooms.get(host) ?? host.free
+      const within = limits === undefined ? Infinity : (limitsLeft.get(limits) ?? limits.free)
       const unproven = host.isProven ? Infinity : Math.min(unprovenShare, left.unproven)
       const limit = Math.min(room, within, left.total, unproven, share)
       if (limit <= 0) continue
@@ -170,17 +170,17 @@ class ClaimRun {
     return wishes
   }
 
-  async #take({ lane, host, group, limits }: OpenLane, count: number): Promise<void> {
+  async #take({ lane, host, handler, limits }: OpenLane, count: number): Promise<void> {
     if (count > 0) this.#served.add(lane)
-    host.room -= count
+    host.free -= count
     this.#left.total -= count
     if (!host.isProven) this.#left.unproven -= count
-    if (group !== undefined && limits !== undefined) await this.#groups.take(group, limits, count)
+    if (handler !== undefined && limits !== undefined) await this.#groups.take(handler, limits, count)
   }
 
   /** @returns undefined where too many rows had to move for one claim */
   async #claimRows(wishes: readonly LaneWish[]): Promise<TaskRow[] | undefined> {
-    if (this.#session.handlers.areThere || wishes.some(({ lane }) => parseLane(lane).group !== undefined)) {
+    if (this.#session.handlers.areThere || wishes.some(({ lane }) => parseLane(lane).handler !== undefined)) {
       if (!(await this.#moveMisplaced(wishes))) return undefined
     }
     return claimRows(this.#transaction, wishes, this.#claim)
@@ -199,7 +199,7 @@ class ClaimRun {
       if (misplaced.length === 0) return true
       await moveRows(this.#transaction, misplaced)
       for (const { row, lane } of misplaced) {
-        this.#session.fronts.lower(lane, { dueAt: row.due_at, id: row.id })
+        this.#session.cursors.lower(lane, { dueAt: row.due_at, id: row.id })
         // It may have been found empty before.
         this.#seen.delete(lane)
       }
@@ -212,9 +212,9 @@ class ClaimRun {
 
   /** Handlers that have just used up their room: their lanes are passed over until they have some again. */
   async #closeExhausted(lanes: readonly OpenLane[]): Promise<void> {
-    for (const { lane, group, limits } of lanes) {
-      if (group === undefined || limits === undefined || limits.left > 0) continue
-      this.#closed.set(lane, (await this.#groups.recount(group)).again)
+    for (const { lane, handler, limits } of lanes) {
+      if (handler === undefined || limits === undefined || limits.free > 0) continue
+      this.#closed.set(lane, (await this.#groups.recount(handler)).opensAt)
     }
   }
 }

@@ -65,7 +65,7 @@ export function claimForWorker(transaction: Transaction, rows: readonly DueRow[]
 /** Puts waiting rows into other lanes. */
 export async function moveRows(transaction: Transaction, moves: readonly { row: DueRow; lane: string }[]): Promise<void> {
   if (moves.length === 0) return
-  for (const { row, lane } of moves) transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, row.deadline)
+  for (const { row, lane } of moves) transaction.notes.rowWaits(lane, { dueAt: row.due_at, id: row.id }, row.deadline)
   await transaction.query(MOVE, [...keyParams(moves.map(({ row }) => keyOf(row))), moves.map(({ lane }) => lane)])
 }
 

@@ -1,12 +1,12 @@
 /** What a claim of rows brings with it, whoever claimed them: counts, the next entries of their series, and the word to listeners. */
-import { outcomeOf } from '../../../domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { continueSeries } from '../tasks/series.ts'
 import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { writeOutcomes } from '../results/record.ts'
+import { writeReports } from '../results/record.ts'
 
 /**
  * @param claimed as they are after they were claimed
@@ -27,11 +27,11 @@ export async function finishClaim(
   const tasks = rows.map((row) => toTask(row, session.handlers.of(row.name)?.definition))
   // The handler allows less time than it did when the row was written.
   const late = tasks.filter(({ deadline }) => now >= deadline)
-  await writeOutcomes(
+  await writeReports(
     transaction,
-    late.map((task) => outcomeOf(task, { kind: 'not_called', reason: 'late' }, node, now, 0)),
+    late.map((task) => reportOf(task, { kind: 'not_called', reason: 'late' }, node, now, 0)),
   )
   const inTime = tasks.filter(({ deadline }) => now < deadline)
-  for (const task of inTime) changes.tell('processing', task, now)
+  for (const task of inTime) changes.emit('processing', task, now)
   return inTime
 }

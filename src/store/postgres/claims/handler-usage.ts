@@ -1,7 +1,7 @@
 /** How many tasks of each handler may be claimed now, by its limits, over all nodes. One is made for each claim, inside its transaction. */
 import type { HandlerDefinition } from '../../../domain/task/handler.ts'
-import { KEEP_SECONDS, RATE_SECONDS, noLimit, noRoom, roomWithin } from '../../rules/handler-capacity.ts'
-import type { GroupRoom } from '../../rules/handler-capacity.ts'
+import { KEEP_SECONDS, RATE_SECONDS, noLimit, noCapacity, capacityWithin } from '../../rules/handler-capacity.ts'
+import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { Session } from '../session.ts'
@@ -24,11 +24,11 @@ const ADD_STARTS = `
   INSERT INTO callme.starts AS s (name, second, n) VALUES ($1, $2, $3) ON CONFLICT (name, second) DO UPDATE SET n = s.n + excluded.n`
 const FORGET_STARTS = 'DELETE FROM callme.starts WHERE name = $1 AND second < $2'
 
-export class GroupRooms {
+export class HandlerUsage {
   readonly #transaction: Transaction
   readonly #session: Session
   readonly #now: number
-  readonly #rooms = new Map<string, GroupRoom>()
+  readonly #capacities = new Map<string, HandlerCapacity>()
   /** as they are until the transaction is over; undefined where one is gone */
   readonly #locked = new Map<string, HandlerDefinition | undefined>()
 
@@ -47,24 +47,24 @@ export class GroupRooms {
   }
 
   /** For calls; tasks that are pulled leave no room for these. */
-  async forCalls(group: string): Promise<GroupRoom> {
+  async forCalls(group: string): Promise<HandlerCapacity> {
     const handler = this.#session.handlers.of(group)?.definition
     if (handler === undefined) return noLimit()
-    return handler.pull ? noRoom() : this.within(group, handler)
+    return handler.pull ? noCapacity() : this.within(group, handler)
   }
 
   /** By the limits of the handler alone, as they are for workers. */
-  async within(group: string, handler: HandlerDefinition): Promise<GroupRoom> {
-    const known = this.#rooms.get(group)
+  async within(group: string, handler: HandlerDefinition): Promise<HandlerCapacity> {
+    const known = this.#capacities.get(group)
     if (known) return known
-    const room = handler.paused ? noRoom() : await this.#count(group, handler)
-    this.#rooms.set(group, room)
+    const room = handler.paused ? noCapacity() : await this.#count(group, handler)
+    this.#capacities.set(group, room)
     return room
   }
 
   /** Takes note of so many attempts that start now. */
-  async take(group: string, room: GroupRoom, count: number): Promise<void> {
-    room.left -= count
+  async take(group: string, room: HandlerCapacity, count: number): Promise<void> {
+    room.free -= count
     if (!room.hasRate || count === 0) return
     const second = Math.floor(this.#now / 1000)
     await this.#transaction.query(ADD_STARTS, [group, second, count])
@@ -72,20 +72,20 @@ export class GroupRooms {
   }
 
   /** Counts anew, after a claim. */
-  async recount(group: string): Promise<GroupRoom> {
-    this.#rooms.delete(group)
+  async recount(group: string): Promise<HandlerCapacity> {
+    this.#capacities.delete(group)
     return this.forCalls(group)
   }
 
-  async #count(group: string, heard: HandlerDefinition): Promise<GroupRoom> {
+  async #count(group: string, heard: HandlerDefinition): Promise<HandlerCapacity> {
     if (!hasLimits(heard)) return noLimit()
     if (!this.#locked.has(group)) await this.#lockAll([group])
     const handler = this.#locked.get(group) ?? heard
-    if (handler.paused) return noRoom()
+    if (handler.paused) return noCapacity()
     const { concurrency, rate } = handler
     const running = concurrency === undefined ? 0 : await this.#running(group, concurrency)
     const { started, oldest } = rate === undefined ? { started: 0, oldest: null } : await this.#starts(group)
-    return roomWithin(handler, { running, started, oldest })
+    return capacityWithin(handler, { running, started, oldest })
   }
 
   async #lockAll(groups: readonly string[]): Promise<void> {

@@ -5,7 +5,7 @@ import { toHandler } from '../../rows/handler-row.ts'
 import type { PullResult } from '../../store.ts'
 import { claimForWorker, firstPlaces, lockDue } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { GroupRooms } from './handler-usage.ts'
+import { HandlerUsage } from './handler-usage.ts'
 import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
 
@@ -24,18 +24,18 @@ export async function pullDue(
   handlerName: string,
   worker: Worker,
 ): Promise<PullResult | 'not_pulled'> {
-  const { handlers, fronts, news } = session
+  const { handlers, cursors, peers } = session
   const { now } = worker
   const [row] = await transaction.query<HandlerRow>(HANDLER, [handlerName])
   const handler = row && toHandler(row).definition
   if (handler?.pull !== true) return 'not_pulled'
-  await news.catchUp()
-  const sight = fronts.begin(now)
-  const rooms = new GroupRooms(transaction, session, now)
+  await peers.catchUp()
+  const sight = cursors.begin(now)
+  const rooms = new HandlerUsage(transaction, session, now)
   const room = await rooms.within(handlerName, handler)
-  const limit = Math.min(worker.limit, room.left)
-  if (limit <= 0) return { tasks: [], nextDue: room.again < NEVER ? room.again : undefined }
-  const lanes = fronts.of(handlerName).map((lane) => ({ lane, front: fronts.frontOf(lane), limit }))
+  const limit = Math.min(worker.limit, room.free)
+  if (limit <= 0) return { tasks: [], nextDue: room.opensAt < NEVER ? room.opensAt : undefined }
+  const lanes = cursors.of(handlerName).map((lane) => ({ lane, front: cursors.cursorOf(lane), limit }))
   const due = lanes.length === 0 ? [] : await lockDue(transaction, lanes, now)
   // Rows of a handler that has just come are about to leave the lane.
   const own = due.filter(({ name }) => handlers.of(name)?.name === handlerName)
@@ -46,7 +46,7 @@ export async function pullDue(
   const result = { tasks, nextDue: undefined as number | undefined }
   const firsts = await firstPlaces(transaction, lanes, now)
   transaction.afterCommit(() => {
-    fronts.end(sight, { firsts, closed: new Map() })
+    cursors.end(sight, { firsts, closed: new Map() })
     const dues = firsts.flatMap(({ again }) => again ?? [])
     const nextDue = Math.min(NEVER, ...dues.filter((dueAt) => dueAt > now))
     result.nextDue = nextDue < NEVER ? nextDue : undefined

@@ -27,9 +27,9 @@ const INSERT_WITH_CHANGES = `
  * @returns how many rows there are; none where the transaction changes nothing that anybody must know
  */
 export async function insertCommit(transaction: Transaction, { stream, seq }: { stream: number; seq: number }): Promise<number> {
-  const { changes, signals } = transaction
-  const batches = [...batchesOf(changes.told())]
-  const said = signals.said()
+  const { changes, notes } = transaction
+  const batches = [...batchesOf(changes.emitted())]
+  const said = notes.toJson()
   const deltas = new Map(changes.deltas())
   if (batches.length === 0 && said === undefined && deltas.size === 0 && !transaction.isWriting) return 0
   const past = changes.pastRuns()

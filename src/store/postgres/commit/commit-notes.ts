@@ -9,21 +9,21 @@ export interface Place {
 }
 
 /** As they are stored, as JSON. */
-export interface SignalsSaid {
+export interface CommitNotesJson {
   /** the first place of each lane, and the earliest deadline there */
   readonly lanes?: readonly (readonly [lane: string, dueAt: number, id: number, deadline: number])[]
   readonly groups?: readonly string[]
   readonly handlers?: readonly string[]
 }
 
-export class Signals {
+export class CommitNotes {
   readonly #lanes = new Map<string, { place: Place; deadline: number }>()
-  readonly #groups = new Set<string>()
+  readonly #freed = new Set<string>()
   /** as they are now */
   readonly handlers = new Map<string, Handler | undefined>()
 
   /** A row waits in the lane. */
-  waits(lane: string, place: Place, deadline: number): void {
+  rowWaits(lane: string, place: Place, deadline: number): void {
     const known = this.#lanes.get(lane)
     if (known === undefined) this.#lanes.set(lane, { place, deadline })
     else {
@@ -33,22 +33,22 @@ export class Signals {
   }
 
   /** A handler may have room again. */
-  opens(group: string): void {
-    this.#groups.add(group)
+  capacityFreed(group: string): void {
+    this.#freed.add(group)
   }
 
   /** A handler came, went or changed. */
-  changes(name: string, handler: Handler | undefined): void {
+  handlerChanged(name: string, handler: Handler | undefined): void {
     this.handlers.set(name, handler)
   }
 
   /** undefined where there is nothing to know */
-  said(): SignalsSaid | undefined {
-    if (this.#lanes.size + this.#groups.size + this.handlers.size === 0) return undefined
+  toJson(): CommitNotesJson | undefined {
+    if (this.#lanes.size + this.#freed.size + this.handlers.size === 0) return undefined
     const lanes = [...this.#lanes].map(([lane, { place, deadline }]) => [lane, place.dueAt, place.id, deadline] as const)
     return {
       ...(lanes.length > 0 && { lanes }),
-      ...(this.#groups.size > 0 && { groups: [...this.#groups] }),
+      ...(this.#freed.size > 0 && { groups: [...this.#freed] }),
       ...(this.handlers.size > 0 && { handlers: [...this.handlers.keys()] }),
     }
   }

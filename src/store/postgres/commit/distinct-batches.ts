@@ -1,5 +1,5 @@
 /** Does work for many that one statement does for all whose keys differ: those of a key that comes again go in a later wave. */
-export async function inWaves<T, R>(
+export async function inDistinctBatches<T, R>(
   all: readonly T[],
   keyOf: (one: T) => string,
   work: (wave: readonly T[]) => Promise<readonly R[]>,

@@ -77,7 +77,7 @@ export class GroupWriter {
   }
 
   /** Resolves when no write waits. */
-  async settled(): Promise<void> {
+  async drained(): Promise<void> {
     await this.#writing
   }
 

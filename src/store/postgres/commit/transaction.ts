@@ -1,11 +1,11 @@
 /** What a write works with: its statements, what they change, what other nodes must know, and what is to be remembered once it is durable. */
 import { Changes } from '../../rules/changes.ts'
 import type { Queries } from './database.ts'
-import { Signals } from './commit-notes.ts'
+import { CommitNotes } from './commit-notes.ts'
 
 export class Transaction implements Queries {
   readonly changes = new Changes()
-  readonly signals = new Signals()
+  readonly notes = new CommitNotes()
   readonly #queries: Queries
   readonly #afterCommit: (() => void)[] = []
 

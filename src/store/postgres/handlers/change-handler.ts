@@ -5,7 +5,7 @@ import type { Handler, HandlerDefinition } from '../../../domain/task/handler.ts
 import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
-import { groupLane, parseLane } from '../../rows/lane-name.ts'
+import { handlerLane, parseLane } from '../../rows/lane-name.ts'
 import type { HandlerStore } from '../../store.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
@@ -27,25 +27,25 @@ const IN_LANE = 'SELECT 1 FROM callme.tasks WHERE lane = $1 AND name >= $2 AND n
 const RUNNING_OF_NAMES = `
   SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.name >= $1 AND t.name < $2 AND strpos(t.name, '@') = 0
   ORDER BY t.name, t.trigger_at FOR UPDATE`
-const BEGIN_WALK = `
+const BEGIN_BACKFILL = `
   INSERT INTO callme.handler_walks (name, after_name, after_trigger_at) VALUES ($1, $2, -1)
   ON CONFLICT (name) DO UPDATE SET after_name = excluded.after_name, after_trigger_at = excluded.after_trigger_at`
-const ANY_WALK = 'SELECT 1 FROM callme.handler_walks LIMIT 1'
-const WALK = 'SELECT * FROM callme.handler_walks ORDER BY name LIMIT 1 FOR UPDATE'
-const ADVANCE_WALK = 'UPDATE callme.handler_walks SET after_name = $2, after_trigger_at = $3 WHERE name = $1'
-const END_WALK = 'DELETE FROM callme.handler_walks WHERE name = $1'
+const ANY_BACKFILL = 'SELECT 1 FROM callme.handler_walks LIMIT 1'
+const BACKFILL = 'SELECT * FROM callme.handler_walks ORDER BY name LIMIT 1 FOR UPDATE'
+const ADVANCE_BACKFILL = 'UPDATE callme.handler_walks SET after_name = $2, after_trigger_at = $3 WHERE name = $1'
+const END_BACKFILL = 'DELETE FROM callme.handler_walks WHERE name = $1'
 const ROWS_OF_NAMES = `
   SELECT ${columnsOf('t')} FROM callme.tasks t WHERE (t.name, t.trigger_at) > ($1, $2::bigint) AND t.name < $3
   ORDER BY t.name, t.trigger_at LIMIT $4 FOR UPDATE`
-const SETTLE = `
+const RELOCATE = `
   UPDATE callme.tasks t SET lane = k.lane, deadline = k.deadline
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) AS k (name, trigger_at, lane, deadline)
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
 
 /** How many rows are gone through in one transaction. */
-const STRETCH = 1000
+const PAGE_ROWS = 1000
 
-interface WalkRow {
+interface BackfillRow {
   readonly name: string
   readonly after_name: string
   readonly after_trigger_at: number
@@ -63,10 +63,10 @@ export async function putHandler(
   const created = before?.created ?? now
   const handler = { name, definition, created, updated: now }
   await transaction.query(UPSERT, [name, created, now, JSON.stringify(definition)])
-  tell(session, transaction, name, handler)
+  noteChange(session, transaction, name, handler)
   if (before === undefined) await moveRunning(transaction, session.handlers.with(name, handler), name)
-  if (before === undefined || before.definition.max_delay !== definition.max_delay) await beginWalk(transaction, name)
-  return { outcome: before ? 'replaced' : 'created', handler }
+  if (before === undefined || before.definition.max_delay !== definition.max_delay) await beginBackfill(transaction, name)
+  return { status: before ? 'replaced' : 'created', handler }
 }
 
 export async function removeHandler(
@@ -81,9 +81,9 @@ export async function removeHandler(
   if (!force && !servesTasksWithoutCallback(next?.definition) && (await isNeeded(transaction, before, name))) return 'needed'
   await transaction.query(DELETE, [name])
   await transaction.query(FORGET_STARTS, [name])
-  tell(session, transaction, name, undefined)
+  noteChange(session, transaction, name, undefined)
   await moveRunning(transaction, session.handlers.with(name, undefined), name)
-  await beginWalk(transaction, name)
+  await beginBackfill(transaction, name)
   return 'removed'
 }
 
@@ -92,20 +92,20 @@ export async function removeHandler(
  * expiry look at the handler themselves: this is for what they find their rows by.
  * @returns whether there is more to go through
  */
-export async function settleRows(session: Session, transaction: Transaction): Promise<boolean> {
-  const [walk] = await transaction.query<WalkRow>(WALK)
+export async function backfillRows(session: Session, transaction: Transaction): Promise<boolean> {
+  const [walk] = await transaction.query<BackfillRow>(BACKFILL)
   if (walk === undefined) return false
-  await session.news.catchUp()
+  await session.peers.catchUp()
   const { end } = storedRange(walk.name)
-  const rows = await readRows(transaction, ROWS_OF_NAMES, [walk.after_name, walk.after_trigger_at, end, STRETCH])
-  await settle(session.handlers, transaction, rows)
+  const rows = await readRows(transaction, ROWS_OF_NAMES, [walk.after_name, walk.after_trigger_at, end, PAGE_ROWS])
+  await relocate(session.handlers, transaction, rows)
   const last = rows.at(-1)
-  if (last && rows.length === STRETCH) await transaction.query(ADVANCE_WALK, [walk.name, last.name, last.trigger_at])
-  else await transaction.query(END_WALK, [walk.name])
+  if (last && rows.length === PAGE_ROWS) await transaction.query(ADVANCE_BACKFILL, [walk.name, last.name, last.trigger_at])
+  else await transaction.query(END_BACKFILL, [walk.name])
   return true
 }
 
-async function settle(handlers: HandlerBook, transaction: Transaction, rows: readonly TaskRow[]): Promise<void> {
+async function relocate(handlers: HandlerBook, transaction: Transaction, rows: readonly TaskRow[]): Promise<void> {
   const settled = rows.flatMap((row) => {
     if (isErrorCallback(row)) return []
     // One that another node claimed while the handler changed is running, and is counted by its lane.
@@ -115,11 +115,11 @@ async function settle(handlers: HandlerBook, transaction: Transaction, rows: rea
   })
   if (settled.length === 0) return
   for (const { row, lane, deadline } of settled) {
-    if (row.state !== 'running') transaction.signals.waits(lane, { dueAt: row.due_at, id: row.id }, deadline)
+    if (row.state !== 'running') transaction.notes.rowWaits(lane, { dueAt: row.due_at, id: row.id }, deadline)
     else opens(transaction, row)
   }
   const [lanes, deadlines] = [settled.map(({ lane }) => lane), settled.map(({ deadline }) => deadline)]
-  await transaction.query(SETTLE, [...keyParams(settled.map(({ row }) => keyOf(row))), lanes, deadlines])
+  await transaction.query(RELOCATE, [...keyParams(settled.map(({ row }) => keyOf(row))), lanes, deadlines])
 }
 
 /**
@@ -128,8 +128,8 @@ async function settle(handlers: HandlerBook, transaction: Transaction, rows: rea
  */
 async function takeTurn(session: Session, transaction: Transaction): Promise<boolean> {
   await transaction.query(TAKE_TURN)
-  await session.news.catchUp()
-  return (await transaction.query(ANY_WALK)).length === 0
+  await session.peers.catchUp()
+  return (await transaction.query(ANY_BACKFILL)).length === 0
 }
 
 async function findHandler(transaction: Transaction, name: string): Promise<Handler | undefined> {
@@ -147,13 +147,13 @@ async function lockBehind({ handlers }: Session, transaction: Transaction, name:
 async function isNeeded(transaction: Transaction, handler: Handler | undefined, pattern: string): Promise<boolean> {
   if (handler === undefined || !servesTasksWithoutCallback(handler.definition)) return false
   const { first, end } = storedRange(pattern)
-  return (await transaction.query(IN_LANE, [groupLane(handler.name, ''), first, end])).length > 0
+  return (await transaction.query(IN_LANE, [handlerLane(handler.name, ''), first, end])).length > 0
 }
 
 /** What waited for a limit of the handler, or of the one behind it, is looked at anew. */
-function tell({ handlers }: Session, { signals }: Transaction, name: string, handler: Handler | undefined): void {
-  signals.changes(name, handler)
-  for (const group of [name, handlers.behind(name)?.name]) if (group !== undefined) signals.opens(group)
+function noteChange({ handlers }: Session, { notes }: Transaction, name: string, handler: Handler | undefined): void {
+  notes.handlerChanged(name, handler)
+  for (const group of [name, handlers.behind(name)?.name]) if (group !== undefined) notes.capacityFreed(group)
 }
 
 /** What runs is counted by its lane, so it changes lanes with the handler. */
@@ -166,18 +166,18 @@ async function moveRunning(transaction: Transaction, handlers: HandlerBook, name
   if (moved.length === 0) return
   for (const { row } of moved) opens(transaction, row)
   const [lanes, deadlines] = [moved.map(({ lane }) => lane), moved.map(({ row }) => row.deadline)]
-  await transaction.query(SETTLE, [...keyParams(moved.map(({ row }) => keyOf(row))), lanes, deadlines])
+  await transaction.query(RELOCATE, [...keyParams(moved.map(({ row }) => keyOf(row))), lanes, deadlines])
 }
 
 /** Where a running row leaves the lanes of a handler, that has room again. */
-function opens({ signals }: Transaction, row: TaskRow): void {
-  const { group } = parseLane(row.lane)
-  if (group !== undefined) signals.opens(group)
+function opens({ notes }: Transaction, row: TaskRow): void {
+  const { handler } = parseLane(row.lane)
+  if (handler !== undefined) notes.capacityFreed(handler)
 }
 
 /** What waits is gone through in the writes that follow, also after a crash. */
-async function beginWalk(transaction: Transaction, name: string): Promise<void> {
-  await transaction.query(BEGIN_WALK, [name, rangeOfNames(name).first])
+async function beginBackfill(transaction: Transaction, name: string): Promise<void> {
+  await transaction.query(BEGIN_BACKFILL, [name, rangeOfNames(name).first])
 }
 
 /** PostgreSQL's text cannot hold the character that ends the range of a single name; the next one does as well, for no name holds either. */

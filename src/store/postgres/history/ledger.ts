@@ -8,7 +8,7 @@ import { ATTEMPT_COLUMNS } from '../../rows/task-row.ts'
 import type { AttemptRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
 import { KEYS, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
-import { readStretchOf } from '../rows/pages.ts'
+import { readColumns } from '../rows/pages.ts'
 
 const COLUMNS = LEDGER_COLUMNS.map((column) => `t.${column}`).join(', ')
 const ATTEMPTS = `
@@ -24,7 +24,7 @@ export class PostgresLedger implements Ledger {
   }
 
   async runs(selection: KeySelection, { after, limit }: { after?: TaskKey; limit: number }): ReturnType<Ledger['runs']> {
-    const { rows, next } = await readStretchOf<LedgerRow>(COLUMNS, this.#queries, selection, after, limit)
+    const { rows, next } = await readColumns<LedgerRow>(COLUMNS, this.#queries, selection, after, limit)
     const attempts = await this.#attemptsOf(rows)
     return { entries: rows.map((row) => toLedgerEntry(row, attempts.get(formatTaskKey(keyOf(row))) ?? [])), ...(next && { next }) }
   }

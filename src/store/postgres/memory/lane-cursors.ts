@@ -8,20 +8,20 @@ import { parseLane } from '../../rows/lane-name.ts'
 import { isBefore } from '../commit/commit-notes.ts'
 import type { Place } from '../commit/commit-notes.ts'
 
-interface LaneFront {
-  front: Place
+interface LaneCursor {
+  cursor: Place
   /** until when no row may be claimed, because its handler has no room; `NEVER` where that takes another event */
   closedUntil: number
   /** grows with each claim that took something; 0 before */
   servedAt: number
 }
 
-export interface DueLane extends Readonly<LaneFront> {
+export interface DueLane extends Readonly<LaneCursor> {
   readonly lane: string
 }
 
 /** What was signalled since a claim began: it may be later than what the claim sees. */
-export interface Sight {
+export interface ClaimView {
   readonly lowered: Map<string, Place>
   readonly opened: Set<string>
 }
@@ -29,32 +29,32 @@ export interface Sight {
 /** By less than this a clock is corrected all the time. */
 const CLOCK_STEP_MS = 1000
 /** Claims that failed are never ended. One that has begun before as many others counts for nothing any more. */
-const MOST_SIGHTS = 64
+const MOST_VIEWS = 64
 
-export class LaneFronts {
-  readonly #lanes = new Map<string, LaneFront>()
+export class LaneCursors {
+  readonly #lanes = new Map<string, LaneCursor>()
   /** the lanes of each handler */
-  readonly #groups = new Map<string, Set<string>>()
+  readonly #lanesOfHandlers = new Map<string, Set<string>>()
   /** of the claims that are under way, oldest first */
-  #sights: Sight[] = []
+  #views: ClaimView[] = []
   #turn = 0
   #lastNow = -Infinity
 
   /** A row of the lane waits at `place`. */
   lower(lane: string, place: Place): void {
-    for (const { lowered } of this.#sights) {
+    for (const { lowered } of this.#views) {
       const news = lowered.get(lane)
       if (news === undefined || isBefore(place, news)) lowered.set(lane, place)
     }
     const known = this.#lanes.get(lane)
     if (known === undefined) this.#add(lane, place)
-    else if (isBefore(place, known.front)) known.front = place
+    else if (isBefore(place, known.cursor)) known.cursor = place
   }
 
   /** Forgets all lanes but these. */
   replace(fronts: readonly { lane: string; place: Place }[]): void {
     this.#lanes.clear()
-    this.#groups.clear()
+    this.#lanesOfHandlers.clear()
     for (const { lane, place } of fronts) this.lower(lane, place)
   }
 
@@ -62,23 +62,26 @@ export class LaneFronts {
    * A claim begins that knows all that was signalled until now. Where it is made earlier than the one before, times until which lanes were
    * closed mean nothing any more.
    */
-  begin(now: number): Sight {
+  begin(now: number): ClaimView {
     if (now < this.#lastNow - CLOCK_STEP_MS) for (const lane of this.#lanes.values()) lane.closedUntil = 0
     this.#lastNow = now
     const sight = { lowered: new Map<string, Place>(), opened: new Set<string>() }
-    this.#sights = [...this.#sights.slice(1 - MOST_SIGHTS), sight]
+    this.#views = [...this.#views.slice(1 - MOST_VIEWS), sight]
     return sight
   }
 
   /** Remembers what a claim has seen, now that it is over: the first waiting row of each lane, if there is any, and until when lanes are closed. */
-  end(sight: Sight, seen: { firsts: readonly { lane: string; first: Place | undefined }[]; closed: ReadonlyMap<string, number> }): void {
-    const isKnown = this.#sights.includes(sight)
-    this.#sights = this.#sights.filter((other) => other !== sight)
+  end(
+    sight: ClaimView,
+    seen: { firsts: readonly { lane: string; first: Place | undefined }[]; closed: ReadonlyMap<string, number> },
+  ): void {
+    const isKnown = this.#views.includes(sight)
+    this.#views = this.#views.filter((other) => other !== sight)
     if (!isKnown) return
     for (const { lane, first } of seen.firsts) this.#move(lane, first, sight.lowered.get(lane))
     for (const [lane, until] of seen.closed) {
       const known = this.#lanes.get(lane)
-      if (known !== undefined && !sight.opened.has(parseLane(lane).group ?? '')) known.closedUntil = until
+      if (known !== undefined && !sight.opened.has(parseLane(lane).handler ?? '')) known.closedUntil = until
     }
   }
 
@@ -90,7 +93,7 @@ export class LaneFronts {
 
   /** The handler may have room again. */
   open(group: string): void {
-    for (const { opened } of this.#sights) opened.add(group)
+    for (const { opened } of this.#views) opened.add(group)
     for (const lane of this.of(group)) {
       const known = this.#lanes.get(lane)
       if (known !== undefined) known.closedUntil = 0
@@ -98,27 +101,27 @@ export class LaneFronts {
   }
 
   /** At or before the first waiting row of the lane. */
-  frontOf(lane: string): Place {
-    return this.#lanes.get(lane)?.front ?? { dueAt: 0, id: 0 }
+  cursorOf(lane: string): Place {
+    return this.#lanes.get(lane)?.cursor ?? { dueAt: 0, id: 0 }
   }
 
   /** The lanes of a handler. */
   of(group: string): readonly string[] {
-    return [...(this.#groups.get(group) ?? [])]
+    return [...(this.#lanesOfHandlers.get(group) ?? [])]
   }
 
   /** The lanes that may have something to claim. */
   due(now: number): DueLane[] {
     return [...this.#lanes]
-      .filter(([, { front, closedUntil }]) => front.dueAt <= now && closedUntil <= now)
+      .filter(([, { cursor, closedUntil }]) => cursor.dueAt <= now && closedUntil <= now)
       .map(([lane, known]) => ({ lane, ...known }))
   }
 
   /** A time after `now`, no later than the first one at which a lane that has nothing to claim now may have; `NEVER` where none will. */
   nextDue(now: number): number {
     let next = NEVER
-    for (const { front, closedUntil } of this.#lanes.values()) {
-      const at = Math.max(front.dueAt, closedUntil)
+    for (const { cursor, closedUntil } of this.#lanes.values()) {
+      const at = Math.max(cursor.dueAt, closedUntil)
       if (at > now) next = Math.min(next, at)
     }
     return next
@@ -129,19 +132,19 @@ export class LaneFronts {
     const known = this.#lanes.get(lane)
     if (front === undefined) this.#remove(lane)
     else if (known === undefined) this.#add(lane, front)
-    else known.front = front
+    else known.cursor = front
   }
 
   #add(lane: string, front: Place): void {
-    this.#lanes.set(lane, { front, closedUntil: 0, servedAt: 0 })
-    const { group } = parseLane(lane)
-    if (group !== undefined) this.#groups.set(group, (this.#groups.get(group) ?? new Set()).add(lane))
+    this.#lanes.set(lane, { cursor: front, closedUntil: 0, servedAt: 0 })
+    const { handler } = parseLane(lane)
+    if (handler !== undefined) this.#lanesOfHandlers.set(handler, (this.#lanesOfHandlers.get(handler) ?? new Set()).add(lane))
   }
 
   #remove(lane: string): void {
     this.#lanes.delete(lane)
-    const { group = '' } = parseLane(lane)
-    this.#groups.get(group)?.delete(lane)
-    if (this.#groups.get(group)?.size === 0) this.#groups.delete(group)
+    const { handler: handler = '' } = parseLane(lane)
+    this.#lanesOfHandlers.get(handler)?.delete(lane)
+    if (this.#lanesOfHandlers.get(handler)?.size === 0) this.#lanesOfHandlers.delete(handler)
   }
 }

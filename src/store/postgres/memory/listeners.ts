@@ -10,7 +10,7 @@ export class Listeners<T> {
     }
   }
 
-  tell(news: T): void {
+  notify(news: T): void {
     for (const listener of this.#listeners) listener(news)
   }
 }

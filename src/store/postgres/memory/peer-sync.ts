@@ -6,9 +6,9 @@ import type { HandlerRow } from '../../rows/handler-row.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { Database } from '../commit/database.ts'
 import type { HandlerBook } from '../../rules/handler-book.ts'
-import type { Horizon } from './low-water-mark.ts'
-import type { LaneFronts } from './lane-cursors.ts'
-import type { SignalsSaid } from '../commit/commit-notes.ts'
+import type { LowWaterMark } from './low-water-mark.ts'
+import type { LaneCursors } from './lane-cursors.ts'
+import type { CommitNotesJson } from '../commit/commit-notes.ts'
 
 interface CommitRow {
   readonly stream: number
@@ -18,7 +18,7 @@ interface CommitRow {
 }
 
 /** What the other nodes have committed. */
-export interface Heard {
+export interface PeerUpdate {
   /** whether there is something that listeners may wait for */
   readonly hasChanges: boolean
   /** the earliest time, epoch ms, at which something is due; Infinity where nothing is */
@@ -26,7 +26,7 @@ export interface Heard {
 }
 
 /** Commits are kept for longer than this, so that nobody misses one. */
-const LONGEST_SILENCE_MS = 60_000
+const LONGEST_GAP_MS = 60_000
 /** Should a signal ever be lost, what it told of is found in the end. */
 const ANEW_EVERY_MS = 3_600_000
 
@@ -48,19 +48,19 @@ const FRONTS = `
       ORDER BY lane, due_at, id LIMIT 1) following)
   SELECT * FROM fronts`
 
-interface NewsOptions {
+interface PeerSyncOptions {
   readonly database: Database
   /** the streams of this node */
   readonly own: ReadonlySet<number>
   readonly handlers: HandlerBook
-  readonly fronts: LaneFronts
-  readonly deadlines: Horizon
-  readonly leases: Horizon
-  readonly onHeard: (heard: Heard) => void
+  readonly cursors: LaneCursors
+  readonly deadlines: LowWaterMark
+  readonly leases: LowWaterMark
+  readonly onUpdate: (heard: PeerUpdate) => void
 }
 
-export class News {
-  readonly #options: NewsOptions
+export class PeerSync {
+  readonly #options: PeerSyncOptions
   /** the last commit of each stream that was read */
   #positions = new Map<number, number>()
   /** by `#time` */
@@ -72,7 +72,7 @@ export class News {
   /** not begun yet, so whoever comes now may wait for it as well */
   #next: Promise<void> | undefined
 
-  constructor(options: NewsOptions) {
+  constructor(options: PeerSyncOptions) {
     this.#options = options
   }
 
@@ -89,24 +89,24 @@ export class News {
   }
 
   /** What this node has just committed itself. */
-  apply({ lanes = [], groups = [] }: SignalsSaid): void {
-    const { fronts, deadlines } = this.#options
+  apply({ lanes = [], groups = [] }: CommitNotesJson): void {
+    const { cursors, deadlines } = this.#options
     for (const [lane, dueAt, id, deadline] of lanes) {
-      fronts.lower(lane, { dueAt, id })
+      cursors.lower(lane, { dueAt, id })
       deadlines.lower(deadline)
     }
-    for (const group of groups) fronts.open(group)
+    for (const group of groups) cursors.open(group)
   }
 
   async #read(): Promise<void> {
-    const { database, own, onHeard } = this.#options
+    const { database, own, onUpdate } = this.#options
     const startedAt = this.#time()
-    if (startedAt - this.#lastRead > LONGEST_SILENCE_MS || startedAt - this.#lastAnew > ANEW_EVERY_MS) return this.#startAnew()
+    if (startedAt - this.#lastRead > LONGEST_GAP_MS || startedAt - this.#lastAnew > ANEW_EVERY_MS) return this.#startAnew()
     const rows = await database.query<CommitRow>(NEW_COMMITS, [JSON.stringify(Object.fromEntries(this.#positions))])
     const positions = this.#follow(rows)
     if (positions === undefined) return this.#startAnew()
     const commits = rows.map(({ stream, told, signals }) => {
-      return { isOwn: own.has(stream), told, signal: signals === null ? {} : (JSON.parse(signals) as SignalsSaid) }
+      return { isOwn: own.has(stream), told, signal: signals === null ? {} : (JSON.parse(signals) as CommitNotesJson) }
     })
     await this.#refreshHandlers([...new Set(commits.flatMap(({ signal: { handlers = [] } }) => handlers))])
     for (const { signal } of commits) this.apply(signal)
@@ -115,7 +115,7 @@ export class News {
     if (rows.length === 0) return
     const others = commits.filter(({ isOwn }) => !isOwn)
     const hasChanges = others.some(({ told, signal }) => told > 0 || signal.handlers !== undefined)
-    onHeard({ hasChanges, dueAt: Math.min(Infinity, ...others.map(({ signal }) => this.#dueBy(signal))) })
+    onUpdate({ hasChanges, dueAt: Math.min(Infinity, ...others.map(({ signal }) => this.#dueBy(signal))) })
   }
 
   /** ms that never go back. The monotonic clock stands still while a machine is suspended, the other one may jump: then it is the time of that. */
@@ -136,9 +136,9 @@ export class News {
   }
 
   /** The earliest time at which something is due because of what was signalled: where rows wait, or may be claimed again. */
-  #dueBy({ lanes = [], groups = [] }: SignalsSaid): number {
-    const { fronts } = this.#options
-    const opened = groups.flatMap((group) => fronts.of(group)).map((lane) => fronts.frontOf(lane).dueAt)
+  #dueBy({ lanes = [], groups = [] }: CommitNotesJson): number {
+    const { cursors } = this.#options
+    const opened = groups.flatMap((group) => cursors.of(group)).map((lane) => cursors.cursorOf(lane).dueAt)
     return Math.min(Infinity, ...lanes.map(([, dueAt]) => dueAt), ...opened)
   }
 
@@ -152,17 +152,17 @@ export class News {
 
   /** The positions come first: what is committed after them is read again by the next catch-up, and what was before them is seen here. */
   async #startAnew(): Promise<void> {
-    const { database, handlers, fronts, deadlines, leases, onHeard } = this.#options
+    const { database, handlers, cursors, deadlines, leases, onUpdate } = this.#options
     const startedAt = this.#time()
     const last = await database.query<{ stream: number; seq: number }>(LAST_COMMITS)
     handlers.replace((await database.query<HandlerRow>(HANDLERS)).map(toHandler))
     const places = await database.query<{ lane: string; due_at: number; id: number }>(FRONTS)
-    fronts.replace(places.map(({ lane, due_at: dueAt, id }) => ({ lane, place: { dueAt, id } })))
+    cursors.replace(places.map(({ lane, due_at: dueAt, id }) => ({ lane, place: { dueAt, id } })))
     deadlines.lower(0)
     leases.lower(0)
     this.#positions = new Map(last.map(({ stream, seq }) => [stream, seq]))
     this.#lastRead = startedAt
     this.#lastAnew = startedAt
-    onHeard({ hasChanges: true, dueAt: Math.min(Infinity, ...places.map(({ due_at: dueAt }) => dueAt)) })
+    onUpdate({ hasChanges: true, dueAt: Math.min(Infinity, ...places.map(({ due_at: dueAt }) => dueAt)) })
   }
 }

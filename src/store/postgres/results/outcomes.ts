@@ -1,9 +1,9 @@
 /** What becomes of entries: the record of attempts, the end of what is out of time, the rescue of what lost its node, and the word of whoever had the work. */
-import { acceptedAttempt, lossOf, outcomeOf } from '../../../domain/attempt/attempt-report.ts'
-import type { Outcome } from '../../../domain/attempt/attempt-report.ts'
+import { acceptedAttempt, lossOf, reportOf } from '../../../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import { settle } from '../../../domain/attempt/transitions.ts'
+import { applyVerdict } from '../../../domain/attempt/transitions.ts'
 import { expiry } from '../../../domain/attempt/verdict.ts'
 import type { AckResult, Acknowledgement } from '../../store.ts'
 import { toTask } from '../../rows/task-row.ts'
@@ -13,7 +13,7 @@ import { columnsOf, findRow, keyOf, keyParams, lockRow, readBack, readRows, read
 import { continueSeries } from '../tasks/series.ts'
 import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { writeOutcomes } from './record.ts'
+import { writeReports } from './record.ts'
 
 const WAITING = `t.state IN ('pending', 'retrying')`
 export const ANY_EXPIRED = `SELECT 1 FROM callme.tasks t WHERE ${WAITING} AND t.deadline > $1 AND t.deadline <= $2 LIMIT 1`
@@ -46,8 +46,8 @@ const BEGIN_ATTEMPT = `
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at), error = NULL`
 
 /** Of many callers at once: answers each, in order, whether its outcomes were written. */
-export async function recordOutcomes(transaction: Transaction, inputs: readonly (readonly Outcome[])[]): Promise<boolean[][]> {
-  const tasks = await writeOutcomes(transaction, inputs.flat())
+export async function recordReports(transaction: Transaction, inputs: readonly (readonly AttemptReport[])[]): Promise<boolean[][]> {
+  const tasks = await writeReports(transaction, inputs.flat())
   const written = tasks.map((task) => task !== undefined)
   return inputs.map(({ length }) => written.splice(0, length))
 }
@@ -73,12 +73,12 @@ export async function expireRows(
     rows.filter((_, index) => (tasks[index]?.deadline ?? 0) <= now),
     now,
   )
-  const outcomes = over.map((row): Outcome => {
+  const outcomes = over.map((row): AttemptReport => {
     const task = toTask(row, session.handlers.of(row.name)?.definition)
     const { responseStatus, responseBody } = task
-    return { task, settlement: settle(task, expiry(task), now), now, responseStatus, responseBody }
+    return { task, update: applyVerdict(task, expiry(task), now), now, responseStatus, responseBody }
   })
-  const ended = await writeOutcomes(transaction, outcomes)
+  const ended = await writeReports(transaction, outcomes)
   return { tasks: ended.flatMap((task) => task ?? []), more: rows.length === limit }
 }
 
@@ -89,7 +89,7 @@ async function extendWindows(transaction: Transaction, rows: readonly TaskRow[],
     return deadline > now ? [{ row, deadline }] : []
   })
   if (extended.length === 0) return
-  for (const { row, deadline } of extended) transaction.signals.waits(row.lane, { dueAt: row.due_at, id: row.id }, deadline)
+  for (const { row, deadline } of extended) transaction.notes.rowWaits(row.lane, { dueAt: row.due_at, id: row.id }, deadline)
   await transaction.query(EXTEND, [...keyParams(extended.map(({ row }) => keyOf(row))), extended.map(({ deadline }) => deadline)])
 }
 
@@ -106,7 +106,7 @@ export async function rescueRows(
       : await readRows(transaction, ABANDONED, [onlyNode, limit])
   if (rows.length === 0 && onlyNode === undefined) leases.clear(now - LEASE_MARGIN_MS)
   const tasks = await readTasks(transaction, handlers, rows)
-  const written = await writeOutcomes(
+  const written = await writeReports(
     transaction,
     tasks.map((task) => lossOf(task, now)),
   )
@@ -127,16 +127,16 @@ export async function renewLeases(
   return inputs.map(() => undefined)
 }
 
-export async function acknowledgeEntry(session: Session, transaction: Transaction, ack: Acknowledgement): Promise<AckResult> {
+export async function acknowledge(session: Session, transaction: Transaction, ack: Acknowledgement): Promise<AckResult> {
   const row = await lockRow(transaction, ack.key)
   const [task] = row === undefined ? [] : await readTasks(transaction, session.handlers, [row])
-  if (task === undefined) return { outcome: 'unknown' }
-  if (ack.runId !== undefined && ack.runId !== task.runId) return { outcome: 'other_run', task }
-  if (task.state !== 'running') return { outcome: 'not_running', task }
-  if (ack.attempt !== task.attempts) return { outcome: 'other_attempt', task }
-  if (task.awaiting === null && task.definition.ack_timeout === undefined) return { outcome: 'unexpected', task }
+  if (task === undefined) return { status: 'unknown' }
+  if (ack.runId !== undefined && ack.runId !== task.runId) return { status: 'other_run', task }
+  if (task.state !== 'running') return { status: 'not_running', task }
+  if (ack.attempt !== task.attempts) return { status: 'other_attempt', task }
+  if (task.awaiting === null && task.definition.ack_timeout === undefined) return { status: 'unexpected', task }
   const { now } = ack
-  if (ack.status === 'running') return { outcome: 'acknowledged', task: await prolong(session, transaction, task, now) }
+  if (ack.status === 'running') return { status: 'acknowledged', task: await prolong(session, transaction, task, now) }
   const result = {
     kind: 'acknowledged',
     ...{ startedAt: task.updated, endedAt: now },
@@ -144,10 +144,10 @@ export async function acknowledgeEntry(session: Session, transaction: Transactio
     retryable: ack.retryable,
     detail: ack.detail,
   } as const
-  const [ended] = await writeOutcomes(transaction, [outcomeOf(task, result, task.claimedBy ?? 'unknown', now, ack.random)])
+  const [ended] = await writeReports(transaction, [reportOf(task, result, task.claimedBy ?? 'unknown', now, ack.random)])
   if (ended === undefined) throw new Error(`${formatTaskKey(task)} is running and was not recorded by its own run and attempt`)
   return {
-    outcome: 'acknowledged',
+    status: 'acknowledged',
     task: (await isThere(transaction, ack.key)) ? await readBack(transaction, session.handlers, ack.key) : ended,
   }
 }
@@ -168,6 +168,6 @@ async function prolong(session: Session, transaction: Transaction, task: Task, n
     await transaction.query(BEGIN_ATTEMPT, [task.name, task.triggerAt, runId, number, ...times, outcome, attemptsLeft, node])
   }
   const prolonged = await readBack(transaction, session.handlers, task)
-  transaction.changes.tell('updated', prolonged, now)
+  transaction.changes.emit('updated', prolonged, now)
   return prolonged
 }

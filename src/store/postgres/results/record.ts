@@ -3,7 +3,7 @@
  * run, attempt and whether they run, so a result of a lost lease changes nothing.
  */
 import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
-import type { Outcome } from '../../../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
 import { isFinal } from '../../../domain/task/task.ts'
 import type { Attempt, Task } from '../../../domain/task/task.ts'
 import { CHANGE_OF_STATE } from '../../../domain/task/task-change.ts'
@@ -12,9 +12,9 @@ import { parseLane } from '../../rows/lane-name.ts'
 import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
 import type { AttemptRow, TaskRow } from '../../rows/task-row.ts'
 import { countRuns } from '../tasks/remove.ts'
-import { inWaves } from '../commit/distinct-batches.ts'
+import { inDistinctBatches } from '../commit/distinct-batches.ts'
 import { insertRows } from '../rows/insert-rows.ts'
-import { COLUMNS, KEYS, columnsOf, keptBody, keptReason, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
+import { COLUMNS, KEYS, columnsOf, encodeBody, cleanText, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
 import type { Transaction } from '../commit/transaction.ts'
 
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'executed_at' | 'remove_after'>
@@ -29,7 +29,7 @@ const ATTEMPT =
   '"runId", number, "attemptDueAt", "startedAt", "durationMs", "attemptDeadline", status, "attemptError", outcome, "attemptsLeft", node'
 const GUARD = `t.name = o.name AND t.trigger_at = o."triggerAt" AND t.run_id = o."runId" AND t.attempts = o.claimed
   AND (t.state = 'running') = o."wasRunning"`
-const SETTLED = {
+const UPDATED = {
   ...{
     state: 'state',
     due_at: '"dueAt"',
@@ -41,8 +41,8 @@ const SETTLED = {
   },
   ...{ awaiting: 'awaiting', response_status: '"responseStatus"', response_body: '"responseBody"', updated: 'now' },
 }
-const settledBy = (source: string) => ({
-  ...Object.fromEntries(Object.entries(SETTLED).map(([column, field]) => [column, `${source}.${field}`])),
+const updatedBy = (source: string) => ({
+  ...Object.fromEntries(Object.entries(UPDATED).map(([column, field]) => [column, `${source}.${field}`])),
   executed_at: `coalesce(${source}."executedAt", t.executed_at)`,
 })
 
@@ -59,7 +59,7 @@ const END = `
   WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${OUTCOME}),
   gone AS (
     DELETE FROM callme.tasks t USING o WHERE ${GUARD}
-    RETURNING ${columnsOf('t', settledBy('o'))}, ${ATTEMPT}
+    RETURNING ${columnsOf('t', updatedBy('o'))}, ${ATTEMPT}
   ), ended AS (
     INSERT INTO callme.finished (${COLUMNS}) SELECT ${COLUMNS} FROM gone WHERE remove_after = 0 OR state <> 'successful'
   ), tried AS (${PUT_ATTEMPTS(`(SELECT * FROM gone WHERE remove_after = 0 OR state <> 'successful') kept`)})
@@ -67,7 +67,7 @@ const END = `
 const UPDATE = `
   WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${OUTCOME}),
   kept AS (
-    UPDATE callme.tasks t SET ${Object.entries(settledBy('o'))
+    UPDATE callme.tasks t SET ${Object.entries(updatedBy('o'))
       .map(([column, value]) => `${column} = ${value}`)
       .join(', ')}
     FROM o WHERE ${GUARD}
@@ -78,44 +78,39 @@ const FORGET_ATTEMPTS = `DELETE FROM callme.attempts a USING ${KEYS} WHERE ${ofK
 const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')} ORDER BY a.number`
 
 /** @returns the tasks as they are after that; undefined for those of which nothing was written, because the lease was lost */
-export async function writeOutcomes(transaction: Transaction, outcomes: readonly Outcome[]): Promise<(Task | undefined)[]> {
-  const written = await inWaves(
+export async function writeReports(transaction: Transaction, outcomes: readonly AttemptReport[]): Promise<(Task | undefined)[]> {
+  const written = await inDistinctBatches(
     outcomes,
     ({ task }) => formatTaskKey(task),
     (wave) => writeWave(transaction, wave),
   )
   const settled = outcomes.map((outcome, index) => {
     const row = written[index]
-    return row && { row, outcome, task: settledTask(outcome, row) }
+    return row && { row, outcome, task: updatedTask(outcome, row) }
   })
-  const callbacks = await tellErrors(
+  const callbacks = await storeErrorCallbacks(
     transaction,
     settled.flatMap((one) => one ?? []),
   )
-  return settled.map((one) => one && tell(transaction, one, callbacks.has(one.task)))
+  return settled.map((one) => one && emitEnd(transaction, one, callbacks.has(one.task)))
 }
 
-interface Settled {
+interface Written {
   readonly row: WrittenRow
-  readonly outcome: Outcome
+  readonly outcome: AttemptReport
   readonly task: Task
 }
 
-async function writeWave(transaction: Transaction, wave: readonly Outcome[]): Promise<(WrittenRow | undefined)[]> {
+async function writeWave(transaction: Transaction, wave: readonly AttemptReport[]): Promise<(WrittenRow | undefined)[]> {
   const rows = new Map<string, WrittenRow>()
   transaction.isWriting = true
-  const [ends, others] = [
-    wave.filter(({ settlement }) => isFinal(settlement.state)),
-    wave.filter(({ settlement }) => !isFinal(settlement.state)),
-  ]
+  const [ends, others] = [wave.filter(({ update }) => isFinal(update.state)), wave.filter(({ update }) => !isFinal(update.state))]
   for (const [sql, part] of [[END, ends] as const, [UPDATE, others] as const]) {
     if (part.length === 0) continue
     const json = JSON.stringify(part.map(toJson).sort(byKey))
     for (const row of await transaction.query<WrittenRow>(sql, [json])) rows.set(formatTaskKey(keyOf(row)), row)
   }
-  const removed = ends.filter(
-    ({ task, settlement }) => rows.get(formatTaskKey(task))?.remove_after === 1 && settlement.state === 'successful',
-  )
+  const removed = ends.filter(({ task, update }) => rows.get(formatTaskKey(task))?.remove_after === 1 && update.state === 'successful')
   await countRuns(
     transaction,
     removed.map(({ task }) => ({ name: task.name, trigger_at: task.triggerAt, run_id: task.runId })),
@@ -124,22 +119,22 @@ async function writeWave(transaction: Transaction, wave: readonly Outcome[]): Pr
   return wave.map(({ task }) => rows.get(formatTaskKey(task)))
 }
 
-function toJson({ task, settlement, now, responseStatus, responseBody, attempt }: Outcome): object & { name: string; triggerAt: number } {
+function toJson({ task, update, now, responseStatus, responseBody, attempt }: AttemptReport): object & { name: string; triggerAt: number } {
   return {
     ...{ name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimed: task.attempts, wasRunning: task.state === 'running' },
     // What its handler says of the window now is what it is found by.
     ...{
-      ...settlement,
+      ...update,
       deadline: task.deadline,
-      error: keptReason(settlement.error),
+      error: cleanText(update.error),
       responseStatus,
-      responseBody: keptBody(responseBody),
+      responseBody: encodeBody(responseBody),
       now,
     },
     ...(attempt && {
       executedAt: attempt.startedAt + attempt.durationMs,
       ...{ number: attempt.number, attemptDueAt: attempt.dueAt, startedAt: attempt.startedAt, durationMs: attempt.durationMs },
-      ...{ attemptDeadline: attempt.deadline, status: attempt.status, attemptError: keptReason(attempt.error) },
+      ...{ attemptDeadline: attempt.deadline, status: attempt.status, attemptError: cleanText(attempt.error) },
       ...{ outcome: attempt.outcome, attemptsLeft: attempt.attemptsLeft, node: attempt.node },
     }),
   }
@@ -150,31 +145,31 @@ function byKey(one: { name: string; triggerAt: number }, other: { name: string; 
   return one.name < other.name ? -1 : one.name > other.name ? 1 : one.triggerAt - other.triggerAt
 }
 
-function settledTask({ task, settlement, now, responseStatus, responseBody }: Outcome, { executed_at: executedAt }: WrittenRow): Task {
-  return { ...task, ...settlement, responseStatus, responseBody, executedAt, updated: now }
+function updatedTask({ task, update, now, responseStatus, responseBody }: AttemptReport, { executed_at: executedAt }: WrittenRow): Task {
+  return { ...task, ...update, responseStatus, responseBody, executedAt, updated: now }
 }
 
 /** @param isErrorTold whether its error callback has just been stored */
-function tell({ changes, signals }: Transaction, { row, outcome, task: settled }: Settled, isErrorTold: boolean): Task {
+function emitEnd({ changes, notes }: Transaction, { row, outcome, task: settled }: Written, isErrorTold: boolean): Task {
   const { task, now, attempt } = outcome
   const errorCallback = isErrorTold
     ? ({ state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null } as const)
     : null
   const after: Task = { ...settled, errorCallback }
   changes.moved(task, task.state, after.state)
-  changes.tell(attempt === undefined && after.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[after.state], after, now)
-  if (after.state === 'retrying' || after.state === 'pending') signals.waits(row.lane, { dueAt: after.dueAt, id: row.id }, after.deadline)
-  const { group } = parseLane(row.lane)
-  if (group !== undefined && task.state === 'running') signals.opens(group)
+  changes.emit(attempt === undefined && after.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[after.state], after, now)
+  if (after.state === 'retrying' || after.state === 'pending') notes.rowWaits(row.lane, { dueAt: after.dueAt, id: row.id }, after.deadline)
+  const { handler } = parseLane(row.lane)
+  if (handler !== undefined && task.state === 'running') notes.capacityFreed(handler)
   if (after.state === 'successful' && row.remove_after === 1) {
     changes.moved(task, after.state, undefined)
-    changes.tell('deleted', after, now)
+    changes.emit('deleted', after, now)
   }
   return after
 }
 
 /** Stores the error callbacks of tasks that have just ended badly, where they want one: one for each run. @returns these tasks */
-async function tellErrors(transaction: Transaction, settled: readonly Settled[]): Promise<Set<Task>> {
+async function storeErrorCallbacks(transaction: Transaction, settled: readonly Written[]): Promise<Set<Task>> {
   const ended = settled.filter(
     ({ task }) => task.definition.error_callback !== undefined && (task.state === 'failed' || task.state === 'skipped'),
   )
@@ -191,8 +186,8 @@ async function tellErrors(transaction: Transaction, settled: readonly Settled[])
   })
   await insertRows(
     transaction,
-    callbacks.map(({ now, callback: { definition, ...callback } }) => {
-      return { ...callback, now, rescheduledFrom: null, repeatedTo: null, definition: JSON.stringify(definition) }
+    callbacks.map(({ now, callback: { definition, host, ...callback } }) => {
+      return { ...callback, lane: host, now, rescheduledFrom: null, repeatedTo: null, definition: JSON.stringify(definition) }
     }),
   )
   return new Set(callbacks.map(({ task }) => task))

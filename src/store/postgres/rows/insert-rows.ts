@@ -46,7 +46,7 @@ export async function insertRows(transaction: Transaction, rows: readonly FreshR
   const ids = new Map(inserted.map((row) => [formatTaskKey(keyOf(row)), row.id]))
   for (const row of rows) {
     const id = ids.get(formatTaskKey(row))
-    if (id !== undefined) transaction.signals.waits(row.lane, { dueAt: row.dueAt, id }, row.deadline)
+    if (id !== undefined) transaction.notes.rowWaits(row.lane, { dueAt: row.dueAt, id }, row.deadline)
   }
   return new Set(ids.keys())
 }

@@ -9,25 +9,25 @@ import type { Queries } from '../commit/database.ts'
 import { columnsOf, fromDatabase } from './rows.ts'
 
 /** `next` is where the following stretch starts; absent at the end. */
-export interface Stretch<Row = TaskRow> {
+export interface Page<Row = TaskRow> {
   readonly rows: Row[]
   readonly next?: TaskKey
 }
 
 /** At most `limit` rows of the selection after a key, oldest first. */
-export async function readStretch(queries: Queries, selection: Selection, after: TaskKey | undefined, limit: number): Promise<Stretch> {
-  const { rows, ...rest } = await readStretchOf<TaskRow>(columnsOf('t'), queries, selection, after, limit)
+export async function readPage(queries: Queries, selection: Selection, after: TaskKey | undefined, limit: number): Promise<Page> {
+  const { rows, ...rest } = await readColumns<TaskRow>(columnsOf('t'), queries, selection, after, limit)
   return { rows: rows.map(fromDatabase), ...rest }
 }
 
 /** The same of these columns of `t` alone: `name`, `trigger_at`, and what else `Row` has. */
-export async function readStretchOf<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(
+export async function readColumns<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(
   columns: string,
   queries: Queries,
   selection: Selection,
   after: TaskKey | undefined,
   limit: number,
-): Promise<Stretch<Row>> {
+): Promise<Page<Row>> {
   const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
   const ended = states.filter(isFinal)
   const params: unknown[] = []

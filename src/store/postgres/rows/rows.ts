@@ -1,7 +1,7 @@
 /** Reads rows of tasks, be they in the table of those that wait or run, or among those that have ended. */
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import { isFinal } from '../../../domain/task/task.ts'
-import type { ErrorCallbackOutcome, Task } from '../../../domain/task/task.ts'
+import type { ErrorCallbackProgress, Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import { toTask } from '../../rows/task-row.ts'
@@ -102,7 +102,7 @@ export async function readTasks(queries: Queries, handlers: HandlerBook, rows: r
   if (callbacks.size === 0) return tasks
   return tasks.map((task) => {
     const callback = callbacks.get(formatTaskKey(errorCallbackKey(task)))
-    return callback === undefined ? task : { ...task, errorCallback: outcomeOfCallback(callback) }
+    return callback === undefined ? task : { ...task, errorCallback: progressOf(callback) }
   })
 }
 
@@ -114,7 +114,7 @@ export async function readBack(queries: Queries, handlers: HandlerBook, key: Tas
   return task
 }
 
-function outcomeOfCallback(row: TaskRow): ErrorCallbackOutcome {
+function progressOf(row: TaskRow): ErrorCallbackProgress {
   const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = row
   return { state, attempts, executedAt, responseStatus, error }
 }
@@ -125,11 +125,11 @@ export function fromDatabase(row: TaskRow): TaskRow {
 }
 
 /** PostgreSQL's text cannot hold NUL, nor half a character: an answer is kept as JSON. */
-export function keptBody(body: string | null): string | null {
+export function encodeBody(body: string | null): string | null {
   return body === null ? null : JSON.stringify(body)
 }
 
 /** The same for a reason, of which the characters that cannot be kept are replaced. */
-export function keptReason(error: string | null): string | null {
+export function cleanText(error: string | null): string | null {
   return error === null ? null : error.toWellFormed().replaceAll('\u0000', '\ufffd')
 }

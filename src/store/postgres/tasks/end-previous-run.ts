@@ -10,11 +10,11 @@ const END_LAST_ATTEMPTS = `
   WHERE a.trigger_at = k.trigger_at AND a.name = k.name AND a.run_id = k.run_id AND a.number = k.number`
 
 /** @param rows as they were before */
-export async function beginAnew(
+export async function endPreviousRuns(
   transaction: Transaction,
   rows: readonly Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'run_id' | 'attempts'>[],
 ): Promise<void> {
-  for (const row of rows) transaction.changes.begunAnew(keyOf(row), row)
+  for (const row of rows) transaction.changes.previousRunEnded(keyOf(row), row)
   const failed = rows.filter(({ state, attempts }) => state === 'failed' && attempts > 0)
   if (failed.length === 0) return
   await transaction.query(END_LAST_ATTEMPTS, [

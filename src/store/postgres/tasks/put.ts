@@ -8,11 +8,11 @@ import type { HandlerRow } from '../../rows/handler-row.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { PutResult } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { beginAnew } from './end-previous-run.ts'
-import { inWaves } from '../commit/distinct-batches.ts'
+import { endPreviousRuns } from './end-previous-run.ts'
+import { inDistinctBatches } from '../commit/distinct-batches.ts'
 import { FRESH, insertRows } from '../rows/insert-rows.ts'
 import type { FreshRow } from '../rows/insert-rows.ts'
-import { placeTask } from '../../rules/assign-lane.ts'
+import { assignLane } from '../../rules/assign-lane.ts'
 import { KEYS, keyOf, keyParams, lockRows, ofKeys, spanParams } from '../rows/rows.ts'
 import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
@@ -54,20 +54,20 @@ export async function putTasks(session: Session, transaction: Transaction, input
   const serving = await servingHandlers(session, transaction, given)
   const candidates = given.map(({ task, now, ifAbsent }): Candidate | undefined => {
     if (task.definition.callback === undefined && !serving.has(session.handlers.of(task.name)?.name ?? '')) return undefined
-    const { rowLane, ...placed } = placeTask(session.handlers, task)
+    const { lane, ...placed } = assignLane(session.handlers, task)
     const { name, triggerAt, dueAt, runId } = task
-    const fresh = { name, triggerAt, lane: rowLane, dueAt, deadline: placed.deadline, runId, now, rescheduledFrom: null, repeatedTo: null }
+    const fresh = { name, triggerAt, lane, dueAt, deadline: placed.deadline, runId, now, rescheduledFrom: null, repeatedTo: null }
     return { ifAbsent, placed, row: { ...fresh, definition: JSON.stringify(task.definition) } }
   })
-  const stored = await inWaves(
+  const stored = await inDistinctBatches(
     candidates.filter((candidate) => candidate !== undefined),
     ({ row }) => formatTaskKey(row),
     (wave) => storeWave(transaction, wave),
   )
   const results = candidates.map((candidate): PutResult => {
-    return candidate === undefined ? { outcome: 'no_callback' } : (stored.shift() ?? { outcome: 'no_callback' })
+    return candidate === undefined ? { status: 'no_callback' } : (stored.shift() ?? { status: 'no_callback' })
   })
-  tell(transaction, results)
+  emitStored(transaction, results)
   return inputs.map(({ tasks }) => results.splice(0, tasks.length))
 }
 
@@ -79,7 +79,7 @@ async function servingHandlers(session: Session, transaction: Transaction, given
   const names = given.filter(({ task }) => task.definition.callback === undefined).map(({ task }) => task.name)
   const locked = new Map<string, HandlerRow | undefined>()
   for (let open = names; open.length > 0;) {
-    await session.news.catchUp()
+    await session.peers.catchUp()
     open = [...new Set(names.flatMap((name) => session.handlers.of(name)?.name ?? []))].filter((name) => !locked.has(name))
     const rows = open.length === 0 ? [] : await transaction.query<HandlerRow>(SERVING, [open])
     for (const name of open)
@@ -116,14 +116,14 @@ async function storeWave(transaction: Transaction, wave: readonly Candidate[]): 
   const results = wave.map(({ ifAbsent, placed, row }): PutResult => {
     const before = existing.get(formatTaskKey(row))
     const task = pendingTask(placed, { created: before?.created ?? row.now, now: row.now })
-    if (before === undefined) return { outcome: 'created', task }
-    if (ifAbsent) return { outcome: 'exists' }
-    if (nextState(before.state, 'replaced', 0) === undefined) return { outcome: 'running' }
+    if (before === undefined) return { status: 'created', task }
+    if (ifAbsent) return { status: 'exists' }
+    if (nextState(before.state, 'replaced', 0) === undefined) return { status: 'running' }
     transaction.changes.moved(row, before.state, undefined)
     replaced.push(before)
-    return { outcome: 'replaced', task }
+    return { status: 'replaced', task }
   })
-  await beginAnew(transaction, replaced)
+  await endPreviousRuns(transaction, replaced)
   return results
 }
 
@@ -132,7 +132,7 @@ async function resetRows(transaction: Transaction, wave: readonly Candidate[], e
   const rows = wave.flatMap(({ ifAbsent, row }) => {
     const before = existing.get(formatTaskKey(row))
     if (before?.id === undefined || ifAbsent || nextState(before.state, 'replaced', 0) === undefined) return []
-    transaction.signals.waits(row.lane, { dueAt: row.dueAt, id: before.id }, row.deadline)
+    transaction.notes.rowWaits(row.lane, { dueAt: row.dueAt, id: before.id }, row.deadline)
     return [row]
   })
   if (rows.length > 0) await transaction.query(RESET, [JSON.stringify(rows)])
@@ -154,12 +154,12 @@ async function replaceEnded(transaction: Transaction, wave: readonly Candidate[]
   return ended
 }
 
-function tell({ changes }: Transaction, results: readonly PutResult[]): void {
+function emitStored({ changes }: Transaction, results: readonly PutResult[]): void {
   for (const result of results) {
     if (!('task' in result)) continue
-    const { outcome, task } = result
+    const { status, task } = result
     changes.moved(task, undefined, 'pending')
-    changes.tell(outcome === 'created' ? 'created' : 'updated', task, task.updated)
+    changes.emit(status === 'created' ? 'created' : 'updated', task, task.updated)
   }
 }
 

@@ -5,7 +5,7 @@ import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { KEYS, columnsOf, findRows, keyOf, lockFound, ofKeys, readRows, readTasks, spanParams } from '../rows/rows.ts'
-import { readStretch } from '../rows/pages.ts'
+import { readPage } from '../rows/pages.ts'
 import { continueSeries } from './series.ts'
 import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
@@ -20,18 +20,18 @@ const PAST_RUNS = `SELECT DISTINCT a.name, a.trigger_at, a.run_id FROM ${KEYS} J
  * One stretch of a removal by a client.
  * @returns how many were removed, and where the following stretch starts
  */
-export async function removeEntries(
+export async function removeTasks(
   session: Session,
   transaction: Transaction,
   selection: Selection,
   after: TaskKey | undefined,
   options: { now: number; limit: number; continueSeries?: boolean },
 ): Promise<{ removed: number; next: TaskKey | undefined }> {
-  const { rows: found, next } = await readStretch(transaction, selection, after, options.limit)
+  const { rows: found, next } = await readPage(transaction, selection, after, options.limit)
   const rows = await lockFound(transaction, found)
   const tasks = await readTasks(transaction, session.handlers, rows)
   if (options.continueSeries) await continueSeries(session, transaction, rows, options.now)
-  for (const task of tasks) transaction.changes.tell('deleted', task, options.now)
+  for (const task of tasks) transaction.changes.emit('deleted', task, options.now)
   const callbacks = await findRows(
     transaction,
     rows.map((row) => errorCallbackKey({ name: row.name, runId: row.run_id, triggerAt: row.trigger_at })),

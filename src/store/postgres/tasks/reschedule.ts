@@ -4,16 +4,16 @@ import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import { placeTask } from '../../rules/assign-lane.ts'
+import { assignLane } from '../../rules/assign-lane.ts'
 import { isTaken, walked } from '../../rules/reschedule-walk.ts'
 import type { RescheduleRequest, Store } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { beginAnew } from './end-previous-run.ts'
+import { endPreviousRuns } from './end-previous-run.ts'
 import { FreeMinutes } from './free-minutes.ts'
 import { endedKeys, insertFreeRows } from '../rows/insert-rows.ts'
 import type { FreshRow } from '../rows/insert-rows.ts'
 import { findRows, keyOf, keyParams, lockFound, readTasks } from '../rows/rows.ts'
-import { readStretch } from '../rows/pages.ts'
+import { readPage } from '../rows/pages.ts'
 import type { Session } from '../session.ts'
 import { Conflict } from '../commit/store-error.ts'
 import type { Transaction } from '../commit/transaction.ts'
@@ -40,7 +40,7 @@ type Batch = Awaited<ReturnType<Store['reschedule']>>
 
 export async function rescheduleBatch(session: Session, transaction: Transaction, request: RescheduleRequest): Promise<Batch> {
   const isFirstWalk = request.after?.isFirstWalk ?? request.all
-  const { rows, next } = await readStretch(transaction, walked(request, isFirstWalk), request.after?.key, request.limit)
+  const { rows, next } = await readPage(transaction, walked(request, isFirstWalk), request.after?.key, request.limit)
   // A copy, because a write may be run again.
   const known = request.after?.passed ?? new Map<string, number>()
   const passed = new Map(known.size < MOST_PASSED ? known : [])
@@ -95,7 +95,7 @@ async function makeMoves(session: Session, transaction: Transaction, moves: read
   const [copied, moved] = [moves.filter(({ row }) => isFinal(row.state)), moves.filter(({ row }) => !isFinal(row.state))]
   // One after the other: each goes where an earlier one may just have been.
   for (const { row, fresh } of moved) await moveRow(transaction, row, fresh)
-  await beginAnew(
+  await endPreviousRuns(
     transaction,
     moved.map(({ row }) => row),
   )
@@ -129,23 +129,23 @@ async function makeMoves(session: Session, transaction: Transaction, moves: read
     session.handlers,
     moves.flatMap(({ fresh }) => rows.get(formatTaskKey(fresh)) ?? []),
   )
-  for (const [index, task] of tasks.entries()) tell(transaction, moves[index], task, before)
+  for (const [index, task] of tasks.entries()) emitMove(transaction, moves[index], task, before)
   return tasks
 }
 
 async function moveRow(transaction: Transaction, row: TaskRow, fresh: FreshRow): Promise<void> {
   const { triggerAt, lane, dueAt, deadline, runId, now } = fresh
   await transaction.query(MOVE, [row.name, row.trigger_at, triggerAt, lane, dueAt, deadline, runId, now])
-  transaction.signals.waits(lane, { dueAt, id: row.id }, deadline)
+  transaction.notes.rowWaits(lane, { dueAt, id: row.id }, deadline)
 }
 
 function freshRow({ handlers }: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }): FreshRow {
   const own = JSON.parse(row.definition) as TaskDefinition
   const key = { name: row.name, triggerAt }
-  const { rowLane, dueAt, deadline, runId } = placeTask(handlers, { ...newTask(key, own, now), lane: parseLane(row.lane).host })
+  const { lane, dueAt, deadline, runId } = assignLane(handlers, { ...newTask(key, own, now), host: parseLane(row.lane).host })
   // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
   const { repeated_to: repeatedTo, trigger_at: rescheduledFrom, definition } = row
-  return { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom, repeatedTo, definition }
+  return { ...key, lane, dueAt, deadline, runId, now, rescheduledFrom, repeatedTo, definition }
 }
 
 function moveParams(moves: readonly Move[]): [string[], number[], number[]] {
@@ -153,11 +153,11 @@ function moveParams(moves: readonly Move[]): [string[], number[], number[]] {
 }
 
 /** @param before the entries that were copied, as they are now */
-function tell({ changes }: Transaction, move: Move | undefined, task: Task, before: Task[]): void {
+function emitMove({ changes }: Transaction, move: Move | undefined, task: Task, before: Task[]): void {
   if (move === undefined) return
   const { row, fresh } = move
   const original = isFinal(row.state) ? before.shift() : undefined
-  if (original !== undefined) changes.tell('updated', original, fresh.now)
+  if (original !== undefined) changes.emit('updated', original, fresh.now)
   changes.moved(fresh, original === undefined ? row.state : undefined, 'pending')
-  changes.tell(original === undefined ? 'updated' : 'created', task, fresh.now)
+  changes.emit(original === undefined ? 'updated' : 'created', task, fresh.now)
 }

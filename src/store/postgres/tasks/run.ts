@@ -5,7 +5,7 @@ import type { Task } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import { beginAnew } from './end-previous-run.ts'
+import { endPreviousRuns } from './end-previous-run.ts'
 import { COLUMNS, columnsOf, lockRow, readBack, readTasks } from '../rows/rows.ts'
 import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
@@ -22,7 +22,7 @@ const RUN_AGAIN = `
   })})
   INSERT INTO callme.tasks (${COLUMNS}) SELECT ${COLUMNS} FROM ended RETURNING id`
 
-export async function runEntry(
+export async function runTask(
   session: Session,
   transaction: Transaction,
   { key, now, removeAfter }: { key: TaskKey; now: number; removeAfter: boolean },
@@ -46,8 +46,8 @@ export async function runEntry(
   if (written === undefined) return 'unknown'
   const task = await readBack(transaction, handlers, key)
   transaction.changes.moved(key, row.state, state)
-  if (isFinal(row.state)) await beginAnew(transaction, [row])
-  transaction.changes.tell('updated', task, now)
-  transaction.signals.waits(lane, { dueAt: now, id: written.id }, deadline)
+  if (isFinal(row.state)) await endPreviousRuns(transaction, [row])
+  transaction.changes.emit('updated', task, now)
+  transaction.notes.rowWaits(lane, { dueAt: now, id: written.id }, deadline)
   return task
 }

@@ -2,11 +2,11 @@
 import { nextOccurrence } from '../../../domain/time/recurrence.ts'
 import { newTask, pendingTask } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import { placeTask } from '../../rules/assign-lane.ts'
+import { assignLane } from '../../rules/assign-lane.ts'
 import { isOfSeries, seriesOf } from '../../rules/next-in-series.ts'
 import type { RowSeries } from '../../rules/next-in-series.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { inWaves } from '../commit/distinct-batches.ts'
+import { inDistinctBatches } from '../commit/distinct-batches.ts'
 import { insertFreeRows } from '../rows/insert-rows.ts'
 import { findRows, keyOf, keyParams } from '../rows/rows.ts'
 import type { Session } from '../session.ts'
@@ -41,7 +41,7 @@ export async function continueSeries(
   })
   if (following.length === 0) return [...rows]
   // Entries of one name may be followed at once.
-  await inWaves(
+  await inDistinctBatches(
     following,
     ({ row }) => row.name,
     async (wave) => {
@@ -62,11 +62,11 @@ async function storeNext(session: Session, transaction: Transaction, open: reado
     one.triggerAt === undefined ? [] : [{ one, key: { name: one.row.name, triggerAt: one.triggerAt } }],
   )
   const placed = wanted.map(({ one: { row, series }, key }) => {
-    const { rowLane, ...task } = placeTask(session.handlers, newTask(key, series.own, now))
+    const { lane, ...task } = assignLane(session.handlers, newTask(key, series.own, now))
     const { dueAt, deadline, runId } = task
     return {
       task,
-      row: { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition: row.definition },
+      row: { ...key, lane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition: row.definition },
     }
   })
   const free = await insertFreeRows(
@@ -76,7 +76,7 @@ async function storeNext(session: Session, transaction: Transaction, open: reado
   for (const { task } of placed) {
     if (!free.has(formatTaskKey(task))) continue
     transaction.changes.moved(task, undefined, 'pending')
-    transaction.changes.tell('created', pendingTask(task, { created: now, now }), now)
+    transaction.changes.emit('created', pendingTask(task, { created: now, now }), now)
   }
   const notFree = wanted.filter(({ key }) => !free.has(formatTaskKey(key)))
   const taken = new Map(

@@ -6,14 +6,14 @@ import { NEVER } from '../../rules/handler-capacity.ts'
 import type { Claim, ClaimResult } from '../../store.ts'
 import type { Changes } from '../../rules/changes.ts'
 import { finishClaim } from './finish-claim.ts'
-import { GroupRooms } from './handler-usage.ts'
+import { HandlerUsage } from './handler-usage.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Session } from '../session.ts'
 
 /** Must run inside a write transaction. */
 export function claimDue(session: Session, claim: Claim, changes: Changes): ClaimResult {
-  session.bounds.passTime(claim.now)
+  session.cursors.passTime(claim.now)
   const run = new ClaimRun(session, claim)
   const rows = run.claim()
   const tasks = finishClaim(session, rows, claim, changes)
@@ -25,7 +25,7 @@ class ClaimRun {
   readonly #session: Session
   readonly #claim: Claim
   readonly #left: ClaimLeft
-  readonly #groups: GroupRooms
+  readonly #groups: HandlerUsage
   readonly #hosts = new Map<string, HostShare>()
   readonly #seen = new Set<string>()
   #moved = 0
@@ -34,7 +34,7 @@ class ClaimRun {
     this.#session = session
     this.#claim = claim
     this.#left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: NEVER }
-    this.#groups = new GroupRooms(session, claim.now)
+    this.#groups = new HandlerUsage(session, claim.now)
   }
 
   claim(): TaskRow[] {
@@ -59,36 +59,36 @@ class ClaimRun {
    * Those of full hosts are passed over. Those of handlers without room are closed until they have some.
    */
   #lanesWithRoom(): LaneShare[] {
-    const { bounds } = this.#session
+    const { cursors } = this.#session
     const found: LaneShare[] = []
     const closed: [string, number][] = []
-    for (const lane of bounds.dueLanes(this.#claim.now)) {
+    for (const lane of cursors.dueLanes(this.#claim.now)) {
       if (this.#seen.has(lane)) continue
       const share = this.#shareOf(lane)
       if (share === undefined) continue
-      if (share.limits !== undefined && share.limits.left <= 0) closed.push([lane, share.limits.again])
+      if (share.limits !== undefined && share.limits.free <= 0) closed.push([lane, share.limits.opensAt])
       else found.push(share)
       this.#seen.add(lane)
       if (found.length >= Math.max(this.#left.total, LANES_AT_ONCE) || closed.length >= MOST_LANES) break
     }
-    for (const [lane, until] of closed) bounds.close(lane, until)
+    for (const [lane, until] of closed) cursors.close(lane, until)
     // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
-    return found.sort((a, b) => a.host.inflight - b.host.inflight || bounds.lastServed(a.lane) - bounds.lastServed(b.lane))
+    return found.sort((a, b) => a.host.inflight - b.host.inflight || cursors.lastServed(a.lane) - cursors.lastServed(b.lane))
   }
 
   /** undefined where the lane's host has no room: that is known without a look at the limits of its handler. */
   #shareOf(lane: string): LaneShare | undefined {
-    const { group, host } = parseLane(lane)
-    const called = host === '' && group !== undefined ? hostOf(this.#session.handlers.of(group)?.definition ?? {}) : host
+    const { handler, host } = parseLane(lane)
+    const called = host === '' && handler !== undefined ? hostOf(this.#session.handlers.of(handler)?.definition ?? {}) : host
     const share = this.#hostShare(called)
-    if (share.room <= 0 || (!share.isProven && this.#left.unproven <= 0)) return undefined
-    return group === undefined ? { lane, host: share } : { lane, host: share, group, limits: this.#groups.forCalls(group) }
+    if (share.free <= 0 || (!share.isProven && this.#left.unproven <= 0)) return undefined
+    return handler === undefined ? { lane, host: share } : { lane, host: share, handler, limits: this.#groups.forCalls(handler) }
   }
 
   #hostShare(host: string): HostShare {
     const known = this.#hosts.get(host)
     if (known) return known
-    const share = { ...(this.#claim.lanes.get(host) ?? { room: this.#claim.roomOfNewLane, isProven: false, inflight: 0 }) }
+    const share = { ...(this.#claim.hosts.get(host) ?? { free: this.#claim.capacityOfNewHost, isProven: false, inflight: 0 }) }
     this.#hosts.set(host, share)
     return share
   }
@@ -112,19 +112,19 @@ class ClaimRun {
 
   #limitOf({ host, limits }: LaneShare, unprovenShare: number): number {
     const unproven = host.isProven ? Infinity : Math.min(unprovenShare, this.#left.unproven)
-    return Math.min(host.room, limits?.left ?? Infinity, this.#left.total, unproven)
+    return Math.min(host.free, limits?.free ?? Infinity, this.#left.total, unproven)
   }
 
-  #claimOfLane({ lane, host, group, limits }: LaneShare, limit: number): TaskRow[] {
-    const { statements, handlers, bounds } = this.#session
-    if ((group !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return []
+  #claimOfLane({ lane, host, handler, limits }: LaneShare, limit: number): TaskRow[] {
+    const { statements, handlers, cursors } = this.#session
+    if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return []
     const { now, node, leaseUntil } = this.#claim
     const rows = statements.claim.all({ lane, limit, now, node, leaseUntil }) as TaskRow[]
-    if (rows.length > 0) bounds.served(lane)
-    host.room -= rows.length
+    if (rows.length > 0) cursors.served(lane)
+    host.free -= rows.length
     this.#left.total -= rows.length
     if (!host.isProven) this.#left.unproven -= rows.length
-    if (group !== undefined && limits !== undefined) this.#groups.take(group, limits, rows.length)
+    if (handler !== undefined && limits !== undefined) this.#groups.take(handler, limits, rows.length)
     if (rows.length < limit) this.#left.hiddenDue = Math.min(this.#left.hiddenDue, this.#nextOfEmptied(lane))
     return rows
   }
@@ -134,7 +134,7 @@ class ClaimRun {
    * @returns whether the first `limit` rows that are due may be claimed: false where too many had to move for one claim
    */
   #moveMisplaced(lane: string, limit: number): boolean {
-    const { statements, bounds, handlers } = this.#session
+    const { statements, cursors, handlers } = this.#session
     const { host } = parseLane(lane)
     for (;;) {
       const due = statements.dueOfLane.all({ lane, now: this.#claim.now, limit }) as Pick<TaskRow, 'id' | 'name' | 'due_at'>[]
@@ -142,7 +142,7 @@ class ClaimRun {
       for (const { id, name, due_at: dueAt } of misplaced) {
         const home = handlers.laneOf(name, host)
         statements.moveToLane.run(home, id)
-        bounds.lower(home, dueAt)
+        cursors.lower(home, dueAt)
         // It may have been found empty before.
         this.#seen.delete(home)
       }
@@ -157,17 +157,17 @@ class ClaimRun {
 
   /** Rows that are out of time, and have not been ended yet, keep a lane's bound where it is: then the next row is looked for behind them. */
   #nextOfEmptied(lane: string): number {
-    const { statements, bounds } = this.#session
-    const first = bounds.correct(lane)
+    const { statements, cursors } = this.#session
+    const first = cursors.correct(lane)
     if (first === undefined || first > this.#claim.now) return NEVER
     return (statements.firstDueOfLaneAfter.get(lane, this.#claim.now) as number | null) ?? NEVER
   }
 
   /** Handlers that have just used up their room: their lanes are passed over until they have some again. */
   #closeExhausted(lanes: readonly LaneShare[]): void {
-    const exhausted = lanes.filter(({ limits }) => limits !== undefined && limits.left <= 0)
+    const exhausted = lanes.filter(({ limits }) => limits !== undefined && limits.free <= 0)
     if (exhausted.length === 0) return
-    const rooms = new GroupRooms(this.#session, this.#claim.now)
-    for (const { lane, group } of exhausted) if (group !== undefined) this.#session.bounds.close(lane, rooms.forCalls(group).again)
+    const rooms = new HandlerUsage(this.#session, this.#claim.now)
+    for (const { lane, handler } of exhausted) if (handler !== undefined) this.#session.cursors.close(lane, rooms.forCalls(handler).opensAt)
   }
 }

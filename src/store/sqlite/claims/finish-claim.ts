@@ -1,8 +1,8 @@
 /** What a claim of rows brings with it, whoever claimed them: counts, the next entries of their series, and the word to listeners. */
-import { outcomeOf } from '../../../domain/attempt/attempt-report.ts'
+import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import type { Changes } from '../../rules/changes.ts'
-import { recordOutcome } from '../results/outcomes.ts'
+import { recordReport } from '../results/outcomes.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { continueSeries } from '../tasks/series.ts'
@@ -21,10 +21,10 @@ export function finishClaim(session: Session, rows: TaskRow[], claim: { now: num
     const task = { ...toTask(row, session.handlers.of(row.name)?.definition), repeatedTo }
     if (claim.now >= task.deadline) {
       // The handler allows less time than it did when the row was written.
-      recordOutcome(session, outcomeOf(task, { kind: 'not_called', reason: 'late' }, claim.node, claim.now, 0), changes)
+      recordReport(session, reportOf(task, { kind: 'not_called', reason: 'late' }, claim.node, claim.now, 0), changes)
       return []
     }
-    changes.tell('processing', task, claim.now)
+    changes.emit('processing', task, claim.now)
     return [task]
   })
 }

@@ -3,7 +3,7 @@ import { NEVER } from '../../rules/handler-capacity.ts'
 import type { PullResult } from '../../store.ts'
 import type { Changes } from '../../rules/changes.ts'
 import { finishClaim } from './finish-claim.ts'
-import { GroupRooms } from './handler-usage.ts'
+import { HandlerUsage } from './handler-usage.ts'
 import { lanesOf } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Session } from '../session.ts'
@@ -21,10 +21,10 @@ export function pullDue(session: Session, handlerName: string, worker: Worker, c
   const handler = handlers.get(handlerName)?.definition
   if (handler?.pull !== true) return 'not_pulled'
   const { now, node, leaseUntil } = worker
-  const rooms = new GroupRooms(session, now)
+  const rooms = new HandlerUsage(session, now)
   const room = rooms.within(handlerName, handler)
-  const limit = Math.min(worker.limit, room.left)
-  if (limit <= 0) return { tasks: [], nextDue: room.again < NEVER ? room.again : undefined }
+  const limit = Math.min(worker.limit, room.free)
+  if (limit <= 0) return { tasks: [], nextDue: room.opensAt < NEVER ? room.opensAt : undefined }
   const lanes = statements.lanesBetween.all(lanesOf(handlerName)) as string[]
   const due = lanes.flatMap((lane) => statements.dueOfLane.all({ lane, now, limit }) as Pick<TaskRow, 'id' | 'name' | 'due_at'>[])
   // Rows of a handler that has just come are about to leave the lane.

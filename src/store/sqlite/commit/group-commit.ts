@@ -73,7 +73,7 @@ export class GroupCommit {
   }
 
   /** Resolves when no write waits. */
-  async settled(): Promise<void> {
+  async drained(): Promise<void> {
     while (this.#members.length > 0) await new Promise((resolve) => setImmediate(resolve))
   }
 

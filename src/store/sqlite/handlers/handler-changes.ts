@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { CallmeError } from '../../../domain/errors.ts'
 import type { GroupCommit } from '../commit/group-commit.ts'
 import type { Session } from '../session.ts'
-import { settleRows } from './backfill.ts'
+import { backfillRows } from './backfill.ts'
 import { storeError } from '../commit/store-error.ts'
 
 export class HandlerChanges {
@@ -16,13 +16,13 @@ export class HandlerChanges {
     this.#session = session
     this.#group = group
     // A crash may have cut one off. What stands in its way now is told to whoever changes a handler next.
-    if (this.#isWalkLeft()) void this.make(() => undefined).catch(() => undefined)
+    if (this.#isBackfillLeft()) void this.make(() => undefined).catch(() => undefined)
   }
 
   /** One after the other: whether a handler is needed shows where the change before has put the rows. */
   async make<T>(change: () => T): Promise<T> {
     while (this.#underWay) await this.#underWay.catch(() => undefined)
-    const changing = this.#changeAndSettle(change).finally(() => {
+    const changing = this.#changeAndBackfill(change).finally(() => {
       this.#underWay = undefined
     })
     this.#underWay = changing
@@ -34,24 +34,24 @@ export class HandlerChanges {
     this.#isClosing = true
   }
 
-  async #changeAndSettle<T>(change: () => T): Promise<T> {
-    if (!this.#isClosing && this.#isWalkLeft()) await this.#settle()
+  async #changeAndBackfill<T>(change: () => T): Promise<T> {
+    if (!this.#isClosing && this.#isBackfillLeft()) await this.#backfill()
     if (this.#isClosing) throw new CallmeError('store_unavailable', 'the store is being closed')
     const result = await this.#group.write(change)
-    await this.#settle()
+    await this.#backfill()
     return result
   }
 
-  #isWalkLeft(): boolean {
+  #isBackfillLeft(): boolean {
     try {
-      return this.#session.statements.anyWalk.get() !== undefined
+      return this.#session.statements.anyBackfill.get() !== undefined
     } catch (error) {
       throw storeError(error)
     }
   }
 
   /** Goes through the rows of handlers that have changed, a stretch at a time. */
-  async #settle(): Promise<void> {
-    while (!this.#isClosing && (await this.#group.write(() => settleRows(this.#session)))) await setImmediate()
+  async #backfill(): Promise<void> {
+    while (!this.#isClosing && (await this.#group.write(() => backfillRows(this.#session)))) await setImmediate()
   }
 }

@@ -8,7 +8,7 @@ import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import type { HandlerStore } from '../../store.ts'
 import type { ChangeLog } from '../history/change-log.ts'
-import { ORPHANS, groupLane, lanesOf, parseLane } from '../../rows/lane-name.ts'
+import { ORPHANS, handlerLane, lanesOf, parseLane } from '../../rows/lane-name.ts'
 import type { Statements } from '../statements.ts'
 
 type ResultOf<Verb extends keyof HandlerStore> = Awaited<ReturnType<HandlerStore[Verb]>>
@@ -57,7 +57,7 @@ export class Handlers {
   /** The lane in which the rows of a name to one host belong; the empty host is that of rows without a callback of their own. */
   laneOf(name: string, host: string): string {
     const handler = this.of(name)
-    if (handler !== undefined) return groupLane(handler.name, host)
+    if (handler !== undefined) return handlerLane(handler.name, host)
     return host === '' ? ORPHANS : host
   }
 
@@ -69,8 +69,8 @@ export class Handlers {
     this.#statements.upsertHandler.run({ name, definition: JSON.stringify(definition), created, now })
     this.#changed(name)
     if (before === undefined) this.#moveRunning(name)
-    if (before === undefined || before.definition.max_delay !== definition.max_delay) this.#beginWalk(name)
-    return { outcome: before ? 'replaced' : 'created', handler: { name, definition, created, updated: now } }
+    if (before === undefined || before.definition.max_delay !== definition.max_delay) this.#beginBackfill(name)
+    return { status: before ? 'replaced' : 'created', handler: { name, definition, created, updated: now } }
   }
 
   /** Must run inside a write transaction. */
@@ -83,7 +83,7 @@ export class Handlers {
     this.#statements.forgetStarts.run(name, Number.MAX_SAFE_INTEGER)
     this.#changed(name)
     this.#moveRunning(name)
-    this.#beginWalk(name)
+    this.#beginBackfill(name)
     return 'removed'
   }
 
@@ -108,7 +108,7 @@ export class Handlers {
   /** Whether tasks that have not ended have no callback but that of `handler`, of those whose names `pattern` stands for. */
   #isNeeded(handler: Handler | undefined, pattern: string): boolean {
     if (handler === undefined || !servesTasksWithoutCallback(handler.definition)) return false
-    const rows = { lane: groupLane(handler.name, ''), ...rangeOfNames(pattern) }
+    const rows = { lane: handlerLane(handler.name, ''), ...rangeOfNames(pattern) }
     return this.#statements.waitingInLane.get(rows) !== undefined || this.#statements.runningInLane.get(rows) !== undefined
   }
 
@@ -116,7 +116,7 @@ export class Handlers {
   #changed(name: string): void {
     this.forget()
     for (const group of [name, this.#behind(name)?.name]) if (group !== undefined) this.#statements.openLanes.run(lanesOf(group))
-    this.#changeLog.touch()
+    this.#changeLog.notify()
   }
 
   /** What runs is counted by its lane, so it changes lanes with the handler. */
@@ -129,7 +129,7 @@ export class Handlers {
   }
 
   /** What waits is gone through in the writes that follow, also after a crash. */
-  #beginWalk(name: string): void {
-    this.#statements.beginWalk.run(name, rangeOfNames(name).first)
+  #beginBackfill(name: string): void {
+    this.#statements.beginBackfill.run(name, rangeOfNames(name).first)
   }
 }

@@ -28,7 +28,7 @@ export class ChangeLog {
   write(changes: Changes): void {
     for (const [state, delta] of changes.deltas()) this.#statements.addToCount.run(delta, state)
     for (const past of changes.pastRuns()) this.#statements.addPastRuns.run(past)
-    const told = changes.told()
+    const told = changes.emitted()
     if (told.length === 0) return
     const last = this.#last ?? this.#newest()
     this.#last = last + told.length
@@ -47,7 +47,7 @@ export class ChangeLog {
   }
 
   /** Has listeners told after the commit: something but tasks has changed that they may wait for. */
-  touch(): void {
+  notify(): void {
     this.#isNew = true
   }
 

@@ -6,7 +6,7 @@ import { LEDGER_COLUMNS, toLedgerEntry } from '../../rows/ledger-row.ts'
 import type { LedgerRow } from '../../rows/ledger-row.ts'
 import { ATTEMPT_COLUMNS } from '../../rows/task-row.ts'
 import type { AttemptRow } from '../../rows/task-row.ts'
-import { Selections } from '../rows/pages.ts'
+import { Pages } from '../rows/pages.ts'
 import { storeError } from '../commit/store-error.ts'
 
 type Row = LedgerRow & { readonly id: number }
@@ -14,18 +14,18 @@ type Row = LedgerRow & { readonly id: number }
 const COLUMNS = ['id', ...LEDGER_COLUMNS].map((column) => `tasks.${column}`).join(', ')
 
 export class SqliteLedger implements Ledger {
-  readonly #selections: Selections<Row>
+  readonly #selections: Pages<Row>
   readonly #attempts: Statement
 
   constructor(db: Database) {
-    this.#selections = new Selections<Row>(db, COLUMNS)
+    this.#selections = new Pages<Row>(db, COLUMNS)
     this.#attempts = db.prepare(`SELECT ${ATTEMPT_COLUMNS} FROM attempts WHERE task_id = ? ORDER BY run_id, number`)
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
   async runs(selection: KeySelection, { after, limit }: { after?: TaskKey; limit: number }): ReturnType<Ledger['runs']> {
     try {
-      const { rows, next } = this.#selections.stretch(selection, after, limit)
+      const { rows, next } = this.#selections.page(selection, after, limit)
       const entries = rows.map((row) => toLedgerEntry(row, this.#attempts.all(row.id) as AttemptRow[]))
       return { entries, ...(next && { next }) }
     } catch (error) {

@@ -18,7 +18,7 @@ const FIRST: DueLane = { lane: '', next_due: -1 }
 /** By less than this a clock is corrected all the time. */
 const CLOCK_STEP_MS = 1000
 
-export class LaneBounds {
+export class LaneCursors {
   readonly #statements: Statements
   /** what the table holds; a lane that is absent here is unknown */
   readonly #nextDue = new Map<string, number>()
@@ -97,7 +97,7 @@ export class LaneBounds {
   passTime(now: number): void {
     const last = this.#lastNow ?? Infinity
     const mustOpen = now < last - CLOCK_STEP_MS
-    if (mustOpen) this.#statements.openGroupLanes.run(now)
+    if (mustOpen) this.#statements.openHandlerLanes.run(now)
     if (mustOpen || now > last) this.#lastNow = now
     this.#hasOpened ||= mustOpen
   }

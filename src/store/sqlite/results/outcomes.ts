@@ -1,11 +1,11 @@
 /** Writes what becomes of entries: the record of an attempt, the end of what is out of time, and the word of whoever had the work. */
 import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
-import { acceptedAttempt, lossOf, outcomeOf } from '../../../domain/attempt/attempt-report.ts'
-import type { Outcome } from '../../../domain/attempt/attempt-report.ts'
+import { acceptedAttempt, lossOf, reportOf } from '../../../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
 import { isFinal } from '../../../domain/task/task.ts'
-import type { ErrorCallbackOutcome, Task } from '../../../domain/task/task.ts'
+import type { ErrorCallbackProgress, Task } from '../../../domain/task/task.ts'
 import { CHANGE_OF_STATE } from '../../../domain/task/task-change.ts'
-import { settle } from '../../../domain/attempt/transitions.ts'
+import { applyVerdict } from '../../../domain/attempt/transitions.ts'
 import { expiry } from '../../../domain/attempt/verdict.ts'
 import type { AckResult, Acknowledgement } from '../../store.ts'
 import type { Changes } from '../../rules/changes.ts'
@@ -19,25 +19,25 @@ import type { Session } from '../session.ts'
 type RecordedRow = Pick<TaskRow, 'id' | 'lane' | 'executed_at' | 'remove_after'>
 
 /** @returns the task as it is after that; undefined where nothing was written, because the lease was lost */
-export function recordOutcome(session: Session, outcome: Outcome, changes: Changes): Task | undefined {
-  const { statements, bounds } = session
-  const { task, settlement, now, responseStatus, responseBody, attempt } = outcome
+export function recordReport(session: Session, outcome: AttemptReport, changes: Changes): Task | undefined {
+  const { statements, cursors } = session
+  const { task, update, now, responseStatus, responseBody, attempt } = outcome
   const guard = { name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimedAttempts: task.attempts }
   const executedAt = attempt ? attempt.startedAt + attempt.durationMs : null
-  const row = statements.record.get({ ...guard, ...settlement, now, executedAt, responseStatus, responseBody }) as RecordedRow | undefined
+  const row = statements.record.get({ ...guard, ...update, now, executedAt, responseStatus, responseBody }) as RecordedRow | undefined
   if (row === undefined) return undefined
   if (attempt) statements.putAttempt.run({ ...attempt, taskId: row.id })
-  const settled: Task = { ...task, ...settlement, responseStatus, responseBody, executedAt: row.executed_at, updated: now }
-  const after = { ...settled, errorCallback: tellError(session, settled, now) }
+  const settled: Task = { ...task, ...update, responseStatus, responseBody, executedAt: row.executed_at, updated: now }
+  const after = { ...settled, errorCallback: storeErrorCallback(session, settled, now) }
   changes.moved(task, 'running', after.state)
-  changes.tell(attempt === undefined && after.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[after.state], after, now)
-  if (after.state === 'retrying' || after.state === 'pending') bounds.lower(row.lane, after.dueAt)
-  const { group } = parseLane(row.lane)
-  if (group !== undefined) bounds.open(group)
+  changes.emit(attempt === undefined && after.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[after.state], after, now)
+  if (after.state === 'retrying' || after.state === 'pending') cursors.lower(row.lane, after.dueAt)
+  const { handler } = parseLane(row.lane)
+  if (handler !== undefined) cursors.open(handler)
   if (after.state === 'successful' && row.remove_after === 1) {
     countRuns(session, { id: row.id, run_id: task.runId, trigger_at: task.triggerAt }, changes)
     removeRows(session, [{ id: row.id, name: task.name, state: after.state }], changes)
-    changes.tell('deleted', after, now)
+    changes.emit('deleted', after, now)
   }
   return after
 }
@@ -47,22 +47,22 @@ export function expireRows(
   { now, limit }: { now: number; limit: number },
   changes: Changes,
 ): { tasks: Task[]; more: boolean } {
-  const { statements, bounds } = session
+  const { statements, cursors } = session
   const rows = statements.expired.all(now, limit) as TaskRow[]
   const tasks = rows.flatMap((row) => {
     const task = readTask(session, row)
     if (task.deadline > now) {
       // The handler allows more time than it did when the row was written.
       statements.extendWindow.run(task.deadline, row.id)
-      bounds.lower(row.lane, row.due_at)
+      cursors.lower(row.lane, row.due_at)
       return []
     }
-    const settlement = settle(task, expiry(task), now)
+    const settlement = applyVerdict(task, expiry(task), now)
     const settled = { ...task, ...settlement, repeatedTo: continueSeries(session, row, now, changes), updated: now }
-    const ended = { ...settled, errorCallback: tellError(session, settled, now) }
+    const ended = { ...settled, errorCallback: storeErrorCallback(session, settled, now) }
     statements.end.run({ name: task.name, triggerAt: task.triggerAt, state: ended.state, error: ended.error, now })
     changes.moved(task, task.state, ended.state)
-    changes.tell(CHANGE_OF_STATE[ended.state], ended, now)
+    changes.emit(CHANGE_OF_STATE[ended.state], ended, now)
     return [ended]
   })
   return { tasks, more: rows.length === limit }
@@ -76,23 +76,23 @@ export function rescueRows(
   const { statements } = session
   const rows = (onlyNode === undefined ? statements.leaseOver.all(now, limit) : statements.abandoned.all(onlyNode, limit)) as TaskRow[]
   return rows.map((row) => {
-    recordOutcome(session, lossOf(readTask(session, row), now), changes)
+    recordReport(session, lossOf(readTask(session, row), now), changes)
     return readBack(session, { name: row.name, triggerAt: row.trigger_at })
   })
 }
 
-export function acknowledgeEntry(session: Session, ack: Acknowledgement, changes: Changes): AckResult {
+export function acknowledge(session: Session, ack: Acknowledgement, changes: Changes): AckResult {
   const row = findRow(session, ack.key)
-  if (row === undefined) return { outcome: 'unknown' }
+  if (row === undefined) return { status: 'unknown' }
   const task = readTask(session, row)
-  if (ack.runId !== undefined && ack.runId !== task.runId) return { outcome: 'other_run', task }
-  if (task.state !== 'running') return { outcome: 'not_running', task }
-  if (ack.attempt !== task.attempts) return { outcome: 'other_attempt', task }
-  if (task.awaiting === null && task.definition.ack_timeout === undefined) return { outcome: 'unexpected', task }
+  if (ack.runId !== undefined && ack.runId !== task.runId) return { status: 'other_run', task }
+  if (task.state !== 'running') return { status: 'not_running', task }
+  if (ack.attempt !== task.attempts) return { status: 'other_attempt', task }
+  if (task.awaiting === null && task.definition.ack_timeout === undefined) return { status: 'unexpected', task }
   const { now } = ack
   const times = { startedAt: task.updated, endedAt: now }
   const node = task.claimedBy ?? 'unknown'
-  if (ack.status === 'running') return { outcome: 'acknowledged', task: prolong(session, row, task, now, changes) }
+  if (ack.status === 'running') return { status: 'acknowledged', task: prolong(session, row, task, now, changes) }
   const result = {
     kind: 'acknowledged',
     ...times,
@@ -100,9 +100,9 @@ export function acknowledgeEntry(session: Session, ack: Acknowledgement, changes
     retryable: ack.retryable,
     detail: ack.detail,
   } as const
-  const ended = recordOutcome(session, outcomeOf(task, result, node, now, ack.random), changes)
+  const ended = recordReport(session, reportOf(task, result, node, now, ack.random), changes)
   if (ended === undefined) throw new Error('a running task was not recorded by its own run and attempt')
-  return { outcome: 'acknowledged', task: findRow(session, ack.key) ? readBack(session, ack.key) : ended }
+  return { status: 'acknowledged', task: findRow(session, ack.key) ? readBack(session, ack.key) : ended }
 }
 
 /** By as much time as it had: a worker its lease, an accepted call its whole `ack_timeout`. */
@@ -117,19 +117,19 @@ function prolong(session: Session, row: TaskRow, task: Task, now: number, change
     statements.putAttempt.run({ ...acceptedAttempt(task, now), taskId: row.id })
   }
   const prolonged = readBack(session, task)
-  changes.tell('updated', prolonged, now)
+  changes.emit('updated', prolonged, now)
   return prolonged
 }
 
 /** Stores the error callback of a task that has just ended badly, where it wants one: one for each run. @returns how far it is */
-function tellError(session: Session, task: Task, now: number): ErrorCallbackOutcome | null {
+function storeErrorCallback(session: Session, task: Task, now: number): ErrorCallbackProgress | null {
   if (task.definition.error_callback === undefined || !isFinal(task.state)) return null
   const { statements } = session
   const attempts = (statements.attemptsOfRun.all(task.name, task.triggerAt, task.runId) as AttemptRow[]).map(toAttempt)
   const callback = errorCallbackOf(task, attempts, now)
   if (callback === undefined) return null
-  const { name, triggerAt, lane, dueAt, deadline, runId } = callback
-  const row = { name, triggerAt, lane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null }
+  const { name, triggerAt, host, dueAt, deadline, runId } = callback
+  const row = { name, triggerAt, lane: host, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null }
   insertRow(session, { ...row, definition: JSON.stringify(callback.definition) })
   return { state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null }
 }

@@ -7,7 +7,7 @@ import type { NewTask, Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
-import { placeTask } from '../../rules/assign-lane.ts'
+import { assignLane } from '../../rules/assign-lane.ts'
 import type { PutResult } from '../../store.ts'
 import type { Changes } from '../../rules/changes.ts'
 import { parseLane } from '../../rows/lane-name.ts'
@@ -48,46 +48,46 @@ interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' | 'deadl
 }
 
 /** @returns false, with nothing changed, where the key is taken */
-export function insertRow({ statements, bounds, rowIds }: Session, row: FreshRow): boolean {
+export function insertRow({ statements, cursors, rowIds }: Session, row: FreshRow): boolean {
   const isNew = statements.insert.run({ ...row, id: rowIds.next(row.triggerAt) }).changes === 1
-  if (isNew) bounds.lower(row.lane, row.dueAt)
+  if (isNew) cursors.lower(row.lane, row.dueAt)
   return isNew
 }
 
-export function putEntry(session: Session, task: NewTask, options: { now: number; ifAbsent?: boolean }, changes: Changes): PutResult {
-  const { statements, handlers, bounds } = session
+export function putTask(session: Session, task: NewTask, options: { now: number; ifAbsent?: boolean }, changes: Changes): PutResult {
+  const { statements, handlers, cursors } = session
   const { now, ifAbsent } = options
   if (task.definition.callback === undefined && !servesTasksWithoutCallback(handlers.of(task.name)?.definition)) {
-    return { outcome: 'no_callback' }
+    return { status: 'no_callback' }
   }
-  const { rowLane, ...placed } = placeTask(session.handlers, task)
+  const { lane, ...placed } = assignLane(session.handlers, task)
   const row = {
-    ...{ name: task.name, triggerAt: task.triggerAt, lane: rowLane, dueAt: task.dueAt, deadline: placed.deadline },
+    ...{ name: task.name, triggerAt: task.triggerAt, lane, dueAt: task.dueAt, deadline: placed.deadline },
     ...{ runId: task.runId, now, rescheduledFrom: null, repeatedTo: null, definition: JSON.stringify(task.definition) },
   }
   const existing = insertRow(session, row)
     ? undefined
     : (statements.findState.get(task.name, task.triggerAt) as Pick<TaskRow, 'id' | 'state' | 'run_id' | 'attempts' | 'created'>)
-  if (existing && ifAbsent) return { outcome: 'exists' }
-  if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { outcome: 'running' }
+  if (existing && ifAbsent) return { status: 'exists' }
+  if (existing && nextState(existing.state, 'replaced', 0) === undefined) return { status: 'running' }
   if (existing) {
     statements.reset.run({ ...row, id: existing.id })
-    beginAnew(session, { ...existing, trigger_at: task.triggerAt }, changes)
-    bounds.lower(rowLane, task.dueAt)
+    endPreviousRun(session, { ...existing, trigger_at: task.triggerAt }, changes)
+    cursors.lower(lane, task.dueAt)
   }
   const stored = pendingTask(placed, { created: existing?.created ?? now, now })
   changes.moved(task, existing?.state, 'pending')
-  changes.tell(existing ? 'updated' : 'created', stored, now)
-  return { outcome: existing ? 'replaced' : 'created', task: stored }
+  changes.emit(existing ? 'updated' : 'created', stored, now)
+  return { status: existing ? 'replaced' : 'created', task: stored }
 }
 
-export function runEntry(
+export function runTask(
   session: Session,
   key: TaskKey,
   { now, removeAfter = false }: { now: number; removeAfter?: boolean },
   changes: Changes,
 ): Task | 'running' | 'final' | 'unknown' {
-  const { statements, bounds, handlers } = session
+  const { statements, cursors, handlers } = session
   const row = findRow(session, key)
   if (row === undefined) return 'unknown'
   const state = nextState(row.state, 'run', row.attempts)
@@ -96,25 +96,25 @@ export function runEntry(
   const { definition } = readTask(session, row)
   const change = { id: row.id, now, deadline: deadlineOf(now, definition), inAdvance: row.trigger_at * 1000 > now ? 1 : 0 }
   if (isFinal(row.state)) statements.runAgain.run({ ...change, runId: randomUUID() })
-  if (isFinal(row.state)) beginAnew(session, row, changes)
+  if (isFinal(row.state)) endPreviousRun(session, row, changes)
   else statements.bringForward.run({ ...change, removeAfter: removeAfter ? 1 : 0 })
   // What had ended stayed in its lane, whichever handlers came and went.
   const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
   if (lane !== row.lane) statements.moveToLane.run(lane, row.id)
   const task = readBack(session, key)
   changes.moved(key, row.state, state)
-  changes.tell('updated', task, now)
-  bounds.lower(lane, now)
+  changes.emit('updated', task, now)
+  cursors.lower(lane, now)
   return task
 }
 
 /** Takes note of the run of an entry that begins another one, or moves. One that had run out of time says so in its last attempt. */
-export function beginAnew(
+export function endPreviousRun(
   { statements }: Session,
   row: Pick<TaskRow, 'id' | 'trigger_at' | 'state' | 'run_id' | 'attempts'>,
   changes: Changes,
 ): void {
-  changes.begunAnew({ triggerAt: row.trigger_at }, row)
+  changes.previousRunEnded({ triggerAt: row.trigger_at }, row)
   if (row.state === 'failed') statements.endLastAttempt.run(row.id, row.run_id, row.attempts)
 }
 

@@ -11,7 +11,7 @@ import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 
 /** `next` is where the following stretch starts, also when this one found nothing; absent at the end. */
-export interface Stretch<Row> {
+export interface Page<Row> {
   readonly rows: Row[]
   readonly next?: TaskKey
 }
@@ -26,7 +26,7 @@ interface Bounds {
 }
 
 /** How many index entries one stretch passes at the most. */
-const STRETCH = 2000
+const MOST_PASSED = 2000
 const RARE_STATES: readonly TaskState[] = ['running', 'retrying', 'failed', 'skipped']
 /** One bound on (trigger_at, name) enters the index at the right place: names are never empty. */
 const AFTER = '(trigger_at, name) > (@afterTime, @afterName) AND trigger_at < @to'
@@ -34,7 +34,7 @@ const AFTER = '(trigger_at, name) > (@afterTime, @afterName) AND trigger_at < @t
 const IS_TASK = `instr(name, '@') = 0`
 const OF_NAMES = 'AND name >= @first AND name < @end'
 
-export class Selections<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskRow> {
+export class Pages<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskRow> {
   readonly #db: Database
   readonly #columns: string
   readonly #statements = new Map<string, Statement>()
@@ -46,7 +46,7 @@ export class Selections<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskR
   }
 
   /** At most `limit` rows of the selection after a key, oldest first. */
-  stretch(given: Selection, after: TaskKey | undefined, limit: number): Stretch<Row> {
+  page(given: Selection, after: TaskKey | undefined, limit: number): Page<Row> {
     const selection = withName(given)
     const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
     if (states.length === 0) return { rows: [] }
@@ -58,7 +58,7 @@ export class Selections<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskR
     const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
     const filter = `${ofNames} ${inStates}`.trim()
     const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
-    const end = filter && (this.#prepare(stretchEnd(scope)).get(bounds) as { trigger_at: number; name: string } | undefined)
+    const end = filter && (this.#prepare(pageEnd(scope)).get(bounds) as { trigger_at: number; name: string } | undefined)
     const rows = this.#prepare(walkedRows(this.#columns, scope, filter, Boolean(end))).all({
       ...bounds,
       limit,
@@ -100,7 +100,7 @@ function withName(selection: Selection): Selection {
   return name === undefined && names !== undefined && !isPattern(names) ? { ...selection, name: names } : selection
 }
 
-function nextAfter<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(rows: Row[], limit: number): Stretch<Row> {
+function nextAfter<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(rows: Row[], limit: number): Page<Row> {
   const last = rows.at(-1)
   return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
 }
@@ -114,8 +114,8 @@ function rareRows(columns: string, states: readonly TaskState[], ofNames: string
     JOIN tasks ON tasks.id = page.id ORDER BY page.trigger_at, page.name`
 }
 
-function stretchEnd(scope: string): string {
-  return `SELECT trigger_at, name FROM tasks ${scope} ${AFTER} ORDER BY trigger_at, name LIMIT 1 OFFSET ${STRETCH - 1}`
+function pageEnd(scope: string): string {
+  return `SELECT trigger_at, name FROM tasks ${scope} ${AFTER} ORDER BY trigger_at, name LIMIT 1 OFFSET ${MOST_PASSED - 1}`
 }
 
 function walkedRows(columns: string, scope: string, filter: string, hasEnd: boolean): string {

@@ -19,17 +19,17 @@ function removeErrorCallback(session: Session, { name, run_id: runId, trigger_at
  * Must run inside a write transaction.
  * @returns how many were removed, and where the following stretch starts
  */
-export function removeEntries(
+export function removeTasks(
   session: Session,
   selection: Selection,
   after: TaskKey | undefined,
   options: { now: number; limit: number; continueSeries?: boolean },
   changes: Changes,
 ): { removed: number; next: TaskKey | undefined } {
-  const { rows, next } = session.selections.stretch(selection, after, options.limit)
+  const { rows, next } = session.pages.page(selection, after, options.limit)
   for (const row of rows) {
     if (options.continueSeries) continueSeries(session, row, options.now, changes)
-    changes.tell('deleted', readTask(session, row), options.now)
+    changes.emit('deleted', readTask(session, row), options.now)
     removeErrorCallback(session, row, changes)
     countRuns(session, row, changes)
   }

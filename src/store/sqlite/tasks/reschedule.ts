@@ -4,9 +4,9 @@ import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import type { Changes } from '../../rules/changes.ts'
 import { isTaken, walked } from '../../rules/reschedule-walk.ts'
-import { placeTask } from '../../rules/assign-lane.ts'
+import { assignLane } from '../../rules/assign-lane.ts'
 import type { RescheduleRequest, Store } from '../../store.ts'
-import { beginAnew, insertRow, readBack, readTask } from '../rows/entries.ts'
+import { endPreviousRun, insertRow, readBack, readTask } from '../rows/entries.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Session } from '../session.ts'
@@ -23,7 +23,7 @@ type Batch = Awaited<ReturnType<Store['reschedule']>>
  */
 export function rescheduleBatch(session: Session, request: RescheduleRequest, changes: Changes): Batch {
   const isFirstWalk = request.after?.isFirstWalk ?? request.all
-  const { rows, next } = session.selections.stretch(walked(request, isFirstWalk), request.after?.key, request.limit)
+  const { rows, next } = session.pages.page(walked(request, isFirstWalk), request.after?.key, request.limit)
   const taken = isFirstWalk ? rows : rows.filter((row) => isTaken(request, row))
   // A copy, because a write may be run again.
   const known = request.after?.passed ?? new Map<string, number>()
@@ -37,26 +37,26 @@ export function rescheduleBatch(session: Session, request: RescheduleRequest, ch
 }
 
 function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, changes: Changes): Task {
-  const { statements, bounds } = session
+  const { statements, cursors } = session
   const own = JSON.parse(row.definition) as TaskDefinition
   const key = { name: row.name, triggerAt }
-  const { rowLane, dueAt, deadline, runId } = placeTask(session.handlers, { ...newTask(key, own, now), lane: parseLane(row.lane).host })
-  const fresh = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: row.trigger_at, definition: row.definition }
+  const { lane, dueAt, deadline, runId } = assignLane(session.handlers, { ...newTask(key, own, now), host: parseLane(row.lane).host })
+  const fresh = { ...key, lane, dueAt, deadline, runId, now, rescheduledFrom: row.trigger_at, definition: row.definition }
   // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
   const repeatedTo = row.repeated_to
   if (isFinal(row.state)) {
     statements.markRescheduled.run(triggerAt, now, row.id)
-    changes.tell('updated', readTask(session, { ...row, rescheduled_to: triggerAt, updated: now }), now)
+    changes.emit('updated', readTask(session, { ...row, rescheduled_to: triggerAt, updated: now }), now)
     insertRow(session, { ...fresh, repeatedTo })
     changes.moved(key, undefined, 'pending')
   } else {
     statements.reset.run({ ...fresh, repeatedTo, id: row.id })
-    beginAnew(session, row, changes)
-    bounds.lower(rowLane, dueAt)
+    endPreviousRun(session, row, changes)
+    cursors.lower(lane, dueAt)
     changes.moved(key, row.state, 'pending')
   }
   const task = readBack(session, key)
-  changes.tell(isFinal(row.state) ? 'created' : 'updated', task, now)
+  changes.emit(isFinal(row.state) ? 'created' : 'updated', task, now)
   return task
 }
 

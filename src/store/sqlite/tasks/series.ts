@@ -3,7 +3,7 @@ import { nextOccurrence } from '../../../domain/time/recurrence.ts'
 import { newTask, pendingTask } from '../../../domain/task/task.ts'
 import type { TaskDefinition } from '../../../domain/task/task.ts'
 import type { Changes } from '../../rules/changes.ts'
-import { placeTask } from '../../rules/assign-lane.ts'
+import { assignLane } from '../../rules/assign-lane.ts'
 import { isOfSeries, seriesOf } from '../../rules/next-in-series.ts'
 import { findRow, insertRow } from '../rows/entries.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
@@ -40,10 +40,10 @@ interface NextEntry {
 }
 
 function storeNext(session: Session, { definition, own, ...key }: NextEntry, now: number, changes: Changes): void {
-  const { rowLane, ...placed } = placeTask(session.handlers, newTask(key, own, now))
+  const { lane, ...placed } = assignLane(session.handlers, newTask(key, own, now))
   const { dueAt, deadline, runId } = placed
-  const row = { ...key, lane: rowLane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition }
+  const row = { ...key, lane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition }
   insertRow(session, row)
   changes.moved(key, undefined, 'pending')
-  changes.tell('created', pendingTask(placed, { created: now, now }), now)
+  changes.emit('created', pendingTask(placed, { created: now, now }), now)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { lossOf, outcomeOf } from '../../src/domain/attempt/attempt-report.ts'
+import { lossOf, reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { aRunningTask } from './running-task.ts'
@@ -15,9 +15,9 @@ const attempt = { number: 1, dueAt, startedAt: STARTED, durationMs: 120, deadlin
 describe('the outcome of a call', () => {
   test('that succeeded keeps status and body and holds no error', () => {
     const task = aRunningTask({ error: 'answered 500, expected 200' })
-    expect(outcomeOf(task, { kind: 'answered', ...TIMES, status: 200, body: 'done' }, 'node-2', NOW, 0)).toEqual({
+    expect(reportOf(task, { kind: 'answered', ...TIMES, status: 200, body: 'done' }, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'successful', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, ...ENDED_LEASE },
+      update: { state: 'successful', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, ...ENDED_LEASE },
       now: NOW,
       responseStatus: 200,
       responseBody: 'done',
@@ -28,9 +28,9 @@ describe('the outcome of a call', () => {
   test('that is tried again holds when, and why', () => {
     const task = aRunningTask()
     const result: CallResult = { kind: 'answered', ...TIMES, status: 503, body: 'busy', retryAfter: '9' }
-    expect(outcomeOf(task, result, 'node-2', NOW, 0)).toEqual({
+    expect(reportOf(task, result, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'retrying', dueAt: NOW + 9000, attempts: 1, lost: 0, error: 'answered 503, expected 200', ...ENDED_LEASE },
+      update: { state: 'retrying', dueAt: NOW + 9000, attempts: 1, lost: 0, error: 'answered 503, expected 200', ...ENDED_LEASE },
       now: NOW,
       responseStatus: 503,
       responseBody: 'busy',
@@ -44,9 +44,9 @@ describe('the outcome of a call', () => {
   ])('without a whole answer holds the error, and the status %s where there was one', (status, stored) => {
     const task = aRunningTask({ attempts: 2, responseStatus: 500, responseBody: 'of the attempt before' })
     const result: CallResult = { kind: 'unanswered', ...TIMES, error: 'reset', ...(status !== undefined && { status }) }
-    expect(outcomeOf(task, result, 'node-2', NOW, 0)).toEqual({
+    expect(reportOf(task, result, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'failed', dueAt: task.dueAt, attempts: 2, lost: 0, error: 'reset', ...ENDED_LEASE },
+      update: { state: 'failed', dueAt: task.dueAt, attempts: 2, lost: 0, error: 'reset', ...ENDED_LEASE },
       now: NOW,
       responseStatus: stored,
       responseBody: null,
@@ -57,19 +57,19 @@ describe('the outcome of a call', () => {
   test('that was never made is no attempt, and gives its number back', () => {
     const before = { attempts: 2, responseStatus: 500, responseBody: 'busy', error: 'answered 500, expected 200' }
     const task = aRunningTask(before)
-    expect(outcomeOf(task, { kind: 'not_called', reason: 'stopping' }, 'node-2', NOW, 0)).toEqual({
+    expect(reportOf(task, { kind: 'not_called', reason: 'stopping' }, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'retrying', dueAt: task.dueAt, attempts: 1, lost: 0, error: before.error, ...ENDED_LEASE },
+      update: { state: 'retrying', dueAt: task.dueAt, attempts: 1, lost: 0, error: before.error, ...ENDED_LEASE },
       now: NOW,
       responseStatus: 500,
       responseBody: 'busy',
     })
-    expect(outcomeOf(aRunningTask(), { kind: 'not_called', reason: 'stopping' }, 'node-2', NOW, 0).settlement.state).toBe('pending')
-    expect(outcomeOf(task, { kind: 'not_called', reason: 'late' }, 'node-2', NOW, 0).settlement).toMatchObject({
+    expect(reportOf(aRunningTask(), { kind: 'not_called', reason: 'stopping' }, 'node-2', NOW, 0).update.state).toBe('pending')
+    expect(reportOf(task, { kind: 'not_called', reason: 'late' }, 'node-2', NOW, 0).update).toMatchObject({
       state: 'failed',
       attempts: 1,
     })
-    expect(outcomeOf(aRunningTask(), { kind: 'not_called', reason: 'late' }, 'node-2', NOW, 0).settlement).toMatchObject({
+    expect(reportOf(aRunningTask(), { kind: 'not_called', reason: 'late' }, 'node-2', NOW, 0).update).toMatchObject({
       state: 'skipped',
       attempts: 0,
     })
@@ -77,16 +77,16 @@ describe('the outcome of a call', () => {
 
   test('never has a negative duration, though the clock went back', () => {
     const result: CallResult = { kind: 'unanswered', startedAt: STARTED, endedAt: STARTED - 3_600_000, error: 'reset' }
-    expect(outcomeOf(aRunningTask(), result, 'node-2', NOW, 0).attempt?.durationMs).toBe(0)
+    expect(reportOf(aRunningTask(), result, 'node-2', NOW, 0).attempt?.durationMs).toBe(0)
   })
 })
 
 describe('the outcome of an accepted call', () => {
   test('awaits its acknowledgement for ack_timeout minutes from then on, and keeps the answer as an attempt without an error', () => {
     const task = aRunningTask({ definition: { ack_timeout: 30, expected_http_status: 202 } })
-    expect(outcomeOf(task, { kind: 'answered', ...TIMES, status: 202, body: 'ticket 7' }, 'node-2', NOW, 0)).toEqual({
+    expect(reportOf(task, { kind: 'answered', ...TIMES, status: 202, body: 'ticket 7' }, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'running', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, awaiting: 'ack', leaseUntil: NOW + 1_800_000 },
+      update: { state: 'running', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, awaiting: 'ack', leaseUntil: NOW + 1_800_000 },
       now: NOW,
       responseStatus: 202,
       responseBody: 'ticket 7',
@@ -103,9 +103,9 @@ describe('the outcome of an acknowledgement', () => {
     ['42 rows', '42 rows'],
   ])('that says successful keeps the status of the answer, and with the detail %j the body %j', (detail, body) => {
     const task = aRunningTask(accepted)
-    expect(outcomeOf(task, { kind: 'acknowledged', ...TIMES, success: true, retryable: true, detail }, 'node-2', NOW, 0)).toEqual({
+    expect(reportOf(task, { kind: 'acknowledged', ...TIMES, success: true, retryable: true, detail }, 'node-2', NOW, 0)).toEqual({
       task,
-      settlement: { state: 'successful', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, ...ENDED_LEASE },
+      update: { state: 'successful', dueAt: task.dueAt, attempts: 1, lost: 0, error: null, ...ENDED_LEASE },
       now: NOW,
       responseStatus: 202,
       responseBody: body,
@@ -116,7 +116,7 @@ describe('the outcome of an acknowledgement', () => {
   test('that says failed is tried again, with what it says as the reason', () => {
     const task = aRunningTask(accepted)
     const error = 'acknowledged as failed: no space'
-    const outcome = outcomeOf(
+    const outcome = reportOf(
       task,
       { kind: 'acknowledged', ...TIMES, success: false, retryable: true, detail: 'no space' },
       'node-2',
@@ -124,7 +124,7 @@ describe('the outcome of an acknowledgement', () => {
       0,
     )
     expect(outcome).toMatchObject({
-      settlement: { state: 'retrying', dueAt: NOW + 500, error, ...ENDED_LEASE },
+      update: { state: 'retrying', dueAt: NOW + 500, error, ...ENDED_LEASE },
       attempt: { status: 202, error, outcome: 'retrying' },
     })
   })
@@ -137,7 +137,7 @@ describe('the outcome of a task whose node is gone', () => {
     const error = 'the node was lost while the call was under way; it is not known whether it was made'
     expect(lossOf(task, now)).toEqual({
       task,
-      settlement: { state: 'retrying', dueAt: now, attempts: 1, lost: 1, error, ...ENDED_LEASE },
+      update: { state: 'retrying', dueAt: now, attempts: 1, lost: 1, error, ...ENDED_LEASE },
       now,
       responseStatus: null,
       responseBody: null,
@@ -151,7 +151,7 @@ describe('the outcome of a task whose node is gone', () => {
   test('is a failure with at_most_once', () => {
     const task = aRunningTask({ definition: { delivery: 'at_most_once' } })
     expect(lossOf(task, NOW)).toMatchObject({
-      settlement: { state: 'failed', dueAt: task.dueAt, error: expect.stringContaining('at_most_once') as string },
+      update: { state: 'failed', dueAt: task.dueAt, error: expect.stringContaining('at_most_once') as string },
       attempt: { outcome: 'failed', attemptsLeft: 0 },
     })
   })
@@ -160,20 +160,20 @@ describe('the outcome of a task whose node is gone', () => {
     const task = aRunningTask({ awaiting: 'ack', responseStatus: 202, responseBody: 'ticket 7', definition: { ack_timeout: 30 } })
     const error = 'accepted, but not acknowledged within 30 min'
     expect(lossOf(task, NOW)).toMatchObject({
-      settlement: { state: 'retrying', dueAt: NOW + 500, attempts: 1, lost: 0, error, ...ENDED_LEASE },
+      update: { state: 'retrying', dueAt: NOW + 500, attempts: 1, lost: 0, error, ...ENDED_LEASE },
       responseStatus: 202,
       responseBody: 'ticket 7',
       attempt: { number: 1, status: 202, error, outcome: 'retrying', node: 'node-1' },
     })
     const last = aRunningTask({ awaiting: 'ack', definition: { ack_timeout: 30, retry: 0 } })
-    expect(lossOf(last, NOW).settlement).toMatchObject({ state: 'failed', lost: 0, error })
+    expect(lossOf(last, NOW).update).toMatchObject({ state: 'failed', lost: 0, error })
   })
 
   test('is a lost attempt where a worker that pulled it let its lease run out', () => {
     const task = aRunningTask({ awaiting: 'worker', claimedBy: 'worker of node-1', definition: { retry: 0 } })
     const error = 'the worker that pulled it did not acknowledge it before its lease was over'
     expect(lossOf(task, NOW)).toMatchObject({
-      settlement: { state: 'retrying', dueAt: NOW, attempts: 1, lost: 1, error, ...ENDED_LEASE },
+      update: { state: 'retrying', dueAt: NOW, attempts: 1, lost: 1, error, ...ENDED_LEASE },
       attempt: { status: null, error, outcome: 'lost', node: 'worker of node-1' },
     })
   })
