@@ -62,7 +62,7 @@ function quoted(text: string | undefined): string[] {
   return [...(text ?? '').matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '')
 }
 
-test('the pages are those of the contract, and the README has room for no more than a first look', () => {
+test('there is a page for each subject, and the README stays a first look', () => {
   const others = ['dsw', 'rickover', 'errands-server', 'delay-tasks', 'go-callme', 'README'].map((name) => `coming-from/${name}`)
   const names = ['tasks', 'repeating', 'handlers', 'long-work', 'events', 'api', 'promises', 'operating', ...others]
   expect([...pages.keys()].sort()).toEqual(['README.md', ...names.map((name) => `src/docs/${name}.md`)].sort())
