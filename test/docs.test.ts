@@ -1,10 +1,13 @@
-/** What the README names exists, and what exists is named there: fields, endpoints, parameters, events, codes, settings, states. */
+/** What the README and the pages name exists, and what exists is named there: fields, endpoints, parameters, events, codes, settings, states. */
 import { readFileSync, readdirSync } from 'node:fs'
+import { posix } from 'node:path'
 import { expect, test } from 'vitest'
 import ackSchema from '../schema/api/ack.json' with { type: 'json' }
+import errors from '../schema/api/errors.json' with { type: 'json' }
 import handlerSchema from '../schema/api/handler.json' with { type: 'json' }
 import taskSchema from '../schema/api/task.json' with { type: 'json' }
 import configSchema from '../schema/config.json' with { type: 'json' }
+import { PAGES, tablesOf, withTables } from '../schema/docs-tables.ts'
 import { verifyCommand } from '../src/cli/commands/verify.ts'
 import { SETTINGS } from '../src/config/settings.ts'
 import { presentTask } from '../src/wire/present-task.ts'
@@ -14,16 +17,28 @@ import { TRANSITIONS } from '../src/domain/attempt/transitions.ts'
 import { aTask } from './support/a-task.ts'
 import { readCurl } from './support/curl.ts'
 
+const MAX_README_BYTES = 8192
+const MAX_SENTENCE_WORDS = 25
+
 const readme = read('README.md')
 const architecture = read('ARCHITECTURE.md')
+/** The README and the pages: the path of each, and its text. */
+const pages = new Map(PAGES.map((path) => [path, read(path)]))
+const everyPage = [...pages.values()].join('\n')
 
 function read(name: string): string {
   return readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
 }
 
-/** The rows of the first table whose head starts with these cells. */
-function table(...head: string[]): string[][] {
-  const lines = readme.split('\n')
+function page(name: string): string {
+  const text = pages.get(`src/docs/${name}.md`)
+  expect(text, `the page ${name}`).toBeDefined()
+  return text ?? ''
+}
+
+/** The rows of the first table of the text whose head starts with these cells. */
+function table(text: string, ...head: string[]): string[][] {
+  const lines = text.split('\n')
   const start = lines.findIndex((line) => line.startsWith(`| ${head.join(' | ')} |`))
   expect(start, `a table ${head.join(' | ')}`).toBeGreaterThan(-1)
   const rows = lines.slice(start + 2)
@@ -35,13 +50,41 @@ function table(...head: string[]): string[][] {
     .map((line) => line.slice(2, -2).split(' | '))
 }
 
+/** The rows of the table that a page has from a schema. */
+function generated(text: string, name: string): string[][] {
+  const [, section = ''] = text.split(`<!-- generated: ${name} -->\n`)
+  const [head = '', ...rows] = section.split('<!-- end -->')[0]?.trim().split('\n') ?? []
+  expect(head, `the table ${name}`).toMatch(/^\| (field|parameter|flag|code) \|/)
+  return rows.slice(1).map((line) => line.slice(2, -2).split(' | '))
+}
+
 function quoted(text: string | undefined): string[] {
   return [...(text ?? '').matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '')
 }
 
+test('there is a page for each subject, and the README stays a first look', () => {
+  const others = ['dsw', 'rickover', 'errands-server', 'delay-tasks', 'go-callme', 'README'].map((name) => `coming-from/${name}`)
+  const names = ['tasks', 'repeating', 'handlers', 'long-work', 'events', 'api', 'promises', 'operating', ...others]
+  expect([...pages.keys()].sort()).toEqual(['README.md', ...names.map((name) => `src/docs/${name}.md`)].sort())
+  expect(Buffer.byteLength(readme)).toBeLessThanOrEqual(MAX_README_BYTES)
+  for (const command of ['npm ci && npm start', 'npm ci && npm test']) expect(readme).toContain(`\n${command}\n`)
+})
+
+test('the tables that come from schemas are those that the schemas give now: npx node schema/generate-docs.ts', () => {
+  for (const [path, text] of pages) expect(text, path).toBe(withTables(text))
+})
+
+test('every schema of what clients send has one table, and so have the settings and the errors', () => {
+  const schemas = readdirSync(new URL('../schema/api', import.meta.url)).map((file) => file.replace('.json', ''))
+  const bodies = schemas.filter((name) => !['errors', 'parameters'].includes(name) && !name.endsWith('-query'))
+  const queries = schemas.filter((name) => name.endsWith('-query')).map((name) => name.replace('-query', ''))
+  const expected = [...bodies.map((name) => `fields of ${name}`), ...queries.map((name) => `parameters of ${name}`), 'settings', 'errors']
+  expect([...pages.values()].flatMap(tablesOf).sort()).toEqual(expected.sort())
+})
+
 test('the table of task fields holds the fields of the schema, with their defaults', () => {
-  const rows = table('field', 'type', 'default', 'rule')
-  expect(rows.flatMap(([field]) => quoted(field)).sort()).toEqual(Object.keys(taskSchema.properties).sort())
+  const rows = generated(page('tasks'), 'fields of task')
+  expect(rows.map(([field]) => quoted(field)[0])).toEqual(Object.keys(taskSchema.properties))
   for (const [name, property] of Object.entries(taskSchema.properties)) {
     if (!('default' in property)) continue
     const row = rows.find(([field]) => field === `\`${name}\``)
@@ -57,20 +100,23 @@ test('the first task reads back with the members that a task has, in their order
   expect(Object.keys(task)).toEqual(Object.keys(presentTask(pendingTask(aTask(), { created: 0, now: 0 }), { timeout: 15 })))
 })
 
-test('a handler is told of with its defaults, which a task has too, and its limits', () => {
-  const limits = table('limit', 'type', 'default', 'means').flatMap(([limit]) => quoted(limit))
-  const defaults = quoted(/^The defaults are [^.]+/m.exec(readme)?.[0])
-  const fields = Object.keys(handlerSchema.properties).filter((field) => field !== 'name' && field !== 'task_name')
-  expect([...defaults, ...limits].sort()).toEqual(fields.sort())
+test('the table of a handler holds its fields: defaults, which a task has too, then limits', () => {
+  const fields = generated(page('handlers'), 'fields of handler').map(([field]) => quoted(field)[0] ?? '')
+  expect(fields).toEqual(Object.keys(handlerSchema.properties))
+  const [first, last, firstLimit, lastLimit] = quoted(/^The fields from [^]+? are limits\./m.exec(page('handlers'))?.[0])
+  const between = (from = '', to = '') => fields.slice(fields.indexOf(from), fields.indexOf(to) + 1)
+  const [defaults, limits] = [between(first, last), between(firstLimit, lastLimit)]
+  expect([...defaults, ...limits, 'name', 'task_name']).toEqual(fields)
   expect(Object.keys(taskSchema.properties)).toEqual(expect.arrayContaining(defaults))
+  for (const limit of limits) expect(Object.keys(taskSchema.properties)).not.toContain(limit)
 })
 
 test('the table of an acknowledgement holds the members of its body', () => {
-  expect(table('member', 'type', 'means').flatMap(([member]) => quoted(member))).toEqual(Object.keys(ackSchema.properties))
+  expect(generated(page('long-work'), 'fields of ack').map(([field]) => quoted(field)[0])).toEqual(Object.keys(ackSchema.properties))
 })
 
 test('the table of events holds the kinds of changes', () => {
-  expect(table('event', 'when').flatMap(([event]) => quoted(event))).toEqual([...CHANGE_KINDS])
+  expect(table(page('events'), 'event', 'when').flatMap(([event]) => quoted(event))).toEqual([...CHANGE_KINDS])
 })
 
 function parametersOf(schema: string): string[] {
@@ -83,12 +129,14 @@ const parameters = new Set(
     .flatMap(parametersOf),
 )
 
-test('the table of parameters holds the query parameters of the schemas', () => {
-  expect(
-    table('parameter', 'of', 'means')
-      .flatMap(([name]) => quoted(name))
-      .sort(),
-  ).toEqual([...parameters].sort())
+test('the tables of parameters hold the query parameters of the schemas', () => {
+  const tables = [...pages.values()].flatMap((text) =>
+    tablesOf(text)
+      .filter((name) => name.startsWith('parameters of '))
+      .map((name) => [name, generated(text, name).map(([parameter]) => quoted(parameter)[0])] as const),
+  )
+  expect(tables.length).toBeGreaterThan(5)
+  for (const [name, shown] of tables) expect(shown).toEqual(parametersOf(`${name.replace('parameters of ', '')}-query.json`))
 })
 
 /** Method and path, without what stands for a name or a key. */
@@ -99,7 +147,7 @@ const served = new Set(
 )
 
 test('the table of endpoints holds the paths and methods of the API', () => {
-  const named = table('method and path', 'does').flatMap(([cell]) =>
+  const named = table(page('api'), 'method and path', 'does').flatMap(([cell]) =>
     quoted(cell).map((text) => text.replace(/\/<.*$/, '').replace(/(.)\/$/, '$1')),
   )
   expect(served.size).toBeGreaterThan(15)
@@ -107,7 +155,7 @@ test('the table of endpoints holds the paths and methods of the API', () => {
 })
 
 test('every curl line is one that a shell reads as it stands, for an endpoint and parameters that there are', () => {
-  const lines = [...readme.matchAll(/^curl .+$|(?<=`)curl [^`]+/gm)].map(([line]) => line)
+  const lines = [...everyPage.matchAll(/^curl .+$|(?<=`)curl [^`]+/gm)].map(([line]) => line)
   expect(lines.length).toBeGreaterThan(50)
   for (const line of lines) {
     const { method, url } = readCurl(line)
@@ -118,14 +166,16 @@ test('every curl line is one that a shell reads as it stands, for an endpoint an
   }
 })
 
-test('the table of statuses holds every error code that an answer can have, with its status', () => {
-  const source = read('src/api/http/problem.ts')
-  const codes = [...source.matchAll(/^ {2}(\w+): (4\d\d|503),$/gm)].map(([, code = '', status = '']) => [status, code])
-  expect(table('status', 'code', 'when').map(([status, code]) => [status, quoted(code)[0]])).toEqual(codes)
+test('the table of errors holds every error code, with its status', () => {
+  const [, union = ''] = /export type ErrorCode =((?:\n {2}\| '\w+')+)/.exec(read('src/domain/errors.ts')) ?? []
+  const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code)
+  expect(Object.keys(errors).sort()).toEqual(codes.sort())
+  const rows = generated(page('api'), 'errors').map(([code, status]) => [quoted(code)[0], status])
+  expect(rows).toEqual(Object.entries(errors).map(([code, { status }]) => [code, String(status)]))
 })
 
 test('the table of settings holds every setting, its variable and its default', () => {
-  const rows = table('flag', 'variable', 'default').map(([flag, variable, value]) => [
+  const rows = generated(page('operating'), 'settings').map(([flag, variable, value]) => [
     quoted(flag)[0],
     quoted(variable)[0],
     quoted(value)[0] ?? value,
@@ -148,7 +198,7 @@ test('every flag and variable that a text names is a setting, the file of a secr
       .matchAll(/(?<=env\[')CALLME_[A-Z_]+/g),
   ].map(([variable]) => variable)
   const variables = [...SETTINGS.flatMap(({ variable, secret }) => (secret ? [variable, `${variable}_FILE`] : [variable])), ...ofTests]
-  for (const text of [readme, architecture, read('CONTRIBUTING.md')]) {
+  for (const text of [everyPage, architecture, read('CONTRIBUTING.md')]) {
     const ofCallme = text.replaceAll(/`npm run [^`]*`/g, '')
     for (const [flag] of ofCallme.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) expect(flags).toContain(flag)
     for (const [variable] of text.matchAll(/CALLME_[A-Z_]+/g)) expect(variables).toContain(variable)
@@ -156,8 +206,8 @@ test('every flag and variable that a text names is a setting, the file of a secr
 })
 
 test('the table of states holds the states, and both diagrams show transitions that exist', () => {
-  expect(table('state', 'meaning').flatMap(([state]) => quoted(state))).toEqual([...TASK_STATES])
-  for (const text of [readme, architecture]) {
+  expect(table(page('api'), 'state', 'meaning').flatMap(([state]) => quoted(state))).toEqual([...TASK_STATES])
+  for (const text of [page('api'), architecture]) {
     for (const [, from = '', to = ''] of text.matchAll(/^ {2}(\w+) --> (\w+):/gm)) {
       const targets = Object.values(TRANSITIONS[from as keyof typeof TRANSITIONS]).flat()
       expect(targets, `${from} --> ${to}`).toContain(to)
@@ -172,12 +222,60 @@ test('the diagram of the architecture shows every transition between two states'
   }
 })
 
-test('files that a text names are there', () => {
-  for (const [, path = ''] of [
-    ...readme.matchAll(/\]\(([A-Z]+(?:\.md)?)\)/g),
-    ...architecture.matchAll(/`((?:test|schema\/api)\/[\w/.-]+\.\w+)`/g),
-  ])
+/** The anchors of the headings of a page, as GitHub makes them. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+test('every link between the pages leads to a file, and to a heading of it', () => {
+  const links = [...pages].flatMap(([path, text]) =>
+    [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)].map(([, to = '', anchor]) => ({ path, to, anchor })),
+  )
+  expect(links.length).toBeGreaterThan(40)
+  for (const { path, to, anchor } of links) {
+    const target = to === '' ? path : posix.join(posix.dirname(path), to)
+    const text = pages.get(target) ?? read(target)
+    if (anchor !== undefined) expect(anchorsOf(text), `${path}: ${to}#${anchor}`).toContain(anchor)
+  }
+  for (const path of pages.keys()) {
+    if (path === 'README.md') continue
+    expect(
+      links.some((link) => link.path === 'README.md' && link.to === path),
+      `a link from the README to ${path}`,
+    ).toBe(true)
+  }
+})
+
+test('files that the architecture names are there', () => {
+  for (const [, path = ''] of architecture.matchAll(/`((?:test|schema\/api)\/[\w/.-]+\.\w+)`/g))
     expect(read(path).length).toBeGreaterThan(0)
+})
+
+/** The sentences of a page, without tables, code and headings; what stands in code or in a link's address counts as one word or none. */
+function sentencesOf(text: string): string[] {
+  return text
+    .replace(/^```[^]*?^```$/gm, '')
+    .replace(/^(?:\||#|<!--).*$/gm, '')
+    .replace(/`[^`]+`/g, 'code')
+    .replace(/\]\([^)]+\)/g, '')
+    .split(/\n{2,}|\n(?= *(?:-|\d+\.) )/)
+    .flatMap((paragraph) => paragraph.replaceAll(/\s+/g, ' ').split(/(?<=[.?!]\**) (?=\S)/))
+    .filter((sentence) => sentence.trim() !== '')
+}
+
+test(`no sentence of the pages has more than ${MAX_SENTENCE_WORDS} words`, () => {
+  const sentences = [...pages.values()].flatMap(sentencesOf)
+  expect(sentences.length).toBeGreaterThan(300)
+  expect(sentences.filter((sentence) => (sentence.match(/[\w'’-]+/g)?.length ?? 0) > MAX_SENTENCE_WORDS)).toEqual([])
+})
+
+test('a stored row is a task on every page, as it is in the API', () => {
+  for (const [path, text] of pages) expect(text, path).not.toMatch(/\bentr(y|ies)\b/i)
 })
 
 /** What the other systems document: their routes as they write them, and whatever else their users know by name. */
@@ -214,7 +312,7 @@ const OTHER_SYSTEMS = {
     words: `handler, timestamp, key, params, exec, cate, inAdvance, timeToRun, code, msg, result, CONF_FILE, listen-host, listen-port, saving-home,
       cb-retry-times, TZ`,
   },
-  'The Go callme': {
+  'go-callme': {
     routes: [
       ...['PUT /task/<task_name>', 'GET /status/<task_name>@<trigger_at>', 'GET /status/<task_name>', 'GET /status/'],
       ...['POST /reschedule/<task_name>@<trigger_at>', 'POST /reschedule/<task_name>'],
@@ -226,7 +324,7 @@ const OTHER_SYSTEMS = {
 
 for (const [system, { routes, words }] of Object.entries(OTHER_SYSTEMS)) {
   test(`${system}: its whole surface has a place in the table, and each route that has one in callme a curl line`, () => {
-    const section = readme.split(`\n### ${system}\n`)[1]?.split(/\n##+ /)[0] ?? ''
+    const section = page(`coming-from/${system}`)
     const theirs = [...section.matchAll(/^\| (.+?) \|/gm)].map(([, cell]) => cell).join('\n')
     for (const word of words.split(/,\s+/)) expect(theirs).toMatch(new RegExp(`(?<![\\w-])${word.replace(/[^\w\s]/g, '\\$&')}(?![\\w-])`))
     const mapped = [...section.matchAll(/^# ((?:GET|PUT|POST|DELETE) [^ ,]+).* → \d{3}\ncurl /gm)].map(([, route]) => route)

@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
+import { PAGES } from '../schema/docs-tables.ts'
 
 interface LockedPackage {
   readonly resolved?: string
@@ -27,5 +30,15 @@ describe('the package', () => {
   // package brings binaries and says so. `npm install` drops the line that prevents this.
   it('installs without a compiler: better-sqlite3 in package-lock.json has "gypfile": false', () => {
     expect(lock.packages['node_modules/better-sqlite3']?.gypfile).toBe(false)
+  })
+
+  it('brings the README and every page, where the links between them lead', () => {
+    const cwd = fileURLToPath(new URL('..', import.meta.url))
+    const report = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd, encoding: 'utf8', stdio: 'pipe' })
+    const [packed] = JSON.parse(report) as { files: { path: string }[] }[]
+    const paths = packed?.files.map(({ path }) => path)
+    expect(PAGES.length).toBeGreaterThan(10)
+    expect(paths).toEqual(expect.arrayContaining([...PAGES]))
+    expect(paths?.filter((path) => path.startsWith('src/') && !path.endsWith('.md'))).toEqual([])
   })
 })

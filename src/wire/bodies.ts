@@ -3,27 +3,27 @@
 export type ExpectedStatus = number | string
 
 /**
- * What a client sends to have one task stored.
+ * The body with which a client stores one task.
  */
 export interface TaskBody {
   /**
-   * The name of the task. The path holds it already in PUT /task/<name>, where it may be left out; POST /tasks needs it.
+   * The name of the task. In `PUT /task/<name>` the path holds it: there the field is absent or equal to the path. `POST /tasks` requires it.
    */
   task_name?: string
   /**
-   * When to call: relative to the start of the current minute, a Unix time on a whole minute, or an RFC 3339 instant on a whole minute. May be left out where there is a repeat: then the first time that it names.
+   * The minute of the call, at most ten years ahead. A relative time counts from the start of the current minute; `+0m` runs at once. The field is required unless the task has `repeat`. Then the first time of `repeat` counts.
    */
   trigger_at?: string | number
   /**
-   * The URL to call. May be left out where the name has a handler with a callback, or one whose tasks are pulled.
+   * The URL to call. The field is required unless the handler of the task has a `callback` or says `pull`.
    */
   callback?: string
   /**
-   * The HTTP method of the call, in any case.
+   * The HTTP method of the call, in upper or lower case.
    */
   callback_method?: string
   /**
-   * The body of the call: a string is sent as it is, any other value as JSON.
+   * The body of the call. A string is sent as it is. Any other value is sent as JSON with `Content-Type: application/json`. Every method but HEAD sends it. GET sends it only when it is not empty.
    */
   payload?:
     | string
@@ -35,59 +35,59 @@ export interface TaskBody {
     | unknown[]
     | null
   /**
-   * Request headers of the call.
+   * Request headers of the call. `Host`, `Content-Length`, `Expect`, `Callme-*`, `webhook-*` and the headers of a connection are refused. A header that looks like a secret reads back as `redacted`: `Authorization`, `Cookie`, `*-Key`, `*-Token`, `*secret*`, `*password*`.
    */
   headers?: {
     [k: string]: string
   }
   /**
-   * The status, class of statuses, or list of both that counts as success.
+   * The statuses that count as success. Examples are `204`, `"2xx"` and `[200, 204, "3xx"]`.
    */
   expected_http_status?: ExpectedStatus | ExpectedStatus[]
   /**
-   * How many times a failed call is tried again.
+   * How many times a failed call is tried again, after the first attempt.
    */
   retry?: number
   /**
-   * Minutes after trigger_at from which on no attempt is made.
+   * The window of the task, in minutes from `trigger_at`. No attempt, first or later, starts once this many minutes have passed.
    */
   max_delay?: number
   /**
-   * Seconds that one attempt may take, from connecting to the last byte; the server's setting by default.
+   * Seconds that one attempt may take, from connecting to the last byte. Without it the server's setting `--timeout` counts.
    */
   timeout?: number
   /**
-   * Whether a call whose outcome is unknown after a crash is made again.
+   * `at_least_once` makes a call again when a crash leaves its outcome unknown. `at_most_once` never calls twice, and takes no `retry`.
    */
   delivery?: 'at_least_once' | 'at_most_once'
   /**
-   * A URL that is told with a POST when the task ends failed or skipped.
+   * A URL that gets a `POST` when the task ends `failed` or `skipped`.
    */
   error_callback?: string
   /**
-   * Minutes that the work may take after its call was accepted: the task stays running until it is acknowledged.
+   * Minutes that the work may take after its call was accepted. The task stays `running` until it is acknowledged.
    */
   ack_timeout?: number
   /**
-   * A cron expression: each entry is followed by the next one.
+   * The times at which the task repeats, as a cron expression of five fields or a name such as `@daily`. Each task of the series is followed by the next one.
    */
   repeat?: string
   /**
-   * The time zone of repeat.
+   * The IANA time zone of `repeat`. It is refused where the task has no `repeat`.
    */
   timezone?: string
   /**
-   * Seconds of its minute over which the first attempt may fall; the second follows from the key.
+   * Seconds of its minute over which the first attempt may fall, so that a crowded minute is spread out. The second, from 0 to this number, follows from the key. `max_delay` still counts from the minute.
    */
   spread?: number
 }
 
 /**
- * What a client may send with a reschedule.
+ * The body that a client may send with a reschedule.
  */
 export interface RescheduleBody {
   /**
-   * The new time, in any form that a task definition takes; the next minute by default.
+   * The new time, in any form that a task takes. The next minute by default.
    */
   trigger_at?: string | number
 }
@@ -97,35 +97,35 @@ export interface RescheduleBody {
  */
 export interface ListQuery {
   /**
-   * Only entries of this name, or of the names that begin with what stands before an asterisk.
+   * Only tasks of this name. With `*` at its end: only tasks whose names begin so.
    */
   name?: string
   /**
-   * Only entries in one of these states.
+   * Only tasks in one of these states.
    */
   state?: string
   /**
-   * Only entries whose trigger_at is at or after this time.
+   * Only tasks whose `trigger_at` is at or after this time.
    */
   from?: string
   /**
-   * Only entries whose trigger_at is before this time.
+   * Only tasks whose `trigger_at` is before this time.
    */
   to?: string
   /**
-   * Only entries whose trigger_at lies in the future.
+   * Only tasks whose `trigger_at` lies in the future.
    */
   future_only?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * How many entries a page holds at the most; 100 by default.
+   * How many tasks a page holds at most; 100 by default.
    */
   limit?: string
   /**
-   * The page starts after this key: what `next` of the page before holds.
+   * The page starts after this key, which is `next` of the page before.
    */
   start_from?: string
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -135,43 +135,43 @@ export interface ListQuery {
  */
 export interface RescheduleQuery {
   /**
-   * The new time, in any form that a task definition takes; the next minute by default.
+   * The new time, in any form that a task takes, where the body has none. The next minute by default.
    */
   trigger_at?: string
   /**
-   * Take every entry that is not running, not only failed and skipped ones.
+   * Take every task that is not running, and not only `failed` and `skipped` ones.
    */
   all?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * Answer what would be done and change nothing.
+   * Answer with what would be done, and change nothing.
    */
   dry_run?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * Only entries of this name, or of the names that begin with what stands before an asterisk.
+   * Only tasks of this name. With `*` at its end: only tasks whose names begin so.
    */
   name?: string
   /**
-   * Only entries in one of these states.
+   * Only tasks in one of these states.
    */
   state?: string
   /**
-   * Only entries whose trigger_at is at or after this time.
+   * Only tasks whose `trigger_at` is at or after this time.
    */
   from?: string
   /**
-   * Only entries whose trigger_at is before this time.
+   * Only tasks whose `trigger_at` is before this time.
    */
   to?: string
   /**
-   * Only entries whose trigger_at lies in the future.
+   * Only tasks whose `trigger_at` lies in the future.
    */
   future_only?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * How many entries to take at the most; no limit by default.
+   * How many tasks to take at most, in all; no limit by default.
    */
   limit?: string
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -181,35 +181,35 @@ export interface RescheduleQuery {
  */
 export interface DeleteQuery {
   /**
-   * Remove final entries too.
+   * Remove tasks that have ended, too.
    */
   all?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * Call the entry now, marked as in advance, and remove it once it has succeeded; for one entry that has not ended.
+   * Call the task now, marked as in advance, and remove it once it has succeeded. This takes the key of one task that has not ended.
    */
   run?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * Only entries of this name, or of the names that begin with what stands before an asterisk.
+   * Only tasks of this name. With `*` at its end: only tasks whose names begin so.
    */
   name?: string
   /**
-   * Only entries in one of these states, final ones included; running ones cannot be deleted.
+   * Only tasks in one of these states, ended ones included. `running` is refused.
    */
   state?: string
   /**
-   * Only entries whose trigger_at is at or after this time.
+   * Only tasks whose `trigger_at` is at or after this time.
    */
   from?: string
   /**
-   * Only entries whose trigger_at is before this time.
+   * Only tasks whose `trigger_at` is before this time.
    */
   to?: string
   /**
-   * Only entries whose trigger_at lies in the future.
+   * Only tasks whose `trigger_at` lies in the future.
    */
   future_only?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -219,79 +219,79 @@ export interface DeleteQuery {
  */
 export interface PlainQuery {
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 
 /**
- * What a client sends to have a handler stored: defaults for the tasks of the names that it is for, and limits for all of them together.
+ * The body with which a client stores a handler: defaults for its tasks, and limits for all of them together.
  */
 export interface HandlerBody {
   /**
-   * The URL to call for tasks that have none of their own.
+   * The URL to call for tasks that have no `callback` of their own.
    */
   callback?: string
   /**
-   * The HTTP method of the call, in any case.
+   * The HTTP method of the call, in upper or lower case.
    */
   callback_method?: string
   headers?: Headers
   /**
-   * The status, class of statuses, or list of both that counts as success.
+   * The statuses that count as success. Examples are `204`, `"2xx"` and `[200, 204, "3xx"]`.
    */
   expected_http_status?: (number | string) | (number | string)[]
   /**
-   * How many times a failed call is tried again.
+   * How many times a failed call is tried again, after the first attempt.
    */
   retry?: number
   /**
-   * Minutes after trigger_at from which on no attempt is made.
+   * The window of the task, in minutes from `trigger_at`. No attempt, first or later, starts once this many minutes have passed.
    */
   max_delay?: number
   /**
-   * Seconds that one attempt may take, from connecting to the last byte; the server's setting by default.
+   * Seconds that one attempt may take, from connecting to the last byte. Without it the server's setting `--timeout` counts.
    */
   timeout?: number
   /**
-   * A URL that is told with a POST when the task ends failed or skipped.
+   * A URL that gets a `POST` when the task ends `failed` or `skipped`.
    */
   error_callback?: string
   /**
-   * Whether a call whose outcome is unknown after a crash is made again.
+   * `at_least_once` makes a call again when a crash leaves its outcome unknown. `at_most_once` never calls twice, and takes no `retry`.
    */
   delivery?: 'at_least_once' | 'at_most_once'
   /**
-   * Minutes that the work may take after its call was accepted: the task stays running until it is acknowledged.
+   * Minutes that the work may take after its call was accepted. The task stays `running` until it is acknowledged.
    */
   ack_timeout?: number
   /**
-   * How many tasks of the handler may be running at the same time, over all nodes; no limit by default.
+   * How many of its tasks may be running at the same time, over all their names and all nodes. Tasks that await an acknowledgement or are with a worker count too. Without it there is no limit.
    */
   concurrency?: number
   /**
-   * How many attempts of its tasks may start in a minute, over all nodes; no limit by default.
+   * How many attempts of its tasks may start in any minute, counted by whole seconds, over all nodes. Without it there is no limit.
    */
   rate?: number
   /**
-   * Whether no attempt of its tasks starts.
+   * With `true` no attempt of its tasks starts.
    */
   paused?: boolean
   /**
-   * Whether its tasks are not called but pulled by workers.
+   * With `true` its tasks are not called. Workers claim them.
    */
   pull?: boolean
   /**
-   * The name that the handler is for, or the beginning of names and an asterisk. The path holds it already; it may be left out.
+   * The name of its tasks, or the beginning of their names and `*`. The path holds it already, so the field may be left out.
    */
   name?: string
   /**
-   * The same as name.
+   * The same as `name`.
    */
   task_name?: string
 }
 /**
- * Request headers of the call; a task's own header of the same name wins.
+ * Request headers of the call. A task's own header of the same name wins.
  */
 export interface Headers {
   [k: string]: string
@@ -302,11 +302,11 @@ export interface Headers {
  */
 export interface HandlerQuery {
   /**
-   * Do it although tasks lose the callback that they wait for; they fail when they are due.
+   * Store or remove the handler although tasks lose the callback that they wait for. These tasks fail when they are due.
    */
   force?: '' | 'true' | '1' | 'false' | '0'
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -316,15 +316,15 @@ export interface HandlerQuery {
  */
 export interface HandlerListQuery {
   /**
-   * How many handlers a page holds at the most; 100 by default.
+   * How many handlers a page holds at most; 100 by default.
    */
   limit?: string
   /**
-   * The page starts after this name: what `next` of the page before holds.
+   * The page starts after this name, which is `next` of the page before.
    */
   start_from?: string
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -334,19 +334,19 @@ export interface HandlerListQuery {
  */
 export interface LatenessQuery {
   /**
-   * Only attempts of tasks of this name, or of the names that begin with what stands before an asterisk.
+   * Only attempts of tasks of this name. With `*` at its end: only of tasks whose names begin so.
    */
   name?: string
   /**
-   * Only attempts of entries whose trigger_at is at or after this time; by default the time 24 hours before `to`.
+   * Only attempts of tasks whose `trigger_at` is at or after this time. By default it is 24 hours before `to`.
    */
   from?: string
   /**
-   * Only attempts of entries whose trigger_at is before this time; by default now.
+   * Only attempts of tasks whose `trigger_at` is before this time. By default it is now.
    */
   to?: string
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -356,41 +356,41 @@ export interface LatenessQuery {
  */
 export interface PreviewQuery {
   /**
-   * As in a task definition; here a `+` stands for a space.
+   * The same as in a task; here a `+` stands for a space. The parameter is required.
    */
   repeat: string
   /**
-   * As in a task definition; UTC by default.
+   * The same as in a task; UTC by default.
    */
   timezone?: string
   /**
-   * How many occurrences to answer; 10 by default.
+   * How many times to answer; 10 by default.
    */
   count?: string
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 
 /**
- * What whoever has a running task sends to end or to prolong it.
+ * The body with which an endpoint or a worker ends or prolongs a running task.
  */
 export interface AckBody {
   /**
-   * The attempt that this is about: Callme-Attempt of its call, or attempts of the task that was claimed.
+   * The attempt to acknowledge: `Callme-Attempt` of its call, or `attempts` of the claimed task. Any other attempt than the running one gets 409. So a late acknowledgement of an earlier attempt changes nothing.
    */
   attempt: number
   /**
-   * How the work has ended, or that it goes on.
+   * How the work has ended. `running` gives the task its whole time once more.
    */
   status: 'successful' | 'failed' | 'running'
   /**
-   * Whether a failure may be tried again, as far as the task's retry allows; means nothing with another status.
+   * Whether a failure may be tried again, as far as `retry` and the window allow. It means nothing with another status.
    */
   retryable?: boolean
   /**
-   * What to keep of the outcome: text as it is, any other value as JSON, the first 1024 bytes of it; null is none.
+   * The outcome to keep: text as it is, any other value as JSON. Its first 1 024 bytes become `response_body`. `null` is none. With `running` nothing of it is kept.
    */
   detail?:
     | string
@@ -402,7 +402,7 @@ export interface AckBody {
     | unknown[]
     | null
   /**
-   * The run that this is about, for those who want to be sure: Callme-Run-Id of its call, or run_id of the task that was claimed.
+   * The run to acknowledge: `Callme-Run-Id` of its call, or `run_id` of the claimed task. Any other run gets 409. Send it where the task may have been rescheduled or run again.
    */
   run_id?: string
 }
@@ -412,11 +412,11 @@ export interface AckBody {
  */
 export interface ClaimQuery {
   /**
-   * How many tasks to hand out at the most; 10 by default.
+   * How many tasks to hand out at most; 10 by default.
    */
   limit?: string
   /**
-   * Seconds that the worker has until it acknowledges or prolongs them; 60 by default.
+   * Seconds that the worker has until it acknowledges or prolongs a task; 60 by default.
    */
   lease?: string
   /**
@@ -424,7 +424,7 @@ export interface ClaimQuery {
    */
   wait?: string
   /**
-   * Indent the answer by four spaces.
+   * The answer is JSON indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -434,19 +434,19 @@ export interface ClaimQuery {
  */
 export interface EventsQuery {
   /**
-   * Only events of these kinds; * stands for all of them, which is the default.
+   * Only events of these kinds. `*` stands for all of them, which is the default.
    */
   events?: string
   /**
-   * Only events of tasks of this name, or of the names that begin with what stands before an asterisk.
+   * Only events of tasks of this name. With `*` at its end: only of tasks whose names begin so.
    */
   name?: string
   /**
-   * The stream starts after this event; the header Last-Event-ID, where there is one, wins.
+   * The stream starts after this event. The header `Last-Event-ID`, where there is one, wins.
    */
   last_event_id?: string
   /**
-   * Taken as everywhere; the data of an event stays one line, and an answer that refuses is indented by four spaces.
+   * Taken as everywhere. An event stays on one line, and an error is indented by four spaces.
    */
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }

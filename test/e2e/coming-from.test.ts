@@ -1,4 +1,4 @@
-/** Every curl line of "Coming from another system" in the README does what stands above it, on the real program, with a real endpoint. */
+/** Every curl line of the pages in `src/docs/coming-from` does what stands above it, on the real program, with a real endpoint. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -7,8 +7,7 @@ import { Program, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 import type { Receiver } from '../support/receiver.ts'
 
-const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-/** Two years ahead: what the README calls 2030. */
+/** Two years ahead: the year that the pages call 2030. */
 const YEAR = new Date().getUTCFullYear() + 2
 const MINUTE = Date.UTC(YEAR, 0, 1) / 1000
 
@@ -77,8 +76,9 @@ class Walk {
 }
 
 function linesOf(system: string): Line[] {
-  const section = README.split(`\n### ${system}\n`)[1]?.split(/\n##+ /)[0] ?? ''
-  const block = section.split('\n```bash\n')[1]?.split('\n```')[0] ?? ''
+  const page = readFileSync(new URL(`../../src/docs/coming-from/${system}.md`, import.meta.url), 'utf8')
+  const [, block = '', ...others] = page.split('\n```bash\n').map((text, index) => (index === 0 ? text : (text.split('\n```')[0] ?? '')))
+  expect(others).toEqual([])
   const pairs = block.match(/^.*\n.*$/gm) ?? []
   return pairs.map((pair) => {
     const [, says = '', status = '', command = ''] = /^# (.+) → (\d{3})\n(curl .+)$/.exec(pair) ?? []
@@ -246,7 +246,7 @@ test('delay-tasks: the handler of a category is called with what the task holds,
 })
 
 test('the Go callme: what its README shows works as it stands there', async () => {
-  const walk = await startWalk('The Go callme')
+  const walk = await startWalk('go-callme')
   const { receiver, program } = walk
   receiver.answer('/far-far-away', { status: 204 })
 

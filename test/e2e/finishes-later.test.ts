@@ -1,4 +1,4 @@
-/** The lines of "Work that finishes later" in the README work one after the other as they stand, on the real program. */
+/** The lines of `src/docs/long-work.md` work one after the other as they stand, on the real program. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -6,8 +6,8 @@ import { readCurl } from '../support/curl.ts'
 import { Program, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-/** Two years ahead: what the README calls 1893456000. */
+const PAGE = readFileSync(new URL('../../src/docs/long-work.md', import.meta.url), 'utf8')
+/** Two years ahead: the minute that the page calls 1893456000. */
 const MINUTE = Date.UTC(new Date().getUTCFullYear() + 2, 0, 1) / 1000
 
 test('a task is made and run, is running as shown, and ends when it is acknowledged', async () => {
@@ -20,8 +20,7 @@ test('a task is made and run, is running as shown, and ends when it is acknowled
     folder[Symbol.dispose]()
   })
   await program.started()
-  const section = README.split('\n## Work that finishes later\n')[1]?.split(/\n##+ /)[0] ?? ''
-  const [put, run, read, acknowledge, ...others] = [...section.matchAll(/^curl .+$/gm)].map(([line]) =>
+  const [put, run, read, acknowledge, ...others] = [...PAGE.matchAll(/^curl .+$/gm)].map(([line]) =>
     line
       .replaceAll('127.0.0.1:6777', new URL(program.url).host)
       .replaceAll('http://127.0.0.1:8321', receiver.url)
@@ -37,7 +36,7 @@ test('a task is made and run, is running as shown, and ends when it is acknowled
   expect((await send(run)).status).toBe(202)
   expect(await receiver.waitFor(1)).toMatchObject([{ url: '/export', headers: { 'callme-task': `export@${MINUTE}` } }])
   const { text } = await send(read)
-  const [, shown = ''] = /\n```json\n([^`]+)```/.exec(section) ?? []
+  const [, shown = ''] = /\n```json\n([^`]+)```/.exec(PAGE) ?? []
   expect(shown.trim()).not.toBe('')
   for (const line of shown.trimEnd().split('\n')) expect(text).toContain(`\n${line}\n`)
   expect((await send(acknowledge)).status).toBe(200)

@@ -1,4 +1,4 @@
-/** What a curl line of the README sends, on machines without curl too: reads exactly the options that stand there, and refuses others. */
+/** What a curl line of the README or of a page sends, on machines without curl too: reads exactly the options that stand there, and refuses others. */
 import { parseArgs } from 'node:util'
 
 const OPTIONS = {

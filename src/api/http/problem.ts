@@ -1,27 +1,15 @@
 /** The boundary at which every exception becomes an answer: a problem document (RFC 9457), or a cut connection where the answer has begun. */
 import { STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, Request, Response } from 'express'
+import errors from '../../../schema/api/errors.json' with { type: 'json' }
 import { CallmeError, badRequest } from '../../domain/errors.ts'
 import type { ErrorCode, Problem } from '../../domain/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { sendJson } from './respond.ts'
 import { show } from '../../wire/validate.ts'
 
-type HttpStatus = 400 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 431 | 500 | 503
-
-const HTTP_STATUS: Readonly<Record<ErrorCode, HttpStatus>> = {
-  bad_request: 400,
-  not_found: 404,
-  method_not_allowed: 405,
-  conflict: 409,
-  precondition_failed: 412,
-  too_large: 413,
-  unsupported_media_type: 415,
-  store_unavailable: 503,
-  store_in_use: 500,
-  store_too_new: 500,
-  bad_config: 500,
-}
+/** The compiler asks for each code. */
+const ERRORS: Readonly<Record<ErrorCode, { readonly status: number }>> = errors
 const RETRY_AFTER_SECONDS = 5
 
 /** What an error tells the client, in an answer and in the results of a batch alike. */
@@ -45,22 +33,22 @@ export function errorHandler(log: Log): ErrorRequestHandler {
   }
 }
 
-export function httpStatusOf(error: CallmeError): HttpStatus {
-  return HTTP_STATUS[error.code]
+export function httpStatusOf(error: CallmeError): number {
+  return ERRORS[error.code].status
 }
 
 export function presentError({ message, problems }: CallmeError): PresentedError {
   return { error: message, ...(problems.length > 0 && { errors: problems }) }
 }
 
-export function sendProblem(req: Request, res: Response, status: HttpStatus, presented: PresentedError): void {
+export function sendProblem(req: Request, res: Response, status: number, presented: PresentedError): void {
   sendJson(req, res, status, problemDocument(status, presented), {
     'Content-Type': 'application/problem+json',
     ...(status === 503 && { 'Retry-After': RETRY_AFTER_SECONDS }),
   })
 }
 
-export function problemDocument(status: HttpStatus, presented: PresentedError): object {
+export function problemDocument(status: number, presented: PresentedError): object {
   return { type: 'about:blank', title: STATUS_CODES[status], status, detail: presented.error, ...presented }
 }
 
