@@ -1,7 +1,4 @@
-/**
- * One listener's connection: how far it has been told, and what happens when it does not read. Nothing is kept for it but what
- * one write of a block has left in the socket.
- */
+/** One listener's connection: its position, and the patience with a listener that does not read. It keeps at most one block in the socket. */
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../clock.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -17,11 +14,11 @@ export const EVENT_STREAM_HEADERS = {
   Connection: 'close',
 } as const
 
-/** How long a listener may leave what was written to it unread. */
+/** How long a listener may leave a write unread. */
 const PATIENCE_MS = 30_000
-/** How long a listener that was dropped has to read why, before its connection is cut. */
+/** How long a dropped listener has to read the reason, before its connection is cut. */
 const FAREWELL_MS = 15_000
-/** The same where the server stops, which must not wait for those that do not read. */
+/** The same where the server stops, which must not wait for listeners that do not read. */
 const STOP_MS = 1000
 /** How long a client waits before it connects again. */
 const RETRY_MS = 3000
@@ -39,11 +36,9 @@ interface StreamOptions {
   readonly start: StreamStart
   readonly clock: Clock
   readonly log: Log
-  /** is told that the stream can take blocks again */
-  readonly onDrain: () => void
-  /** is told that it takes no more */
+  /** is called once, when the stream takes no more blocks */
   readonly onEnd: () => void
-  /** is told that its connection is closed */
+  /** is called when the connection is closed */
   readonly onClose: () => void
 }
 
@@ -52,17 +47,22 @@ export class EventStream {
   #position: number
   #isOver = false
   #cancelTimer: () => void = () => undefined
+  #wake: () => void = () => undefined
 
   /** Answers the request. */
   constructor(options: StreamOptions) {
     this.#options = options
-    const { res, start } = options
+    const { res, start, onClose } = options
     this.#position = start.position
     res.on('drain', () => {
-      this.#drained()
+      // The timer of a stream that is over cuts its connection.
+      if (this.#isOver) return
+      this.#cancelTimer()
+      this.wake()
     })
     res.on('close', () => {
-      this.#close()
+      this.#leave()
+      onClose()
     })
     res.writeHead(200, EVENT_STREAM_HEADERS)
     const missed = start.missed === undefined ? '' : formatNotice('missed', start.missed, start.position)
@@ -74,30 +74,45 @@ export class EventStream {
     return this.#position
   }
 
-  /** Whether it takes a block: it is not over, and what was written before has left. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Whether it takes a block: it is not over, and the last write has left. */
   get isReady(): boolean {
     return !this.#isOver && !this.#options.res.writableNeedDrain
   }
 
-  /** @param block one that holds the change that follows `position` */
+  /** @returns a promise that lasts until `wake`, until the last write has left, or until the stream is over */
+  sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  wake(): void {
+    this.#wake()
+  }
+
+  /** @param block holds the change that follows `position` */
   take(block: EventBlock): void {
     const bytes = pickEvents(block, this.#position, this.#options.filter)
     this.#position = block.last
-    if (bytes !== undefined) this.#write(bytes)
+    if (bytes.length > 0) this.#write(bytes)
   }
 
-  /** Shows that the connection lives, and how far it is: a listener whose filter lets little through resumes from there. */
+  /** Shows that the connection lives, and the position: a listener whose filter lets little through resumes from there. */
   keepAlive(): void {
     if (this.isReady) this.#write(`: still here\nid: ${this.#position}\n\n`)
   }
 
-  /** Ends the stream because what follows `position` is no longer kept. */
+  /** Ends the stream because the changes after `position` are no longer kept. */
   outrun(): void {
     const error = `the events after ${this.#position} are kept no longer: there were more of them than could be read; connect again to go on`
     this.#drop('outrun', error)
   }
 
-  /** Ends the stream because the server stops; one that was dropped before has no more time either. */
+  /** Ends the stream because the server stops. A stream that was dropped before has no more time either. */
   stop(): void {
     this.#end(': callme stops; connect again to go on\n\n', STOP_MS)
   }
@@ -110,12 +125,6 @@ export class EventStream {
     })
   }
 
-  #drained(): void {
-    if (this.#isOver) return
-    this.#cancelTimer()
-    this.#options.onDrain()
-  }
-
   #drop(reason: 'outrun' | 'unread', error: string): void {
     this.#options.log.info('listener.dropped', { reason, last_event_id: this.#position })
     this.#end(formatNotice('dropped', error), FAREWELL_MS)
@@ -123,23 +132,16 @@ export class EventStream {
 
   #end(lastWords: string, farewellMs: number): void {
     const { res, clock } = this.#options
-    if (!this.#isOver) {
-      this.#leave()
-      res.end(lastWords)
-    }
-    this.#cancelTimer()
+    if (!this.#isOver) res.end(lastWords)
+    this.#leave()
     this.#cancelTimer = clock.setTimer(farewellMs, () => res.destroy())
-  }
-
-  #close(): void {
-    this.#cancelTimer()
-    if (!this.#isOver) this.#leave()
-    this.#options.onClose()
   }
 
   #leave(): void {
     this.#cancelTimer()
+    if (this.#isOver) return
     this.#isOver = true
     this.#options.onEnd()
+    this.wake()
   }
 }
