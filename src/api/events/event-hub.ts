@@ -1,89 +1,127 @@
-/** All event streams of an app. Each has a loop of its own; they share what is read, one timer, and the turns of the event loop. */
+/** What all event streams share: the changes that were read last, the turns of the event loop, and the signs of life. */
 import type { ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { CallmeError } from '../../domain/errors.ts'
+import type { TaskChange } from '../../domain/task/task-change.ts'
 import type { AppOptions } from '../app-options.ts'
-import type { EventFilter } from './event-block.ts'
+import { formatBlock } from './event-block.ts'
+import type { EventBlock, EventFilter } from './event-block.ts'
 import { EventStream } from './event-stream.ts'
 import type { StreamStart } from './event-stream.ts'
-import { EventTail } from './event-tail.ts'
 
 const KEEP_ALIVE_MS = 15_000
-/** How many streams may write a block in one turn of the event loop, so that everything else is let in between. */
+/** How many streams write in one turn of the event loop, so that everything else is let in between. */
 const STREAMS_PER_TURN = 16
+/** How much is read and formatted in one turn. */
+const CHANGES_PER_READ = 500
+const BYTES_PER_READ = 2 ** 20
+/** How much is held for streams that are about equally far. */
+const HELD_BYTES = 8 * 2 ** 20
 
 export class EventHub {
   readonly #options: AppOptions
-  readonly #tail: EventTail
-  /** the streams that are not over */
+  /** until their connections are closed */
   readonly #streams = new Set<EventStream>()
-  /** the streams whose connection is not closed */
-  readonly #connected = new Set<EventStream>()
-  /** the streams that wait for their turn, by what lets them go on; longest first */
-  #turns: (() => void)[] = []
+  readonly #turns: (() => void)[] = []
+  /** the changes that were read last, each formatted once */
+  #blocks: EventBlock[] = []
+  #heldBytes = 0
+  /** the oldest change that the store keeps, and its newest one, at the last read */
+  #first = 0
+  #newest = 0
+  /** whether there may be changes after `#newest` */
+  #isBehind = true
+  #reading: Promise<boolean> | undefined
   #ignoreChanges: () => void = () => undefined
   #cancelKeepAlive: () => void = () => undefined
 
   constructor(options: AppOptions) {
     this.#options = options
-    this.#tail = new EventTail(options)
     options.stopping.addEventListener('abort', () => {
-      for (const stream of this.#connected) stream.stop()
+      for (const stream of this.#streams) stream.stop()
     })
   }
 
   /** Answers a request with a stream, which lasts until the client leaves, is dropped, or the server stops. */
   open(res: ServerResponse, filter: EventFilter, start: StreamStart): void {
-    const { clock, log, stopping } = this.#options
-    if (this.#streams.size === 0) this.#begin()
-    const onEnd = (): void => {
+    const { clock, log, stopping, store } = this.#options
+    const stream = new EventStream({ res, filter, start, clock, log })
+    if (this.#streams.size === 0) {
+      this.#isBehind = true
+      this.#ignoreChanges = store.onChange(() => {
+        this.#wakeAll()
+      })
+      this.#keepAliveLater()
+    }
+    this.#streams.add(stream)
+    res.on('close', () => {
       this.#streams.delete(stream)
       if (this.#streams.size === 0) this.#rest()
-    }
-    const stream: EventStream = new EventStream({ res, filter, start, clock, log, onEnd, onClose: () => this.#connected.delete(stream) })
-    this.#streams.add(stream)
-    this.#connected.add(stream)
+    })
     if (stopping.aborted) stream.stop()
-    else void this.#serve(stream)
+    else void stream.serve(this)
   }
 
-  /** What cannot be read now is read after the next change or sign of life, so a failing store costs a listener nothing. */
-  async #serve(stream: EventStream): Promise<void> {
-    while (!stream.isOver) {
-      const next = stream.isReady ? this.#tail.after(stream.position) : 'none'
-      if (next === 'none') await stream.sleep()
-      else if (next === 'unread') {
-        if (!(await this.#tail.read(stream.position))) await stream.sleep()
-      } else {
-        await this.#turn()
-        if (!stream.isReady) continue
-        if (next === 'outrun') stream.outrun()
-        else stream.take(next)
-      }
+  /** @returns the block of the change after `position`, or why there is none: no such change, not read yet, or no longer kept */
+  after(position: number): EventBlock | 'none' | 'unread' | 'outrun' {
+    if (position >= this.#newest && !this.#isBehind) return 'none'
+    return this.#find(position) ?? (position + 1 < this.#first ? 'outrun' : 'unread')
+  }
+
+  /** Reads the changes after `position`, or waits for a read that is under way. @returns whether it succeeded; an error is logged */
+  read(position: number): Promise<boolean> {
+    this.#reading ??= this.#read(position).finally(() => (this.#reading = undefined))
+    return this.#reading
+  }
+
+  /** Resolves when the caller may write a block; who waits longest comes first. */
+  turn(): Promise<void> {
+    const serve = (): void => {
+      for (const resolve of this.#turns.splice(0, STREAMS_PER_TURN)) resolve()
+      if (this.#turns.length > 0) setImmediate(serve)
+    }
+    return new Promise((resolve) => {
+      if (this.#turns.push(resolve) === 1) setImmediate(serve)
+    })
+  }
+
+  async #read(position: number): Promise<boolean> {
+    const { store, log } = this.#options
+    await nextTurn()
+    this.#isBehind = false
+    try {
+      const { changes, first, last } = await store.changes({ after: position, limit: CHANGES_PER_READ })
+      this.#first = first
+      this.#newest = changes.length === 0 ? position : last
+      if (position + 1 >= first && this.#streams.size > 0) this.#hold(position, changes)
+      return true
+    } catch (error) {
+      this.#isBehind = true
+      log[error instanceof CallmeError ? 'warn' : 'error']('request.failed', { method: 'GET', err: error })
+      return false
     }
   }
 
-  #turn(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#turns.push(resolve) === 1) setImmediate(this.#nextTurn)
-    })
+  /** Adds changes up to those that are held already, so that streams that are about equally far come together. */
+  #hold(position: number, changes: readonly TaskChange[]): void {
+    let [last, rest, bytes] = [position, changes, 0]
+    while (rest.length > 0 && bytes < BYTES_PER_READ && this.#find(last) === undefined) {
+      const block = formatBlock(last, rest, this.#options.defaults)
+      this.#blocks.push(block)
+      bytes += block.bytes.length
+      last = block.last
+      rest = rest.slice(block.events.length)
+    }
+    this.#heldBytes += bytes
+    for (const block of [...this.#blocks]) {
+      if (this.#heldBytes <= HELD_BYTES) return
+      this.#heldBytes -= block.bytes.length
+      this.#blocks.shift()
+    }
   }
 
-  readonly #nextTurn = (): void => {
-    for (const goOn of this.#turns.splice(0, STREAMS_PER_TURN)) goOn()
-    if (this.#turns.length > 0) setImmediate(this.#nextTurn)
-  }
-
-  #begin(): void {
-    this.#tail.expectMore()
-    this.#ignoreChanges = this.#options.store.onChange(() => {
-      this.#wakeAll()
-    })
-    this.#keepAliveLater()
-  }
-
-  #rest(): void {
-    this.#ignoreChanges()
-    this.#cancelKeepAlive()
-    this.#tail.clear()
+  #find(position: number): EventBlock | undefined {
+    return this.#blocks.findLast(({ after, last }) => after <= position && position < last)
   }
 
   #keepAliveLater(): void {
@@ -96,7 +134,14 @@ export class EventHub {
   }
 
   #wakeAll(): void {
-    this.#tail.expectMore()
+    this.#isBehind = true
     for (const stream of this.#streams) stream.wake()
+  }
+
+  #rest(): void {
+    this.#ignoreChanges()
+    this.#cancelKeepAlive()
+    this.#blocks = []
+    this.#heldBytes = 0
   }
 }

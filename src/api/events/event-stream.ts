@@ -1,9 +1,10 @@
-/** One listener's connection: its position, and the patience with a listener that does not read. It keeps at most one block in the socket. */
+/** One listener: the loop that writes its events, and the patience with one that does not read. It keeps one block at most. */
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../clock.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { formatNotice, pickEvents } from './event-block.ts'
 import type { EventBlock, EventFilter } from './event-block.ts'
+import type { EventHub } from './event-hub.ts'
 
 export const EVENT_STREAM_HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
@@ -36,80 +37,54 @@ interface StreamOptions {
   readonly start: StreamStart
   readonly clock: Clock
   readonly log: Log
-  /** is called once, when the stream takes no more blocks */
-  readonly onEnd: () => void
-  /** is called when the connection is closed */
-  readonly onClose: () => void
 }
 
 export class EventStream {
   readonly #options: StreamOptions
+  /** Every change up to this id has been written, or is none that the listener wants. */
   #position: number
   #isOver = false
   #cancelTimer: () => void = () => undefined
-  #wake: () => void = () => undefined
+  /** Ends the loop's sleep. */
+  wake: () => void = () => undefined
 
   /** Answers the request. */
   constructor(options: StreamOptions) {
     this.#options = options
-    const { res, start, onClose } = options
+    const { res, start } = options
     this.#position = start.position
     res.on('drain', () => {
       // The timer of a stream that is over cuts its connection.
-      if (this.#isOver) return
-      this.#cancelTimer()
+      if (!this.#isOver) this.#cancelTimer()
       this.wake()
     })
     res.on('close', () => {
-      this.#leave()
-      onClose()
+      this.#cancelTimer()
+      this.#isOver = true
+      this.wake()
     })
     res.writeHead(200, EVENT_STREAM_HEADERS)
     const missed = start.missed === undefined ? '' : formatNotice('missed', start.missed, start.position)
     this.#write(`: this stream tells of changes of tasks\nretry: ${RETRY_MS}\nid: ${start.position}\n\n${missed}`)
   }
 
-  /** Every change up to this id has been written, or is none that the listener wants. */
-  get position(): number {
-    return this.#position
-  }
-
-  get isOver(): boolean {
-    return this.#isOver
-  }
-
-  /** Whether it takes a block: it is not over, and the last write has left. */
-  get isReady(): boolean {
-    return !this.#isOver && !this.#options.res.writableNeedDrain
-  }
-
-  /** @returns a promise that lasts until `wake`, until the last write has left, or until the stream is over */
-  sleep(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve
-    })
-  }
-
-  wake(): void {
-    this.#wake()
-  }
-
-  /** @param block holds the change that follows `position` */
-  take(block: EventBlock): void {
-    const bytes = pickEvents(block, this.#position, this.#options.filter)
-    this.#position = block.last
-    if (bytes.length > 0) this.#write(bytes)
+  /** Writes events until the stream is over. A change that cannot be read is read after the next change or sign of life. */
+  async serve(hub: EventHub): Promise<void> {
+    while (!this.#isOver) {
+      const next = this.#isReady ? hub.after(this.#position) : 'none'
+      if (next === 'none') await this.#sleep()
+      else if (next === 'unread') {
+        if (!(await hub.read(this.#position))) await this.#sleep()
+      } else {
+        await hub.turn()
+        if (this.#isReady) this.#take(next)
+      }
+    }
   }
 
   /** Shows that the connection lives, and the position: a listener whose filter lets little through resumes from there. */
   keepAlive(): void {
-    if (this.isReady) this.#write(`: still here\nid: ${this.#position}\n\n`)
-  }
-
-  /** Ends the stream because the changes after `position` are no longer kept. */
-  outrun(): void {
-    const error = `the events after ${this.#position} are kept no longer: there were more of them than could be read; connect again to go on`
-    this.#drop('outrun', error)
+    if (this.#isReady) this.#write(`: still here\nid: ${this.#position}\n\n`)
   }
 
   /** Ends the stream because the server stops. A stream that was dropped before has no more time either. */
@@ -117,11 +92,31 @@ export class EventStream {
     this.#end(': callme stops; connect again to go on\n\n', STOP_MS)
   }
 
+  /** Whether it takes a block: it is not over, and the last write has left. */
+  get #isReady(): boolean {
+    return !this.#isOver && !this.#options.res.writableNeedDrain
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => (this.wake = resolve))
+  }
+
+  #take(next: EventBlock | 'outrun'): void {
+    if (next === 'outrun') {
+      const error = `the events after ${this.#position} are kept no longer: there were more of them than could be read; connect again to go on`
+      this.#drop(next, error)
+      return
+    }
+    const bytes = pickEvents(next, this.#position, this.#options.filter)
+    this.#position = next.last
+    if (bytes.length > 0) this.#write(bytes)
+  }
+
   #write(text: string | Buffer): void {
     if (this.#options.res.write(text)) return
-    this.#cancelTimer()
-    this.#cancelTimer = this.#options.clock.setTimer(PATIENCE_MS, () => {
-      this.#drop('unread', `nothing was read for ${PATIENCE_MS / 1000} seconds; connect again to go on after the last event that was read`)
+    const error = `nothing was read for ${PATIENCE_MS / 1000} seconds; connect again to go on after the last event that was read`
+    this.#setTimer(PATIENCE_MS, () => {
+      this.#drop('unread', error)
     })
   }
 
@@ -131,17 +126,15 @@ export class EventStream {
   }
 
   #end(lastWords: string, farewellMs: number): void {
-    const { res, clock } = this.#options
+    const { res } = this.#options
     if (!this.#isOver) res.end(lastWords)
-    this.#leave()
-    this.#cancelTimer = clock.setTimer(farewellMs, () => res.destroy())
+    this.#isOver = true
+    this.#setTimer(farewellMs, () => res.destroy())
+    this.wake()
   }
 
-  #leave(): void {
+  #setTimer(ms: number, act: () => void): void {
     this.#cancelTimer()
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#options.onEnd()
-    this.wake()
+    this.#cancelTimer = this.#options.clock.setTimer(ms, act)
   }
 }
