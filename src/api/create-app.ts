@@ -1,4 +1,4 @@
-/** The HTTP API as an express app: the routes of the endpoints, and the answers where there is none. */
+/** The HTTP API as an express app: the routes of the endpoints, and the refusals of other paths and methods. */
 import express from 'express'
 import type { Express, RequestHandler } from 'express'
 import { CallmeError } from '../domain/errors.ts'

@@ -8,7 +8,7 @@ import type { TaskKey } from '../../domain/task/task-key.ts'
 /** The tasks that a path means: one, those of a name, or all. */
 export type Target = Partial<TaskKey>
 
-/** What the last part of a path can mean. */
+/** The meanings of the last part of a path, and their values. */
 export interface Targets {
   readonly none: undefined
   /** the name of a task */

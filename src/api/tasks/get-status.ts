@@ -77,7 +77,7 @@ function readStart(query: ListQuery): TaskKey | undefined {
   throw badRequest({ pointer: '?start_from', detail: `start_from must be what "next" of the page before holds: ${key.problem.detail}` })
 }
 
-/** The path is written anew, because the path of the request may hold characters that end a link. */
+/** The path of the request may hold characters that end a link, so it is written anew. */
 function linkTo(req: Request, target: Target, query: ListQuery, next: string): string {
   const resource = req.path.startsWith('/status') ? 'status' : 'task'
   const part = target.name === undefined ? '' : encodeURIComponent(target.name)

@@ -1,4 +1,4 @@
-/** `POST /ack/<key>`: whoever has a running task says how its work has ended, or that it goes on. */
+/** `POST /ack/<key>`: an endpoint or a worker reports how the work of a running task has ended, or that it goes on. */
 import ackBody from '../../../schema/api/ack.json' with { type: 'json' }
 import { truncateText } from '../../domain/attempt/truncate-text.ts'
 import { CallmeError } from '../../domain/errors.ts'

@@ -17,7 +17,7 @@ interface Patience {
 
 interface Waiter<T> extends PromiseWithResolvers<T | undefined> {
   readonly look: () => Promise<Look<T>>
-  /** A find belongs to its request, although the wait is over meanwhile. */
+  /** A request in the middle of a look gets the find, even where its wait is over. */
   isLooking: boolean
   isOver: boolean
 }
@@ -70,7 +70,7 @@ export class LongPoll<T> {
 class Queue<T> {
   readonly #clock: Clock
   readonly #onEmpty: () => void
-  /** each with what ends its wait */
+  /** each with a function that ends its wait */
   readonly #waiters = new Map<Waiter<T>, () => void>()
   /** the last look and the next one, monotonic ms */
   #lookedAt = -Infinity
@@ -121,7 +121,7 @@ class Queue<T> {
     }
   }
 
-  /** For one request, and while all find something for twice as many: many requests for many tasks are served in few commits. */
+  /** Looks for one request, and while all find something for twice as many. So many requests are served in few commits. */
   async #lookInTurn(): Promise<void> {
     // The commits of one turn of the event loop share a look.
     await setImmediate()
