@@ -6,7 +6,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 
-/** What a look has found, or when (epoch ms) to look again at the latest; undefined where only a change can help. */
+/** The find of a look, or the time (epoch ms) to look again at the latest; undefined where only a change can help. */
 export type Look<T> = { readonly found: T } | { readonly nextDue: number | undefined }
 
 interface Patience {
@@ -20,6 +20,18 @@ interface Waiter<T> extends PromiseWithResolvers<T | undefined> {
   /** A request in the middle of a look gets the find, even where its wait is over. */
   isLooking: boolean
   isOver: boolean
+}
+
+/** The requests that wait for one name, until the last one has its answer. */
+interface Queue<T> {
+  readonly name: string
+  /** oldest first, each with a function that ends its wait */
+  readonly waiters: Map<Waiter<T>, () => void>
+  /** the last look and the next one, monotonic ms */
+  lookedAt: number
+  lookAt: number
+  /** ends the loop's sleep */
+  wake: () => void
 }
 
 /** Between two looks that find nothing. */
@@ -39,11 +51,11 @@ export class LongPoll<T> {
     this.#stopping = options.stopping
     const ignoreChanges = options.onChange(() => {
       this.#changes += 1
-      for (const queue of this.#queues.values()) queue.lookSoon()
+      for (const queue of this.#queues.values()) lookNoLaterThan(queue, queue.lookedAt + PAUSE_MS)
     })
     this.#stopping.addEventListener('abort', () => {
       ignoreChanges()
-      for (const queue of this.#queues.values()) queue.dismiss()
+      for (const { waiters } of this.#queues.values()) for (const quit of waiters.values()) quit()
     })
   }
 
@@ -52,127 +64,96 @@ export class LongPoll<T> {
    * @returns the find, or undefined where the wait is over without one
    * @throws the error of a look
    */
-  async find(name: string, look: () => Promise<Look<T>>, patience: Patience): Promise<T | undefined> {
+  async find(name: string, look: () => Promise<Look<T>>, { waitMs, left }: Patience): Promise<T | undefined> {
     const changesBefore = this.#changes
     const first = await look()
     if ('found' in first) return first.found
-    if (patience.waitMs === 0 || patience.left.aborted || this.#stopping.aborted) return undefined
-    const queue = this.#queues.get(name) ?? new Queue<T>(this.#clock, () => this.#queues.delete(name))
-    this.#queues.set(name, queue)
-    queue.lookBy(first.nextDue)
+    if (waitMs === 0 || left.aborted || this.#stopping.aborted) return undefined
+    const queue = this.#queues.get(name) ?? { name, waiters: new Map(), lookedAt: -Infinity, lookAt: Infinity, wake: () => undefined }
+    this.#lookAgain(queue, first.nextDue)
     // A commit during the look may have been too late for it, and too early for the queue.
-    if (this.#changes !== changesBefore) queue.lookSoon()
-    return queue.wait(look, patience)
-  }
-}
-
-/** The requests that wait for one name, oldest first. */
-class Queue<T> {
-  readonly #clock: Clock
-  readonly #onEmpty: () => void
-  /** each with a function that ends its wait */
-  readonly #waiters = new Map<Waiter<T>, () => void>()
-  /** the last look and the next one, monotonic ms */
-  #lookedAt = -Infinity
-  #lookAt = Infinity
-  #wake: () => void = () => undefined
-
-  /** @param onEmpty is called when the last request has left; no other may join after that */
-  constructor(clock: Clock, onEmpty: () => void) {
-    this.#clock = clock
-    this.#onEmpty = onEmpty
-  }
-
-  /** Has the loop look at the latest when something is due (epoch ms), and in any case within a second. */
-  lookBy(nextDue = Infinity): void {
-    const untilDue = nextDue - this.#clock.now()
-    this.#lookAtLatest(this.#clock.monotonic() + (untilDue > 0 ? Math.min(untilDue, LONGEST_SLEEP_MS) : PAUSE_MS))
-  }
-
-  /** Has the loop look after the pause that follows its last look. */
-  lookSoon(): void {
-    this.#lookAtLatest(this.#lookedAt + PAUSE_MS)
-  }
-
-  /** Ends all waits. */
-  dismiss(): void {
-    for (const quit of this.#waiters.values()) quit()
-  }
-
-  /** Joins the queue. */
-  wait(look: () => Promise<Look<T>>, { waitMs, left }: Patience): Promise<T | undefined> {
+    if (this.#changes !== changesBefore) lookNoLaterThan(queue, queue.lookedAt + PAUSE_MS)
     const waiter: Waiter<T> = { ...Promise.withResolvers<T | undefined>(), look, isLooking: false, isOver: false }
     const quit = (): void => {
       waiter.isOver = true
-      if (!waiter.isLooking) this.#answer(waiter)
+      if (!waiter.isLooking) this.#answer(queue, waiter)
     }
     const cancelTimer = this.#clock.setTimer(waitMs, quit)
     left.addEventListener('abort', quit)
-    this.#waiters.set(waiter, quit)
-    if (this.#waiters.size === 1) void this.#serve()
+    queue.waiters.set(waiter, quit)
+    if (queue.waiters.size === 1) void this.#serve(queue)
     return waiter.promise.finally(cancelTimer)
   }
 
-  async #serve(): Promise<void> {
-    while (this.#waiters.size > 0) {
-      const ms = this.#lookAt - this.#clock.monotonic()
-      if (ms > 0) await this.#sleep(ms)
-      else await this.#lookInTurn()
+  async #serve(queue: Queue<T>): Promise<void> {
+    this.#queues.set(queue.name, queue)
+    while (queue.waiters.size > 0) {
+      const ms = queue.lookAt - this.#clock.monotonic()
+      if (ms > 0) await this.#sleep(queue, ms)
+      else await this.#lookInTurn(queue)
     }
   }
 
-  /** Looks for one request, and while all find something for twice as many. So many requests are served in few commits. */
-  async #lookInTurn(): Promise<void> {
-    // The commits of one turn of the event loop share a look.
-    await setImmediate()
-    this.#lookedAt = this.#clock.monotonic()
-    this.#lookAt = Infinity
-    for (let count = 1; this.#waiters.size > 0; count *= 2) {
-      const looks = await Promise.all([...this.#waiters.keys()].slice(0, count).map((waiter) => this.#lookFor(waiter)))
-      const empty = looks.find((look) => look !== undefined && 'nextDue' in look)
-      if (empty === undefined) continue
-      this.lookBy(empty.nextDue)
-      return
-    }
-  }
-
-  /** @returns undefined where the look failed; its request has the error then */
-  async #lookFor(waiter: Waiter<T>): Promise<Look<T> | undefined> {
-    waiter.isLooking = true
-    try {
-      const look = await waiter.look()
-      waiter.isLooking = false
-      if ('found' in look) this.#answer(waiter, look.found)
-      else if (waiter.isOver) this.#answer(waiter)
-      return look
-    } catch (error) {
-      waiter.reject(error)
-      this.#answer(waiter)
-      return undefined
-    }
-  }
-
-  #sleep(ms: number): Promise<void> {
+  #sleep(queue: Queue<T>, ms: number): Promise<void> {
     return new Promise((resolve) => {
       const cancelTimer = this.#clock.setTimer(ms, resolve)
-      this.#wake = () => {
+      queue.wake = () => {
         cancelTimer()
         resolve()
       }
     })
   }
 
-  /** @param at monotonic ms */
-  #lookAtLatest(at: number): void {
-    if (at >= this.#lookAt) return
-    this.#lookAt = at
-    this.#wake()
+  /** Looks for one request, and while all find something for twice as many. So many requests are served in few commits. */
+  async #lookInTurn(queue: Queue<T>): Promise<void> {
+    // The commits of one turn of the event loop share a look.
+    await setImmediate()
+    queue.lookedAt = this.#clock.monotonic()
+    queue.lookAt = Infinity
+    for (let count = 1; queue.waiters.size > 0; count *= 2) {
+      const waiters = [...queue.waiters.keys()].slice(0, count)
+      const looks = await Promise.all(waiters.map((waiter) => this.#lookFor(queue, waiter)))
+      const empty = looks.find((look) => look !== undefined && 'nextDue' in look)
+      if (empty !== undefined) {
+        this.#lookAgain(queue, empty.nextDue)
+        return
+      }
+    }
   }
 
-  #answer(waiter: Waiter<T>, found?: T): void {
-    waiter.resolve(found)
-    if (!this.#waiters.delete(waiter) || this.#waiters.size > 0) return
-    this.#onEmpty()
-    this.#wake()
+  /** @returns undefined where the look failed; its request has the error then */
+  async #lookFor(queue: Queue<T>, waiter: Waiter<T>): Promise<Look<T> | undefined> {
+    waiter.isLooking = true
+    try {
+      const look = await waiter.look()
+      waiter.isLooking = false
+      if ('found' in look) this.#answer(queue, waiter, look.found)
+      else if (waiter.isOver) this.#answer(queue, waiter)
+      return look
+    } catch (error) {
+      waiter.reject(error)
+      this.#answer(queue, waiter)
+      return undefined
+    }
   }
+
+  #answer(queue: Queue<T>, waiter: Waiter<T>, found?: T): void {
+    waiter.resolve(found)
+    if (!queue.waiters.delete(waiter) || queue.waiters.size > 0) return
+    this.#queues.delete(queue.name)
+    queue.wake()
+  }
+
+  /** Has the loop look when something is due (epoch ms), and within a second in any case. */
+  #lookAgain(queue: Queue<T>, nextDue = Infinity): void {
+    const untilDue = nextDue - this.#clock.now()
+    lookNoLaterThan(queue, this.#clock.monotonic() + (untilDue > 0 ? Math.min(untilDue, LONGEST_SLEEP_MS) : PAUSE_MS))
+  }
+}
+
+/** @param at monotonic ms */
+function lookNoLaterThan(queue: Pick<Queue<unknown>, 'lookAt' | 'wake'>, at: number): void {
+  if (at >= queue.lookAt) return
+  queue.lookAt = at
+  queue.wake()
 }
