@@ -21,15 +21,17 @@ const SHOWN_LENGTH = 60
 const HANDLER_FIELDS = Object.keys(handler.properties)
 const TASK_FIELDS = Object.keys(task.properties)
 
+/** The fields that belong elsewhere, and where. */
 const MISPLACED = {
-  // A task has a name too, under another field.
-  task: HANDLER_FIELDS.filter((field) => field !== 'name' && !TASK_FIELDS.includes(field)),
-  handler: TASK_FIELDS.filter((field) => !HANDLER_FIELDS.includes(field)),
-} as const
-
-const RIGHT_PLACE = {
-  task: 'belongs to the handler of a name, not to a task; send it with PUT /handler/<name>',
-  handler: 'belongs to a task, not to the handler of a name; send it with PUT /task/<name>',
+  task: {
+    // A task has a name too, under another field.
+    fields: HANDLER_FIELDS.filter((field) => field !== 'name' && !TASK_FIELDS.includes(field)),
+    advice: 'belongs to the handler of a name, not to a task; send it with PUT /handler/<name>',
+  },
+  handler: {
+    fields: TASK_FIELDS.filter((field) => !HANDLER_FIELDS.includes(field)),
+    advice: 'belongs to a task, not to the handler of a name; send it with PUT /task/<name>',
+  },
 } as const
 
 // Every schema node describes a right value in `expects`. No `allErrors`: a hostile body must not cost more than a good one.
@@ -112,6 +114,7 @@ function pointerOf(instancePath: string, place: Place): string {
  */
 export function findMisplaced(body: unknown, sentFor: 'task' | 'handler'): Problem | undefined {
   if (typeof body !== 'object' || body === null) return undefined
-  const field = MISPLACED[sentFor].find((name) => Object.hasOwn(body, name))
-  return field === undefined ? undefined : { pointer: `/${field}`, detail: `${field} ${RIGHT_PLACE[sentFor]}` }
+  const { fields, advice } = MISPLACED[sentFor]
+  const field = fields.find((name) => Object.hasOwn(body, name))
+  return field === undefined ? undefined : { pointer: `/${field}`, detail: `${field} ${advice}` }
 }

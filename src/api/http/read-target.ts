@@ -48,6 +48,11 @@ function parseTasks(text: string): Parsed<Target> {
   return name.ok ? { ok: true, value: { name: name.value } } : name
 }
 
+/** Whether a path means one task. */
+export function isKey(target: Target): target is TaskKey {
+  return target.name !== undefined && target.triggerAt !== undefined
+}
+
 /** A target as a sentence calls it, without an article. */
 export function describeTarget(target: Target): string {
   if (target.name === undefined) return 'task'

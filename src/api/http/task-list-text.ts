@@ -31,13 +31,10 @@ export class TaskListText {
   }
 
   /** @param members follow the list */
-  end(members: Readonly<Record<string, unknown>>): string {
+  end(members: Readonly<Record<string, string | number | null>>): string {
     const close = this.#pretty && this.#count > 0 ? `\n${' '.repeat(INDENT)}]` : ']'
-    const rest = Object.entries(members).map(([name, value]) =>
-      this.#pretty
-        ? `,\n${' '.repeat(INDENT)}${JSON.stringify(name)}: ${JSON.stringify(value)}`
-        : `,${JSON.stringify(name)}:${JSON.stringify(value)}`,
-    )
-    return close + rest.join('') + (this.#pretty ? '\n}\n' : '}')
+    if (Object.keys(members).length === 0) return close + (this.#pretty ? '\n}\n' : '}')
+    const rest = JSON.stringify(members, null, this.#pretty ? INDENT : 0).slice(1)
+    return `${close},${rest}${this.#pretty ? '\n' : ''}`
   }
 }

@@ -13,7 +13,7 @@ import { compileCheck, show } from '../../wire/validate.ts'
 import type { AppOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { isOn } from '../http/read-query.ts'
-import { describeTarget } from '../http/read-target.ts'
+import { describeTarget, isKey } from '../http/read-target.ts'
 import type { Target } from '../http/read-target.ts'
 import { refuseUnknown, selectionOf } from '../http/selection.ts'
 import { runNow } from './run-task.ts'
@@ -28,7 +28,7 @@ export const deleteTask = endpoint(
   { query: compileCheck<DeleteQuery>(deleteQuery, 'query'), body: 'absent' },
   (options) =>
     async ({ target, query }) => {
-      const key = keyOf(target)
+      const key = isKey(target) ? target : undefined
       if (key) refuseFilter(query)
       if (isOn(query.run)) {
         const task = await runNow(options, keyToRun(key, query), { removeAfter: true })
@@ -39,10 +39,6 @@ export const deleteTask = endpoint(
       return { status: 200, body: { deleted } }
     },
 )
-
-function keyOf({ name, triggerAt }: Target): TaskKey | undefined {
-  return name === undefined || triggerAt === undefined ? undefined : { name, triggerAt }
-}
 
 function keyToRun(key: TaskKey | undefined, query: DeleteQuery): TaskKey {
   if (!key) {

@@ -17,7 +17,7 @@ import type { AppOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { jsonBody } from '../http/read-body.ts'
 import { isOn } from '../http/read-query.ts'
-import { describeTarget } from '../http/read-target.ts'
+import { describeTarget, isKey } from '../http/read-target.ts'
 import type { Target } from '../http/read-target.ts'
 import { CONTENT_TYPE, isPretty } from '../http/respond.ts'
 import { refuseUnknown, selectionOf } from '../http/selection.ts'
@@ -114,8 +114,8 @@ async function* answerText(
 /** @throws CallmeError where there is no such task, or where the one task may not be taken */
 async function refuseUntaken(store: Store, target: Target, all: boolean): Promise<void> {
   await refuseUnknown(store, target)
-  if (target.name === undefined || target.triggerAt === undefined) return
-  const task = await store.get({ name: target.name, triggerAt: target.triggerAt })
+  if (!isKey(target)) return
+  const task = await store.get(target)
   if (task?.state === 'running') throw untaken(target, 'is running; wait until it has ended')
   if (task === undefined || all) return
   if (!isFailure(task.state)) {
