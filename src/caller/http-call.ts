@@ -1,4 +1,4 @@
-/** One HTTP call over got: exactly one request, no redirect, a bounded part of the answer, and every outcome a value. */
+/** One HTTP call over got: exactly one request, no redirect, a bounded part of the answer, and every result a value. */
 import http from 'node:http'
 import type { AgentOptions, ClientRequest } from 'node:http'
 import https from 'node:https'
@@ -14,7 +14,7 @@ import { describeCallError, statusOfCallError } from './call-error.ts'
 import type { CallRequest } from './caller.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
-/** Receivers close idle connections; one that idles for longer than this is not used again. */
+/** Receivers close idle connections. A connection that idles for longer than this is not used again. */
 const IDLE_SOCKET_MS = 500
 
 interface Answer {
@@ -25,11 +25,11 @@ interface Answer {
 
 interface Lateness {
   readonly isLate: () => boolean
-  /** is told when it was too late once the connection stood */
+  /** is called where it is too late when the connection stands */
   readonly onLate: () => void
 }
 
-// Cuts idle sockets only: a call under way outlives the agent's timeout. How many calls there are at once is not its business.
+// The timeout cuts idle sockets only, not calls. The agents do not limit the number of calls.
 const AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_SOCKET_MS, maxFreeSockets: Infinity }
 const httpAgent = new http.Agent(AGENT_OPTIONS)
 const httpsAgent = new https.Agent(AGENT_OPTIONS)
@@ -37,7 +37,7 @@ const singleHttpAgent = new http.Agent({ keepAlive: false })
 const singleHttpsAgent = new https.Agent({ keepAlive: false })
 const TOO_LATE = new Error('connected after the deadline')
 
-// Filled in for each call, of which got takes a copy at once. That is a fifth of a call less than merging a call's own options into a client's.
+// Filled in for each call; got copies it at once. Merging the options of each call into those of a client costs a fifth of a call more.
 const options = new Options(undefined, {
   retry: { limit: 0, methods: [], statusCodes: [], errorCodes: [] },
   followRedirect: false,
@@ -46,11 +46,11 @@ const options = new Options(undefined, {
   allowGetBody: true,
 })
 options.isStream = true
-// Every header is the caller's, got's own default included, and what is not there need not be copied.
+// Every header comes from the request. Without got's defaults there is less to copy.
 options.headers = {}
 options.https = {}
 
-/** Makes one call, unless by `clock` it is not due yet, or its deadline has passed. Resolves with every outcome, bad ones too; it does not reject. */
+/** Makes one call, unless by `clock` it is early or late. Resolves with every result, bad ones too; it does not reject. */
 export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> = systemClock): Promise<CallResult> {
   const isLate = (): boolean => clock.now() >= request.deadline
   const startedAt = clock.now()
@@ -93,7 +93,7 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
         finish(head)
       })
     })
-    // Nobody asked for another protocol: an answer of status 101 without a body. The socket is no longer the request's.
+    // An answer of status 101, without a body: the call asked for no other protocol. The request no longer owns the socket.
     stream.once('upgrade', (head: Response, socket: Socket) => {
       socket.destroy()
       finish(head)
@@ -103,7 +103,7 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
         reject(error)
         return
       }
-      // The answer is whole, and what came after it is the error: mostly a Content-Length that is too small.
+      // The answer is complete and the error came after it: mostly a Content-Length that is too small.
       const rest = response.read() as Buffer | null
       if (rest) keep(rest)
       finish(response)
@@ -112,7 +112,7 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
   })
 }
 
-/** Starts a call that got watches over: its time, its errors and what comes back. */
+/** Starts a call; got watches over its time, its errors and its answer. */
 function open(call: CallRequest, lateness: Lateness): Request {
   options.url = call.url
   options.method = call.method
@@ -122,7 +122,7 @@ function open(call: CallRequest, lateness: Lateness): Request {
   return got(undefined, undefined, options) as unknown as Request
 }
 
-/** Hands over no more than is needed; got's own set of options costs a quarter of a call. */
+/** Makes the request with few options; got's own set of options costs a quarter of a call. */
 function send(url: URL, { method, headers, body, mayReuseConnection }: CallRequest, { isLate, onLate }: Lateness): ClientRequest {
   const isSecure = url.protocol === 'https:'
   const [reusing, single] = isSecure ? [httpsAgent, singleHttpsAgent] : [httpAgent, singleHttpAgent]
@@ -136,7 +136,7 @@ function send(url: URL, { method, headers, body, mayReuseConnection }: CallReque
     headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
     agent: mayReuseConnection ? reusing : single,
   })
-  // Name lookup and connecting take time, and nothing is sent before they are over.
+  // Name lookup and connecting take time. The deadline is checked once more when the connection stands.
   request.once('socket', (socket) => {
     if (!socket.connecting) return
     socket.once(isSecure ? 'secureConnect' : 'connect', () => {

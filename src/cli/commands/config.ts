@@ -1,4 +1,4 @@
-/** `callme config`: prints the settings that `callme serve` would use, and where each comes from. */
+/** `callme config`: prints the settings that `callme serve` would use, and the source of each. */
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load-config.ts'
 import { effectiveSettings } from '../../config/settings.ts'
@@ -20,7 +20,7 @@ export function configCommand(): Command {
   })
 }
 
-/** One line for each setting: its name, its value, and who gave it. */
+/** One line for each setting: its name, its value and its source. */
 export function configTable(settings: readonly EffectiveSetting[]): string {
   const rows = [['setting', 'value', 'from'], ...settings.map(({ name, value, source }) => [name, shown(value ?? '-'), source])]
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
