@@ -1,5 +1,6 @@
 /** The composition root: makes one node of store, caller, scheduler and API, and takes it apart again. */
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -68,11 +69,9 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   return { address, stop }
 }
 
-function listen(server: Server, { host, port }: Config['listen']): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ port, host: host || undefined }, resolve)
-  })
+async function listen(server: Server, { host, port }: Config['listen']): Promise<void> {
+  server.listen({ port, host: host || undefined })
+  await once(server, 'listening')
 }
 
 /** Answers the requests under way for at most `graceMs`, and closes idle connections at once. */
@@ -80,12 +79,7 @@ async function close(server: Server, graceMs: number): Promise<void> {
   const cutOff = setTimeout(() => {
     server.closeAllConnections()
   }, graceMs)
-  await new Promise<void>((resolve) => {
-    server.close(() => {
-      resolve()
-    })
-    server.closeIdleConnections()
-  })
+  await server[Symbol.asyncDispose]()
   clearTimeout(cutOff)
 }
 

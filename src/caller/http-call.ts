@@ -23,12 +23,6 @@ interface Answer {
   readonly retryAfter: string | undefined
 }
 
-interface Lateness {
-  readonly isLate: () => boolean
-  /** is called where it is too late when the connection stands */
-  readonly onLate: () => void
-}
-
 // The timeout cuts idle sockets only, not calls. The agents do not limit the number of calls.
 const AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_SOCKET_MS, maxFreeSockets: Infinity }
 const httpAgent = new http.Agent(AGENT_OPTIONS)
@@ -70,7 +64,11 @@ export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> =
 
 function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const stream = open(call, { isLate, onLate: reject.bind(undefined, TOO_LATE) })
+    const stream = open(call, (request) => {
+      if (!isLate()) return
+      reject(TOO_LATE)
+      request.destroy()
+    })
     let response: Response | undefined
     const chunks: Buffer[] = []
     let size = 0
@@ -113,17 +111,18 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
 }
 
 /** Starts a call; got watches over its time, its errors and its answer. */
-function open(call: CallRequest, lateness: Lateness): Request {
+function open(call: CallRequest, onConnected: (request: ClientRequest) => void): Request {
   options.url = call.url
   options.method = call.method
   options.body = call.body
   options.timeout = { request: call.timeoutMs }
-  options.request = (url) => send(url, call, lateness)
+  options.request = (url) => send(url, call, onConnected)
   return got(undefined, undefined, options) as unknown as Request
 }
 
 /** Makes the request with few options; got's own set of options costs a quarter of a call. */
-function send(url: URL, { method, headers, body, mayReuseConnection }: CallRequest, { isLate, onLate }: Lateness): ClientRequest {
+function send(url: URL, call: CallRequest, onConnected: (request: ClientRequest) => void): ClientRequest {
+  const { method, headers, body, mayReuseConnection } = call
   const isSecure = url.protocol === 'https:'
   const [reusing, single] = isSecure ? [httpsAgent, singleHttpsAgent] : [httpAgent, singleHttpAgent]
   const { hostname, port, path, auth } = urlToHttpOptions(url)
@@ -138,12 +137,7 @@ function send(url: URL, { method, headers, body, mayReuseConnection }: CallReque
   })
   // Name lookup and connecting take time. The deadline is checked once more when the connection stands.
   request.once('socket', (socket) => {
-    if (!socket.connecting) return
-    socket.once(isSecure ? 'secureConnect' : 'connect', () => {
-      if (!isLate()) return
-      onLate()
-      request.destroy()
-    })
+    if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', onConnected.bind(undefined, request))
   })
   return request
 }

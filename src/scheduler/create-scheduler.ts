@@ -1,35 +1,25 @@
 /** The scheduler of one node. This file makes it of its parts, and starts and stops them in the right order. */
-import type { Caller } from '../caller/caller.ts'
 import { offsetClock } from '../clock.ts'
 import type { Clock, ClockOffset } from '../clock.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Store } from '../store/store.ts'
-import type { CallDefaults } from './call-request.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { Dispatcher } from './dispatch.ts'
+import type { Execution } from './execute.ts'
 import { HostLimits } from './host-limits.ts'
 import { Ticker } from './ticker.ts'
 import { Upkeep } from './upkeep.ts'
 
-export interface SchedulerOptions {
-  readonly store: Store
+export interface SchedulerOptions extends Omit<Execution, 'clock'> {
   /** whether other nodes may have the store open at the same time */
   readonly isShared: boolean
-  readonly caller: Caller
   readonly systemClock: Clock
   /** The scheduler sets it to the lead of the store's clock. The caller must go by the same offset. */
   readonly clockOffset: ClockOffset
-  readonly log: Log
-  readonly node: string
   /** how many calls may be under way at once */
   readonly maxInflight: number
   /** the same for each host; undefined leaves a few slots to other hosts */
   readonly maxInflightPerHost: number | undefined
   /** how long finished tasks are kept, in ms; 0 keeps them all */
   readonly retentionMs: number
-  readonly defaults: CallDefaults
-  /** @returns a number in [0, 1), for the jitter of a retry */
-  readonly random: () => number
 }
 
 export type Scheduler = ReturnType<typeof createScheduler>

@@ -1,16 +1,10 @@
 /** Chores beside the minute loop: renews leases, rescues tasks of lost nodes, prunes old tasks, lets the store tidy up. */
-import type { Clock } from '../clock.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Store } from '../store/store.ts'
 import { LEASE_MS } from './dispatch.ts'
+import type { Execution } from './execute.ts'
 
-export interface UpkeepOptions {
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Log
-  readonly node: string
+export interface UpkeepOptions extends Pick<Execution, 'store' | 'clock' | 'log' | 'node'> {
   /** the tasks that this node has claimed and not yet recorded */
   readonly claims: () => readonly Task[]
   /** how long finished tasks are kept; 0 keeps them all */

@@ -36,6 +36,8 @@ export function reportOf(task: Task, result: CallResult, node: string, now: numb
   if (result.kind === 'not_called') {
     return { task, update, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
   }
+  const outcome = OUTCOMES[verdict.event]
+  if (outcome === undefined) throw new Error(`a call that was made cannot lead to ${verdict.event}`)
   const { status, body } = responseOf(task, result)
   const attempt: Attempt = {
     runId: task.runId,
@@ -46,7 +48,7 @@ export function reportOf(task: Task, result: CallResult, node: string, now: numb
     deadline: result.kind === 'answered' || result.kind === 'unanswered' ? task.deadline : null,
     status,
     error: result.kind === 'answered' || result.kind === 'acknowledged' ? update.error : result.error,
-    outcome: OUTCOMES[verdict.event] ?? null,
+    outcome,
     attemptsLeft: attemptsLeft({ ...task, lost: update.lost }),
     node,
   }

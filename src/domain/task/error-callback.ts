@@ -26,7 +26,7 @@ export function isErrorCallback({ name }: Pick<TaskKey, 'name'>): boolean {
 
 /** The key of the task that an error callback reports; the key of any other task itself. */
 export function reportedKey({ name, triggerAt }: TaskKey): string {
-  return formatTaskKey({ name: name.split('@', 1)[0] ?? name, triggerAt })
+  return formatTaskKey({ name: name.replace(/@.*/s, ''), triggerAt })
 }
 
 /**
