@@ -2,6 +2,7 @@
  * The days of what has ended: a partition for each day of minutes, of tasks and of their attempts alike, made before it is needed and
  * dropped once retention has no use for it. Where a day has none, its rows are in the default partition.
  */
+import { one } from '../commit/database.ts'
 import type { Database, Queries } from '../commit/database.ts'
 import { codeOf } from '../commit/store-error.ts'
 
@@ -21,12 +22,7 @@ const LOCK_NOT_AVAILABLE = '55P03'
 /** A row of the day has just come into the default partition, or another node has made or dropped that of the day. */
 const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07', '42P01'])
 
-/** The day of a minute, counted from 1970. @param second Unix time */
-function dayOf(second: number): number {
-  return Math.floor(second / DAY_S)
-}
-
-/** The minutes of a day, Unix seconds: `from` inclusive, `to` exclusive. */
+/** The minutes of a day, which is counted from 1970, Unix seconds: `from` inclusive, `to` exclusive. */
 export function minutesOf(day: number): { from: number; to: number } {
   return { from: day * DAY_S, to: (day + 1) * DAY_S }
 }
@@ -38,8 +34,7 @@ export async function partitionedDays(queries: Queries): Promise<number[]> {
 
 /** Makes the partitions of today, by the database's clock, and of the days that follow. */
 export async function makePartitions(database: Database): Promise<void> {
-  const [now] = await database.query<{ second: number }>(NOW)
-  const today = dayOf(now?.second ?? 0)
+  const today = Math.floor(one(await database.query<{ second: number }>(NOW)).second / DAY_S)
   const days = new Set(await partitionedDays(database))
   for (let day = today; day <= today + DAYS_AHEAD; day += 1) {
     if (days.has(day)) continue
