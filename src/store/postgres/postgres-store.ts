@@ -122,7 +122,8 @@ export class PostgresStore implements Store {
   async claimDue(claim: Claim): Promise<ClaimResult> {
     // A claim obeys every change of a handler that this node was told of before.
     await this.#handlerChanges.stored()
-    return this.#scheduling.write(claimDue, claim)
+    const answer = await this.#scheduling.write(claimDue, claim)
+    return answer()
   }
 
   record(reports: readonly AttemptReport[]): Promise<boolean[]> {
@@ -135,7 +136,8 @@ export class PostgresStore implements Store {
 
   async pull(handlerName: string, worker: Parameters<Store['pull']>[1]): Promise<PullResult | 'not_pulled'> {
     await this.#handlerChanges.stored()
-    return this.#scheduling.write(pull, { handlerName, ...worker }, requestPatience)
+    const answer = await this.#scheduling.write(pull, { handlerName, ...worker }, requestPatience)
+    return answer()
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {

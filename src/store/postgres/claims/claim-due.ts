@@ -6,7 +6,7 @@ import { ClaimShares, MOST_LANES, byTurn } from '../../rules/claim-shares.ts'
 import type { HostShare, LaneShare } from '../../rules/claim-shares.ts'
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { Claim, ClaimResult } from '../../store.ts'
-import { answeredAfterCommit } from '../commit/group-writer.ts'
+import { oneByOne } from '../commit/group-writer.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
 import type { ClaimView } from '../memory/lane-cursors.ts'
 import { claimRows, finishClaim, firstPlaces, lockDue, moveRows } from './claim-rows.ts'
@@ -20,7 +20,8 @@ interface OpenLane extends LaneShare {
 /** When to look again at rows that another node was about to claim. */
 const LOOK_AGAIN_MS = 250
 
-export const claimDue = answeredAfterCommit(async (transaction, claim: Claim): Promise<() => ClaimResult> => {
+/** Answers with a function that makes the answer: the store calls it once the claim is durable. */
+export const claimDue = oneByOne(async (transaction, claim: Claim): Promise<() => ClaimResult> => {
   await transaction.session.peers.catchUp()
   const run = new ClaimRun(transaction, claim)
   const tasks = await finishClaim(transaction, await run.claim(), claim)

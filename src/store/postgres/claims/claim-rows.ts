@@ -111,10 +111,8 @@ export async function finishClaim(transaction: Transaction, claimed: readonly Ta
   const rows = await continueSeries(transaction, claimed.toSorted(oldestFirst), now)
   const tasks = rows.map((row) => toTask(row, session.handlers.of(row.name)?.definition))
   const late = tasks.filter(({ deadline }) => now >= deadline)
-  await writeReports(
-    transaction,
-    late.map((task) => reportOf(task, { kind: 'not_called', reason: 'late' }, node, now, 0)),
-  )
+  const reports = late.map((task) => reportOf(task, { kind: 'not_called', reason: 'late' }, node, now, 0))
+  await writeReports(transaction, reports)
   const inTime = tasks.filter(({ deadline }) => now < deadline)
   for (const task of inTime) changes.emit('processing', task, now)
   return inTime

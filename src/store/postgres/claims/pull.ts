@@ -3,7 +3,7 @@ import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { PullResult } from '../../store.ts'
-import { answeredAfterCommit } from '../commit/group-writer.ts'
+import { oneByOne } from '../commit/group-writer.ts'
 import { claimForWorker, finishClaim, firstPlaces, lockDue, oldestFirst } from './claim-rows.ts'
 import { HandlerUsage } from './handler-usage.ts'
 
@@ -17,7 +17,8 @@ interface Pull {
 
 const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 
-export const pull = answeredAfterCommit(async (transaction, request: Pull): Promise<() => PullResult | 'not_pulled'> => {
+/** Answers with a function that makes the answer: the store calls it once the claim is durable. */
+export const pull = oneByOne(async (transaction, request: Pull): Promise<() => PullResult | 'not_pulled'> => {
   const { handlers, cursors, peers } = transaction.session
   const { handlerName, now } = request
   const [row] = await transaction.query<HandlerRow>(HANDLER, [handlerName])

@@ -11,38 +11,27 @@ import { Transaction, isTaken, lastSeq, recordCommit, recordEmptyCommit } from '
 
 /** A write of the store. It may run again after its transaction was undone. */
 export interface Verb<I, O> {
-  /** Answers in the order of the inputs; each answer is made after the commit. */
-  readonly write: (transaction: Transaction, inputs: readonly I[]) => Promise<readonly (() => O)[]>
+  /** Answers in the order of the inputs. */
+  readonly write: (transaction: Transaction, inputs: readonly I[]) => Promise<readonly O[]>
   /** whether it has a transaction of its own, so that later calls see its commit and share none of its locks */
   readonly isAlone: boolean
   /** the number of rows of an input */
   readonly weigh: (input: I) => number
 }
 
-/** A verb whose calls are written one after the other. `work` resolves with a function that makes the answer after the commit. */
-export function answeredAfterCommit<I, O>(work: (transaction: Transaction, input: I) => Promise<() => O>, isAlone = false): Verb<I, O> {
-  const write = async (transaction: Transaction, inputs: readonly I[]): Promise<(() => O)[]> => {
-    const answers: (() => O)[] = []
+/** A verb whose calls are written one after the other. */
+export function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>, { isAlone = false } = {}): Verb<I, O> {
+  const write = async (transaction: Transaction, inputs: readonly I[]): Promise<O[]> => {
+    const answers: O[] = []
     for (const input of inputs) answers.push(await work(transaction, input))
     return answers
   }
   return { write, isAlone, weigh: () => 1 }
 }
 
-/** A verb whose calls are written one after the other. */
-export function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>, { isAlone = false } = {}): Verb<I, O> {
-  return answeredAfterCommit(async (transaction, input) => {
-    const answer = await work(transaction, input)
-    return () => answer
-  }, isAlone)
-}
-
 /** A verb whose neighbouring calls are written by the same statements. */
-export function together<I, O>(
-  work: (transaction: Transaction, inputs: readonly I[]) => Promise<readonly O[]>,
-  weigh: (input: I) => number,
-): Verb<I, O> {
-  return { write: async (transaction, inputs) => (await work(transaction, inputs)).map((answer) => () => answer), isAlone: false, weigh }
+export function together<I, O>(write: Verb<I, O>['write'], weigh: (input: I) => number = () => 1): Verb<I, O> {
+  return { write, isAlone: false, weigh }
 }
 
 /** A call of any verb that waits for its answer. */
@@ -217,18 +206,15 @@ async function writeRuns(transaction: Transaction, members: readonly Member[]): 
 }
 
 async function writeRun<I, O>(verb: Verb<I, O>, transaction: Transaction, members: readonly Member[]): Promise<(() => void)[]> {
-  const isOther = (member: Member): boolean => !isCallOf(member, verb)
-  const end = members.findIndex(isOther)
+  const end = members.findIndex((member) => !isCallOf(member, verb))
   const run = members.slice(0, end === -1 ? members.length : end).filter((member) => isCallOf(member, verb))
-  const answers = await verb.write(
-    transaction,
-    run.map(({ input }) => input),
-  )
-  return run.map(({ resolve }, index) => {
-    const answer = answers[index]
-    if (answer === undefined) throw new Error('a verb must answer all of its calls')
+  const inputs = run.map(({ input }) => input)
+  const answers = (await verb.write(transaction, inputs)).values()
+  return run.map(({ resolve }) => {
+    const answer = answers.next()
+    if (answer.done === true) throw new Error('a verb must answer all of its calls')
     return () => {
-      resolve(answer())
+      resolve(answer.value)
     }
   })
 }

@@ -15,7 +15,7 @@ import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/repor
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertRows } from '../rows/fresh-rows.ts'
-import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
+import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, spanParams, split } from '../rows/rows.ts'
 import { forgetRuns } from '../tasks/remove.ts'
 
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'executed_at' | 'remove_after'>
@@ -80,10 +80,8 @@ export async function writeReports(transaction: Transaction, reports: readonly A
   const all = reports.map((report) => ({ report }))
   const written = new Map<object, Written>()
   for (const batch of distinctBatches(all, ({ report }) => formatTaskKey(report.task))) {
-    const rows = await writeBatch(
-      transaction,
-      batch.map(({ report }) => report),
-    )
+    const inBatch = batch.map(({ report }) => report)
+    const rows = await writeBatch(transaction, inBatch)
     for (const one of batch) {
       const row = rows.get(formatTaskKey(one.report.task))
       if (row !== undefined) written.set(one, { row, report: one.report, task: taskAfter(one.report, row.executed_at) })
@@ -100,17 +98,15 @@ export async function writeReports(transaction: Transaction, reports: readonly A
 async function writeBatch(transaction: Transaction, batch: readonly AttemptReport[]): Promise<Map<string, WrittenRow>> {
   transaction.isWriting = true
   const rows: WrittenRow[] = []
-  const [ends, others] = [batch.filter(({ update }) => isFinal(update.state)), batch.filter(({ update }) => !isFinal(update.state))]
+  const [ends, others] = split(batch, ({ update }) => isFinal(update.state))
   for (const [sql, part] of [[END, ends] as const, [UPDATE, others] as const]) {
     // In the order of keys, as all statements lock rows, so no two transactions wait for each other.
     if (part.length > 0) rows.push(...(await transaction.query<WrittenRow>(sql, [JSON.stringify(part.map(toJson).sort(inKeyOrder))])))
   }
   const written = byKey(rows)
   const removed = ends.filter(({ task, update }) => update.state === 'successful' && written.get(formatTaskKey(task))?.remove_after === 1)
-  await forgetRuns(
-    transaction,
-    removed.map(({ task }) => task),
-  )
+  const tasks = removed.map(({ task }) => task)
+  await forgetRuns(transaction, tasks)
   return written
 }
 
@@ -172,9 +168,7 @@ async function storeErrorCallbacks(transaction: Transaction, written: readonly W
     const callback = errorCallbackOf(task, own.map(toAttempt), now)
     return callback === undefined ? [] : [{ task, row: freshRow(transaction.session.handlers, callback, { now }).row }]
   })
-  await insertRows(
-    transaction,
-    callbacks.map(({ row }) => row),
-  )
+  const fresh = callbacks.map(({ row }) => row)
+  await insertRows(transaction, fresh)
   return new Set(callbacks.map(({ task }) => task))
 }

@@ -27,19 +27,16 @@ interface Renewal {
   readonly leaseUntil: number
 }
 
-export const renew = together(
-  async (transaction, renewals: readonly Renewal[]): Promise<undefined[]> => {
-    const claims = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
-    await transaction.query(RENEW, [
-      ...keyParams(claims.map(({ task }) => task)),
-      claims.map(({ task }) => task.runId),
-      claims.map(({ task }) => task.attempts),
-      claims.map(({ leaseUntil }) => leaseUntil),
-    ])
-    return renewals.map(() => undefined)
-  },
-  () => 1,
-)
+export const renew = together(async (transaction, renewals: readonly Renewal[]): Promise<undefined[]> => {
+  const claims = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
+  await transaction.query(RENEW, [
+    ...keyParams(claims.map(({ task }) => task)),
+    claims.map(({ task }) => task.runId),
+    claims.map(({ task }) => task.attempts),
+    claims.map(({ leaseUntil }) => leaseUntil),
+  ])
+  return renewals.map(() => undefined)
+})
 
 interface Search {
   readonly now: number

@@ -64,9 +64,9 @@ export async function lockRows(queries: Queries, keys: readonly TaskKey[]): Prom
 
 /** The rows that have not changed since they were found, locked until the transaction ends. */
 export async function lockFound(queries: Queries, found: readonly TaskRow[]): Promise<TaskRow[]> {
-  const ended = found.filter(({ state }) => isFinal(state)).map(keyOf)
-  const locked = await lockRows(queries, found.filter(({ state }) => !isFinal(state)).map(keyOf))
-  if (ended.length > 0) locked.push(...(await readRows(queries, LOCK_ENDED, spanParams(ended))))
+  const [ended, open] = split(found, ({ state }) => isFinal(state))
+  const locked = await lockRows(queries, open.map(keyOf))
+  if (ended.length > 0) locked.push(...(await readRows(queries, LOCK_ENDED, spanParams(ended.map(keyOf)))))
   const now = byKey(locked)
   return found.filter((row) => {
     const same = now.get(formatTaskKey(keyOf(row)))
@@ -115,6 +115,11 @@ export function mustGet<K, V>(map: ReadonlyMap<K, V>, key: K): V {
   const value = map.get(key)
   if (value === undefined) throw new Error(`nothing is known of ${typeof key === 'string' ? key : JSON.stringify(key)}`)
   return value
+}
+
+/** @returns the values that pass, and the others */
+export function split<T>(all: readonly T[], passes: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(passes), all.filter((one) => !passes(one))]
 }
 
 /** Batches for statements that take each key once. Values of one key stay in their order. */

@@ -13,7 +13,7 @@ import type { PutResult } from '../../store.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, insertRows, resetRows } from '../rows/fresh-rows.ts'
-import { KEYS, byKey, distinctBatches, keyOf, keyParams, lockRows, mustGet, ofKeys, spanParams } from '../rows/rows.ts'
+import { KEYS, byKey, distinctBatches, keyOf, keyParams, lockRows, mustGet, ofKeys, spanParams, split } from '../rows/rows.ts'
 
 interface PutInput {
   readonly tasks: readonly NewTask[]
@@ -47,11 +47,8 @@ export const putTasks = together(writeTasks, ({ tasks }: PutInput) => tasks.leng
 async function writeTasks(transaction: Transaction, inputs: readonly PutInput[]): Promise<PutResult[][]> {
   const { handlers } = transaction.session
   const given = inputs.flatMap(({ tasks, now, ifAbsent }) => tasks.map((task) => ({ task, now, ifAbsent })))
-  const withoutCallback = given.filter(({ task }) => task.definition.callback === undefined)
-  const serving = await lockServing(
-    transaction,
-    withoutCallback.map(({ task }) => task.name),
-  )
+  const withoutCallback = given.flatMap(({ task }) => (task.definition.callback === undefined ? task.name : []))
+  const serving = await lockServing(transaction, withoutCallback)
   const candidates = given.map(({ task, now, ifAbsent }): Candidate | undefined => {
     const handler = handlers.of(task.name)?.name
     const isCallable = task.definition.callback !== undefined || (handler !== undefined && serving.has(handler))
@@ -109,34 +106,27 @@ async function storeBatch(transaction: Transaction, batch: readonly Candidate[])
 async function insertBatch(transaction: Transaction, batch: readonly Candidate[]): Promise<Map<string, Existing>> {
   const existing = new Map<string, Existing>()
   for (let missing = batch; missing.length > 0;) {
-    const inserted = await insertRows(
-      transaction,
-      missing.map(({ row }) => row),
-    )
+    const rows = missing.map(({ row }) => row)
+    const inserted = await insertRows(transaction, rows)
     const [isNew, isTaken] = split(missing, ({ row }) => inserted.has(formatTaskKey(row)))
-    for (const [key, ended] of await replaceEnded(transaction, isNew)) existing.set(key, ended)
-    for (const [key, row] of byKey(
-      await lockRows(
-        transaction,
-        isTaken.map(({ row }) => row),
-      ),
-    ))
-      existing.set(key, row)
+    const locked = rows.filter((row) => !inserted.has(formatTaskKey(row)))
+    const found = [...(await replaceEnded(transaction, isNew)), ...(await lockRows(transaction, locked))]
+    for (const [key, row] of byKey<Existing>(found)) existing.set(key, row)
     // A row in the way may have ended or gone before the lock.
     missing = isTaken.filter(({ row }) => !existing.has(formatTaskKey(row)))
   }
   return existing
 }
 
-/** Takes tasks of the keys out of `finished`, or keeps them where only an absent task is wanted. @returns these tasks, by key */
-async function replaceEnded(transaction: Transaction, batch: readonly Candidate[]): Promise<Map<string, Existing>> {
+/** Takes tasks of the keys out of `finished`, or keeps them where only an absent task is wanted. @returns these tasks */
+async function replaceEnded(transaction: Transaction, batch: readonly Candidate[]): Promise<Existing[]> {
   const [absent, any] = split(batch, ({ ifAbsent }) => ifAbsent)
   const queryFor = (sql: string, part: readonly Candidate[]): Promise<Existing[]> =>
     part.length === 0 ? Promise.resolve([]) : transaction.query<Existing>(sql, spanParams(part.map(({ row }) => row)))
   const kept = await queryFor(KEEP_ENDED, absent)
   const gone = await queryFor(TAKE_OUT, any)
   if (gone.length > 0) await transaction.query(SET_CREATED, [...keyParams(gone.map(keyOf)), gone.map(({ created }) => created)])
-  return byKey([...kept, ...gone])
+  return [...kept, ...gone]
 }
 
 function emitStored({ changes }: Transaction, results: readonly PutResult[]): void {
@@ -146,8 +136,4 @@ function emitStored({ changes }: Transaction, results: readonly PutResult[]): vo
     changes.moved(task, undefined, 'pending')
     changes.emit(status === 'created' ? 'created' : 'updated', task, task.updated)
   }
-}
-
-function split<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
-  return [all.filter(isFirst), all.filter((one) => !isFirst(one))]
 }

@@ -9,7 +9,7 @@ import type { GroupWriter } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { readPage } from '../rows/pages.ts'
 import { readTasks } from '../rows/read-tasks.ts'
-import { KEYS, columnsOf, findRows, keyOf, lockFound, ofKeys, readRows, spanParams } from '../rows/rows.ts'
+import { KEYS, columnsOf, findRows, keyOf, lockFound, ofKeys, readRows, spanParams, split } from '../rows/rows.ts'
 import { continueSeries } from './series.ts'
 
 const of = (table: string): string => `DELETE FROM callme.${table} t USING ${KEYS} WHERE ${ofKeys('t')}`
@@ -76,10 +76,8 @@ async function countRuns(transaction: Transaction, rows: readonly Pick<TaskRow, 
 /** Counts the runs of tasks that have just gone, and forgets their attempts. */
 export async function forgetRuns(transaction: Transaction, tasks: readonly (TaskKey & { readonly runId: string })[]): Promise<void> {
   if (tasks.length === 0) return
-  await countRuns(
-    transaction,
-    tasks.map(({ name, triggerAt, runId }) => ({ name, trigger_at: triggerAt, run_id: runId })),
-  )
+  const rows = tasks.map(({ name, triggerAt, runId }) => ({ name, trigger_at: triggerAt, run_id: runId }))
+  await countRuns(transaction, rows)
   await transaction.query(REMOVE_ATTEMPTS, spanParams(tasks))
 }
 
@@ -90,7 +88,7 @@ export async function removeRows(
 ): Promise<number> {
   if (rows.length === 0) return 0
   transaction.isWriting = true
-  const [ended, waiting] = [rows.filter(({ state }) => isFinal(state)), rows.filter(({ state }) => !isFinal(state))]
+  const [ended, waiting] = split(rows, ({ state }) => isFinal(state))
   const removed: TaskRow[] = []
   for (const [sql, part] of [[REMOVE_ENDED, ended] as const, [REMOVE_WAITING, waiting] as const]) {
     if (part.length > 0) removed.push(...(await readRows(transaction, sql, spanParams(part.map(keyOf)))))

@@ -15,7 +15,7 @@ import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, endedKeys, insertFreeRows, moveRow } from '../rows/fresh-rows.ts'
 import { readPage } from '../rows/pages.ts'
 import { readTasks } from '../rows/read-tasks.ts'
-import { byKey, findRows, keyOf, keyParams, lockFound, mustGet } from '../rows/rows.ts'
+import { byKey, findRows, keyOf, keyParams, lockFound, mustGet, split } from '../rows/rows.ts'
 import { freeMinutes } from './free-minutes.ts'
 
 const MARK = `
@@ -71,22 +71,15 @@ async function planMoves(
 
 async function makeMoves(transaction: Transaction, moves: readonly Move[], now: number): Promise<Task[]> {
   const { session } = transaction
-  const [copied, moved] = [moves.filter(({ row }) => isFinal(row.state)), moves.filter(({ row }) => !isFinal(row.state))]
+  const [copied, moved] = split(moves, ({ row }) => isFinal(row.state))
   await moveRows(transaction, moved)
   await copyRows(transaction, copied, now)
   const originals = copied.map(({ row, fresh }) => ({ ...row, rescheduled_to: fresh.triggerAt, updated: now }))
   const before = new Map((await readTasks(transaction, session, originals)).map((task) => [formatTaskKey(task), task]))
-  const stored = byKey(
-    await findRows(
-      transaction,
-      moves.map(({ fresh }) => fresh),
-    ),
-  )
-  const tasks = await readTasks(
-    transaction,
-    session,
-    moves.map(({ fresh }) => mustGet(stored, formatTaskKey(fresh))),
-  )
+  const keys = moves.map(({ fresh }) => fresh)
+  const stored = byKey(await findRows(transaction, keys))
+  const rows = keys.map((key) => mustGet(stored, formatTaskKey(key)))
+  const tasks = await readTasks(transaction, session, rows)
   const after = new Map(tasks.map((task) => [formatTaskKey(task), task]))
   for (const { row, fresh } of moves) {
     const original = isFinal(row.state) ? mustGet(before, formatTaskKey(keyOf(row))) : undefined
@@ -101,24 +94,16 @@ async function moveRows(transaction: Transaction, moved: readonly Move[]): Promi
   if (moved.length === 0) return
   // One after the other, because a row may take the minute that an earlier one has just left.
   for (const { row, fresh } of moved) await moveRow(transaction, fresh, row.id)
-  await endPreviousRuns(
-    transaction,
-    moved.map(({ row }) => row),
-  )
+  const [rows, keys] = [moved.map(({ row }) => row), moved.map(({ fresh }) => fresh)]
+  await endPreviousRuns(transaction, rows)
   await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
-  const ended = await endedKeys(
-    transaction,
-    moved.map(({ fresh }) => fresh),
-  )
-  if (ended.length > 0) throw takenByAnother()
+  if ((await endedKeys(transaction, keys)).length > 0) throw takenByAnother()
 }
 
 async function copyRows(transaction: Transaction, copied: readonly Move[], now: number): Promise<void> {
   if (copied.length === 0) return
-  const inserted = await insertFreeRows(
-    transaction,
-    copied.map(({ fresh }) => fresh),
-  )
+  const copies = copied.map(({ fresh }) => fresh)
+  const inserted = await insertFreeRows(transaction, copies)
   if (inserted.size < copied.length) throw takenByAnother()
   await transaction.query(MARK, [...moveParams(copied), now])
 }

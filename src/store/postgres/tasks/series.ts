@@ -7,7 +7,7 @@ import type { RowSeries } from '../../rules/next-in-series.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertFreeRows } from '../rows/fresh-rows.ts'
-import { byKey, distinctBatches, findRows, keyOf, keyParams } from '../rows/rows.ts'
+import { byKey, distinctBatches, findRows, keyOf, keyParams, split } from '../rows/rows.ts'
 
 /** A row whose series goes on, and the minute that is tried for its next task. */
 interface Following {
@@ -54,24 +54,15 @@ async function storeNext(
     const options = { now, definition: one.row.definition }
     return { one, ...freshRow(session.handlers, taskAt(one.series, one.triggerAt, now), options) }
   })
-  const free = await insertFreeRows(
-    transaction,
-    next.map(({ row }) => row),
-  )
-  const [stored, inTheWay] = [
-    next.filter(({ row }) => free.has(formatTaskKey(row))),
-    next.filter(({ row }) => !free.has(formatTaskKey(row))),
-  ]
+  const rows = next.map(({ row }) => row)
+  const free = await insertFreeRows(transaction, rows)
+  const [stored, inTheWay] = split(next, ({ row }) => free.has(formatTaskKey(row)))
   for (const { task } of stored) {
     changes.moved(task, undefined, 'pending')
     changes.emit('created', pendingTask(task, { created: now, now }), now)
   }
-  const others = byKey(
-    await findRows(
-      transaction,
-      inTheWay.map(({ row }) => row),
-    ),
-  )
+  const taken = inTheWay.map(({ row }) => row)
+  const others = byKey(await findRows(transaction, taken))
   const [followed, open] = [stored.map(({ one }) => one), [] as Following[]]
   for (const { one, row } of inTheWay) {
     const other = others.get(formatTaskKey(row))
