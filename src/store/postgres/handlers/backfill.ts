@@ -44,7 +44,11 @@ export async function isBackfilled(transaction: Transaction): Promise<boolean> {
 
 /** Writes one page. @returns whether there may be another one */
 export const backfillPage = oneByOne(async (transaction, _: undefined): Promise<boolean> => {
-  interface Row { readonly name: string; readonly after_name: string; readonly after_trigger_at: number }
+  interface Row {
+    readonly name: string
+    readonly after_name: string
+    readonly after_trigger_at: number
+  }
   const [backfill] = await transaction.query<Row>(FIRST)
   if (backfill === undefined) return false
   const { peers, handlers } = transaction.session
