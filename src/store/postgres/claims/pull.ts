@@ -1,4 +1,4 @@
-/** The claim of a worker: due rows of one handler, within its limits. */
+/** Hands due rows of one handler to a worker, as far as the handler has capacity. */
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import { NEVER } from '../../rules/handler-capacity.ts'

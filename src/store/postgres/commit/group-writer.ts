@@ -38,7 +38,7 @@ export function together<I, O>(write: Verb<I, O>['write'], weigh: (input: I) => 
 interface Member {
   readonly verb: Pick<Verb<never, unknown>, 'isAlone'>
   readonly weight: number
-  /** when it came, in monotonic ms */
+  /** the monotonic time of its arrival, ms */
   readonly since: number
   readonly patienceMs: () => number
   readonly reject: (reason: unknown) => void
@@ -101,7 +101,7 @@ export class GroupWriter {
     })
   }
 
-  /** Resolves when no write waits. */
+  /** Resolves once all calls are answered. */
   async drained(): Promise<void> {
     await this.#writing
   }
@@ -139,7 +139,8 @@ export class GroupWriter {
           this.#conclude(doubt)
           return
         }
-        this.#seq = await this.#lastSeq()
+        const { database, stream } = this.#options
+        this.#seq = await lastSeq(database, stream).catch(() => this.#seq)
       } else if (isConflict(error) && conflicts < MOST_CONFLICTS) conflicts += 1
       else if (isUnavailable(error)) members = await this.#patient(members, error)
       else if (members.length > 1) {
@@ -190,10 +191,6 @@ export class GroupWriter {
     refuse(impatient, error)
     this.#members = this.#members.filter(isPatient)
     return members.filter(isPatient)
-  }
-
-  async #lastSeq(): Promise<number> {
-    return lastSeq(this.#options.database, this.#options.stream).catch(() => this.#seq)
   }
 }
 

@@ -1,4 +1,4 @@
-/** Stores and removes handlers. One change comes after the other over all nodes, and is done once the rows are in their lanes. */
+/** Changes handlers, one after the other over all nodes. A change is done once the rows are in their lanes. */
 import { CallmeError } from '../../../domain/errors.ts'
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
 import type { Handler, HandlerDefinition } from '../../../domain/task/handler.ts'
@@ -27,9 +27,9 @@ export class HandlerChanges {
   readonly #requests: GroupWriter
   readonly #chores: GroupWriter
   readonly #closing: AbortSignal
-  /** under way until the rows are in their lanes */
-  #changing: Promise<unknown> | undefined
-  /** the last change, under way until it is stored */
+  /** the last change, until the rows are in their lanes */
+  #changing: Promise<unknown> = Promise.resolve()
+  /** the last change, until it is stored */
   #storing: Promise<unknown> = Promise.resolve()
 
   constructor(requests: GroupWriter, chores: GroupWriter, closing: AbortSignal) {
@@ -40,10 +40,8 @@ export class HandlerChanges {
 
   /** Resolves once the rows are in their lanes. Later writes of this node see the change as soon as it is stored. */
   async change<I, O>(verb: Verb<I, O | 'backfill_first'>, input: I): Promise<O> {
-    while (this.#changing) await this.#changing.catch(() => undefined)
-    const changing = this.#changeAndBackfill(verb, input).finally(() => {
-      this.#changing = undefined
-    })
+    const before = this.#changing
+    const changing = before.catch(() => undefined).then(() => this.#changeAndBackfill(verb, input))
     this.#changing = changing
     return changing
   }

@@ -72,12 +72,12 @@ export class PeerSync {
     this.#memory = memory
   }
 
-  /** Calls `listener` after each commit of any node that holds changes or a handler. @returns a function that ends this */
+  /** Calls `listener` after each commit of any node that holds changes or a handler. @returns a function that unsubscribes */
   onChange(listener: () => void): () => void {
     return subscribe(this.#changeListeners, listener)
   }
 
-  /** Calls `listener` with the earliest time at which another node's commit may have something due. @returns a function that ends this */
+  /** Calls `listener` with the earliest time at which another node's commit may have something due. @returns a function that unsubscribes */
   onDue(listener: (dueAt: number) => void): () => void {
     return subscribe(this.#dueListeners, listener)
   }

@@ -43,7 +43,7 @@ const UPDATED = {
   ...{ updated: 'o.now', executed_at: 'coalesce(o."executedAt", t.executed_at)' },
 }
 
-// The attempt of an accepted or prolonged call is stored already: it keeps its start, and ends now.
+// An accepted or prolonged call has its attempt already: only the end is new.
 const PUT_ATTEMPTS = (source: string): string => `
   INSERT INTO callme.attempts AS a (name, trigger_at, ${ATTEMPT_COLUMNS})
   SELECT name, trigger_at, ${ATTEMPT} FROM ${source} WHERE number IS NOT NULL

@@ -10,13 +10,13 @@ import { columnsOf, fromDatabase } from './rows.ts'
 
 const OPEN_STATES = TASK_STATES.filter((state) => !isFinal(state))
 
-/** `next` is the key after which the following page starts; absent at the end. */
+/** `next` is the last key of a full page, where the following one starts. */
 export interface Page<Row = TaskRow> {
   readonly rows: Row[]
   readonly next?: TaskKey
 }
 
-/** At most `limit` rows of the selection after a key, oldest first. */
+/** The rows of the selection after a key, at most `limit`, in order. */
 export async function readPage(queries: Queries, selection: Selection, after: TaskKey | undefined, limit: number): Promise<Page> {
   const { rows, ...rest } = await readColumns<TaskRow>(columnsOf('t'), queries, selection, after, limit)
   return { rows: rows.map(fromDatabase), ...rest }

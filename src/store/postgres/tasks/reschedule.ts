@@ -1,4 +1,4 @@
-/** One batch of a reschedule: copies tasks that have ended, moves waiting ones, and passes over taken minutes. */
+/** Reschedules a batch of tasks: copies of ended ones and waiting ones get the first free minutes of their names. */
 import { isFinal, newTask } from '../../../domain/task/task.ts'
 import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'

@@ -1,4 +1,4 @@
-/** Makes a task due now: in its place where it waits, as a new run where it has ended. */
+/** Brings a waiting task forward to now, and moves an ended one back into `tasks` for a new run. */
 import { randomUUID } from 'node:crypto'
 import { deadlineOf, isFinal } from '../../../domain/task/task.ts'
 import type { Task } from '../../../domain/task/task.ts'
@@ -18,7 +18,7 @@ const RUN_AGAIN = `
   WITH ended AS (DELETE FROM callme.finished t WHERE t.name = $1 AND t.trigger_at = $2 RETURNING ${columnsOf('t', {
     ...NEW_RUN,
     ...{ due_at: '$3::bigint', window_from: '$3::bigint', updated: '$3::bigint', deadline: '$4::bigint', in_advance: '$5::smallint' },
-    ...{ lane: '$6', run_id: '$7' },
+    ...{ lane: '$6', run_id: '$7', claimed_by: 't.claimed_by' },
   })})
   INSERT INTO callme.tasks (${COLUMNS}) SELECT ${COLUMNS} FROM ended RETURNING id`
 
