@@ -32,55 +32,54 @@ export async function openStreams(queries: Queries): Promise<Streams> {
   return { requests: await open(), scheduling: await open(), chores: await open() }
 }
 
-interface NodeParts {
-  readonly session: Session
-  readonly streams: readonly number[]
-  readonly changeLog: ChangeLog
-  readonly handlerChanges: HandlerChanges
-}
-
 export class Node {
-  readonly #parts: NodeParts
+  readonly #session: Session
+  readonly #streams: Streams
+  readonly #changeLog: ChangeLog
+  readonly #handlerChanges: HandlerChanges
   #keptStreams = performance.now()
   #madePartitions = performance.now()
 
-  constructor(parts: NodeParts) {
-    this.#parts = parts
+  constructor(session: Session, streams: Streams, changeLog: ChangeLog, handlerChanges: HandlerChanges) {
+    this.#session = session
+    this.#streams = streams
+    this.#changeLog = changeLog
+    this.#handlerChanges = handlerChanges
   }
 
   /** Begins to follow the other nodes, and finishes the backfill of a gone one. */
   start(closing: AbortSignal): void {
     void this.#listen(closing)
-    void this.#parts.handlerChanges.backfill().catch(() => undefined)
+    void this.#handlerChanges.backfill().catch(() => undefined)
   }
 
   async tidy(): Promise<void> {
-    const { session, streams, changeLog, handlerChanges } = this.#parts
+    const { database, leases } = this.#session
     const time = performance.now()
     if (time - this.#keptStreams > KEEP_STREAMS_EVERY_MS) {
-      await session.database.query(KEEP_STREAMS, [streams])
-      await session.database.query(FORGET_STREAMS)
+      await database.query(KEEP_STREAMS, [Object.values(this.#streams)])
+      await database.query(FORGET_STREAMS)
       // A claim that was written late may have a lease below the low-water mark.
-      session.leases.lower(0)
+      leases.lower(0)
       this.#keptStreams = time
     }
-    await changeLog.tidy()
-    await handlerChanges.backfill()
+    await this.#changeLog.tidy()
+    await this.#handlerChanges.backfill()
     if (time - this.#madePartitions > PARTITIONS_EVERY_MS) {
-      await makePartitions(session.database)
+      await makePartitions(database)
       this.#madePartitions = time
     }
   }
 
   /** Rejects if the store cannot be written. */
   async proveWritable(): Promise<void> {
-    await this.#parts.session.database.query(KEEP_STREAMS, [this.#parts.streams.slice(0, 1)])
+    await this.#session.database.query(KEEP_STREAMS, [[this.#streams.requests]])
   }
 
   async #listen(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       // While the database is away there is nothing to read.
-      await this.#parts.session.peers.catchUp().catch(() => undefined)
+      await this.#session.peers.catchUp().catch(() => undefined)
       await setTimeout(LISTEN_EVERY_MS, undefined, { ref: false, signal }).catch(() => undefined)
     }
   }

@@ -92,8 +92,7 @@ export class PostgresStore implements Store {
     this.#handlerChanges = new HandlerChanges(this.#requests, this.#chores, this.#closing.signal)
     this.#changeLog = new ChangeLog(session.database)
     this.#ledger = new PostgresLedger(session.database)
-    const background = { changeLog: this.#changeLog, handlerChanges: this.#handlerChanges }
-    this.#node = new Node({ session, streams: Object.values(streams), ...background })
+    this.#node = new Node(session, streams, this.#changeLog, this.#handlerChanges)
     this.#node.start(this.#closing.signal)
   }
 
@@ -122,8 +121,7 @@ export class PostgresStore implements Store {
   async claimDue(claim: Claim): Promise<ClaimResult> {
     // A claim obeys every change of a handler that this node was told of before.
     await this.#handlerChanges.stored()
-    const answer = await this.#scheduling.write(claimDue, claim)
-    return answer()
+    return (await this.#scheduling.write(claimDue, claim))()
   }
 
   record(reports: readonly AttemptReport[]): Promise<boolean[]> {
@@ -136,8 +134,7 @@ export class PostgresStore implements Store {
 
   async pull(handlerName: string, worker: Parameters<Store['pull']>[1]): Promise<PullResult | 'not_pulled'> {
     await this.#handlerChanges.stored()
-    const answer = await this.#scheduling.write(pull, { handlerName, ...worker }, requestPatience)
-    return answer()
+    return (await this.#scheduling.write(pull, { handlerName, ...worker }, requestPatience))()
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {

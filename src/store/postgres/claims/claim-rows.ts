@@ -6,6 +6,7 @@ import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import type { Claim } from '../../store.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
 import { writeReports } from '../results/record.ts'
 import { columnsOf, keyOf, keyParams, readRows } from '../rows/rows.ts'
@@ -46,11 +47,7 @@ const FIRSTS = `
 
 export type DueRow = Pick<TaskRow, 'name' | 'trigger_at' | 'lane' | 'due_at' | 'id' | 'deadline'>
 
-interface Claimer {
-  readonly now: number
-  readonly node: string
-  readonly leaseUntil: number
-}
+type Claimer = Pick<Claim, 'now' | 'node' | 'leaseUntil'>
 
 /** Claims due rows of the lanes. */
 export function claimRows(transaction: Transaction, wishes: readonly LaneWish[], { now, leaseUntil, node }: Claimer): Promise<TaskRow[]> {
@@ -62,11 +59,8 @@ export async function lockDue(transaction: Transaction, wishes: readonly LaneWis
   return wishes.length === 0 ? [] : transaction.query<DueRow>(DUE, [...wishParams(wishes), now])
 }
 
-export async function claimForWorker(
-  transaction: Transaction,
-  rows: readonly DueRow[],
-  { now, leaseUntil, node }: Claimer,
-): Promise<TaskRow[]> {
+export async function claimForWorker(transaction: Transaction, rows: readonly DueRow[], claimer: Claimer): Promise<TaskRow[]> {
+  const { now, leaseUntil, node } = claimer
   return rows.length === 0 ? [] : readRows(transaction, CLAIM_FOR_WORKER, [...keyParams(rows.map(keyOf)), leaseUntil, node, now])
 }
 
@@ -85,11 +79,7 @@ export interface LaneFirst {
 }
 
 /** Where the lanes begin after the claim. */
-export async function firstPlaces(
-  transaction: Transaction,
-  lanes: readonly Pick<LaneWish, 'lane' | 'cursor'>[],
-  now: number,
-): Promise<LaneFirst[]> {
+export async function firstPlaces(transaction: Transaction, lanes: readonly Omit<LaneWish, 'limit'>[], now: number): Promise<LaneFirst[]> {
   if (lanes.length === 0) return []
   const params = [...wishParams(lanes.map((lane) => ({ ...lane, limit: 1 }))), now]
   type Row = Pick<LaneFirst, 'lane' | 'claimableAt'> & { readonly due_at: number | null; readonly id: number }

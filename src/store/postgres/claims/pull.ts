@@ -2,18 +2,12 @@
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import { NEVER } from '../../rules/handler-capacity.ts'
-import type { PullResult } from '../../store.ts'
+import type { PullResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { claimForWorker, finishClaim, firstPlaces, lockDue, oldestFirst } from './claim-rows.ts'
 import { HandlerUsage } from './handler-usage.ts'
 
-interface Pull {
-  readonly handlerName: string
-  readonly now: number
-  readonly node: string
-  readonly leaseUntil: number
-  readonly limit: number
-}
+type Pull = Parameters<Store['pull']>[1] & { readonly handlerName: string }
 
 const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 

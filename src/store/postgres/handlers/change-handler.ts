@@ -68,12 +68,7 @@ export class HandlerChanges {
   }
 }
 
-interface NewDefinition {
-  readonly name: string
-  readonly definition: HandlerDefinition
-  readonly now: number
-  readonly force: boolean
-}
+type NewDefinition = Parameters<HandlerStore['putHandler']>[2] & { readonly name: string; readonly definition: HandlerDefinition }
 
 export const putHandler = oneByOne(
   async (transaction, { name, definition, now, force }: NewDefinition): Promise<ResultOf<'putHandler'> | 'backfill_first'> => {

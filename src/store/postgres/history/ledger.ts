@@ -17,16 +17,16 @@ const ATTEMPTS = `
 type KeyedAttemptRow = AttemptRow & Pick<LedgerRow, 'name' | 'trigger_at'>
 
 export class PostgresLedger implements Ledger {
-  readonly #queries: Queries
+  protected readonly queries: Queries
 
   constructor(queries: Queries) {
-    this.#queries = queries
+    this.queries = queries
   }
 
   async runs(selection: KeySelection, { after, limit }: { after?: TaskKey; limit: number }): ReturnType<Ledger['runs']> {
-    const { rows, next } = await readColumns<LedgerRow>(COLUMNS, this.#queries, selection, after, limit)
+    const { rows, next } = await readColumns<LedgerRow>(COLUMNS, this.queries, selection, after, limit)
     const params = spanParams(rows.map(keyOf))
-    const attempts = rows.length === 0 ? [] : await this.#queries.query<KeyedAttemptRow>(ATTEMPTS, params)
+    const attempts = rows.length === 0 ? [] : await this.queries.query<KeyedAttemptRow>(ATTEMPTS, params)
     const byTask = Map.groupBy(attempts, (attempt) => formatTaskKey(keyOf(attempt)))
     const entries = rows.map((row) => toLedgerEntry(row, byTask.get(formatTaskKey(keyOf(row))) ?? []))
     return { entries, ...(next && { next }) }

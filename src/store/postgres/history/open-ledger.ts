@@ -32,19 +32,17 @@ export async function readPostgresLedger<T>(url: string, read: (ledger: LedgerSn
 
 class PostgresSnapshot extends PostgresLedger implements LedgerSnapshot {
   readonly takenAt: number
-  readonly #queries: Queries
 
   constructor(queries: Queries, takenAt: number) {
     super(queries)
-    this.#queries = queries
     this.takenAt = takenAt
   }
 
   pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
-    return this.#queries.query<PastRunCount>(PAST_RUNS, [from, to])
+    return this.queries.query<PastRunCount>(PAST_RUNS, [from, to])
   }
 
   counted(): Promise<number> {
-    return countAll(this.#queries)
+    return countAll(this.queries)
   }
 }

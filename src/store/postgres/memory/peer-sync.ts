@@ -7,8 +7,7 @@ import type { HandlerRow } from '../../rows/handler-row.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { Database } from '../commit/database.ts'
 import type { StoredNotes, Transaction } from '../commit/transaction.ts'
-import type { HandlerBook } from '../../rules/handler-book.ts'
-import type { LaneCursors, LowWaterMark } from './lane-cursors.ts'
+import type { Session } from '../session.ts'
 
 /** The columns are called as older nodes know them: `told` counts changes, `signals` holds notes. */
 interface CommitRow {
@@ -41,12 +40,7 @@ const FIRST_PLACES = `
       ORDER BY lane, due_at, id LIMIT 1) following)
   SELECT * FROM firsts`
 
-interface Memory {
-  readonly handlers: HandlerBook
-  readonly cursors: LaneCursors
-  readonly deadlines: LowWaterMark
-  readonly leases: LowWaterMark
-}
+type Memory = Omit<Session, 'database' | 'peers'>
 
 export class PeerSync {
   readonly #database: Database

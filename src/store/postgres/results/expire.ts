@@ -1,8 +1,8 @@
 /** Ends waiting tasks whose window has closed, and corrects the deadlines of rows whose handler allows more time now. */
-import type { Task } from '../../../domain/task/task.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { expiryOf } from '../../rules/report-effects.ts'
+import type { Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { GroupWriter } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
@@ -18,10 +18,7 @@ const EXTEND = `
   UPDATE callme.tasks t SET deadline = k.deadline FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, deadline)
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
 
-interface Expired {
-  readonly tasks: Task[]
-  readonly more: boolean
-}
+type Expired = Awaited<ReturnType<Store['expire']>>
 
 /** Looks before it writes, because mostly no task is out of time. */
 export async function expire(session: Session, writer: GroupWriter, { now, limit }: { now: number; limit: number }): Promise<Expired> {

@@ -2,6 +2,7 @@
 import { lossOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import type { Store } from '../../store.ts'
 import { oneByOne, together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { readTasks } from '../rows/read-tasks.ts'
@@ -22,27 +23,20 @@ const RENEW = `
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND t.run_id = k.run_id AND t.attempts = k.attempts AND t.state = 'running'
     AND t.awaiting IS NULL`
 
-interface Renewal {
-  readonly claims: readonly Task[]
-  readonly leaseUntil: number
-}
+export const renew = together(
+  async (transaction, renewals: readonly { claims: readonly Task[]; leaseUntil: number }[]): Promise<undefined[]> => {
+    const claims = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
+    await transaction.query(RENEW, [
+      ...keyParams(claims.map(({ task }) => task)),
+      claims.map(({ task }) => task.runId),
+      claims.map(({ task }) => task.attempts),
+      claims.map(({ leaseUntil }) => leaseUntil),
+    ])
+    return renewals.map(() => undefined)
+  },
+)
 
-export const renew = together(async (transaction, renewals: readonly Renewal[]): Promise<undefined[]> => {
-  const claims = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
-  await transaction.query(RENEW, [
-    ...keyParams(claims.map(({ task }) => task)),
-    claims.map(({ task }) => task.runId),
-    claims.map(({ task }) => task.attempts),
-    claims.map(({ leaseUntil }) => leaseUntil),
-  ])
-  return renewals.map(() => undefined)
-})
-
-interface Search {
-  readonly now: number
-  readonly limit: number
-  readonly onlyNode?: string
-}
+type Search = Parameters<Store['rescue']>[0]
 
 /** Takes tasks whose lease is over, or with `onlyNode` those that other nodes have under way. */
 export const rescue = oneByOne(async (transaction, search: Search): Promise<Task[]> => {

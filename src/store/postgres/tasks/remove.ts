@@ -3,7 +3,7 @@ import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import { TASK_STATES, isFinal } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { Selection } from '../../store.ts'
+import type { Selection, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { GroupWriter } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
@@ -18,38 +18,27 @@ const REMOVE_ENDED = `${of('finished')} RETURNING ${columnsOf('t')}`
 const REMOVE_ATTEMPTS = of('attempts')
 const PAST_RUNS = `SELECT DISTINCT a.name, a.trigger_at, a.run_id FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')}`
 
-interface Removal {
-  readonly selection: Selection
-  readonly after: TaskKey | undefined
-  readonly now: number
-  readonly limit: number
-  readonly continueSeries?: boolean
-}
+type Options = Parameters<Store['remove']>[1]
+type Removal = Options & { readonly selection: Selection; readonly after: TaskKey | undefined }
 
 /** How many tasks are removed in one transaction. */
 const PAGE_ROWS = 1000
 
 /** Removes the tasks of a selection that do not run, in several commits. @returns the number of removed tasks */
-export async function removeMatching(
-  writer: GroupWriter,
-  given: Selection,
-  options: { now: number; limit: number; continueSeries?: boolean },
-): Promise<number> {
+export async function removeMatching(writer: GroupWriter, given: Selection, options: Options): Promise<number> {
   const selection = { ...given, states: (given.states ?? TASK_STATES).filter((state) => state !== 'running') }
   let removed = 0
   let after: TaskKey | undefined
   do {
-    const page = await writer.write(removeTasks, { ...options, selection, after, limit: Math.min(options.limit - removed, PAGE_ROWS) })
+    const page = await writer.write(removePage, { ...options, selection, after, limit: Math.min(options.limit - removed, PAGE_ROWS) })
     removed += page.removed
     after = page.next
   } while (after && removed < options.limit)
   return removed
 }
 
-const removeTasks = oneByOne(removePage)
-
-/** @returns the number of removed tasks, and where the following page starts */
-async function removePage(transaction: Transaction, removal: Removal): Promise<{ removed: number; next: TaskKey | undefined }> {
+/** Answers the number of removed tasks, and where the following page starts. */
+const removePage = oneByOne(async (transaction, removal: Removal): Promise<{ removed: number; next: TaskKey | undefined }> => {
   const { now } = removal
   const { rows: found, next } = await readPage(transaction, removal.selection, removal.after, removal.limit)
   const rows = await lockFound(transaction, found)
@@ -62,7 +51,7 @@ async function removePage(transaction: Transaction, removal: Removal): Promise<{
   const delivered = callbacks.filter(({ state }) => isFinal(state))
   await removeRows(transaction, [...rows, ...delivered])
   return { removed: rows.length, next }
-}
+})
 
 /** Counts all runs of rows that are about to be removed as past runs. */
 async function countRuns(transaction: Transaction, rows: readonly Pick<TaskRow, 'name' | 'trigger_at' | 'run_id'>[]): Promise<void> {
