@@ -8,7 +8,7 @@ import type { PutResult, Store } from '../../src/store/store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { changesSince } from './contract/changes.ts'
-import { answered, claimAll, DUE, expectCountsToAddUp, finishAll, keyOf, LEASE_MS, listAll, NODE } from './contract/entries.ts'
+import { answered, claimAll, DUE, expectCountsToAddUp, finishAll, keyOf, LEASE_MS, listAll, NODE } from './contract/support/tasks.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 
 const KEYS = ['a', 'b', 'c'].map((name) => ({ name, triggerAt: MINUTE }))

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { aTask } from '../support/a-task.ts'
-import { aClaim, claimAll, DUE, expectCountsToAddUp, finishAll, putHandler } from './contract/entries.ts'
+import { aClaim, claimAll, DUE, expectCountsToAddUp, finishAll, putHandler } from './contract/support/tasks.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 
 const HANDLERS = ['a', 'b', 'c'].map((name) => `${name}*`)

@@ -4,7 +4,7 @@ import type { Store } from '../../src/store/store.ts'
 import { createDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { storeContract } from './contract.ts'
-import type { OpenStore } from './contract/define-test.ts'
+import type { OpenStore } from './contract/support/area.ts'
 
 /** Takes less time than making the tables anew. */
 const EMPTY = `

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { storeContract } from './contract.ts'
-import type { OpenStore } from './contract/define-test.ts'
+import type { OpenStore } from './contract/support/area.ts'
 
 async function open(): Promise<OpenStore> {
   const folder = await mkdtemp(join(tmpdir(), 'callme-store-'))

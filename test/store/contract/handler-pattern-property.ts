@@ -6,8 +6,8 @@ import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import { aTaskWithoutCallback } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, answered, DUE, LEASE_MS, listAll, NODE } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, answered, DUE, LEASE_MS, listAll, NODE } from './support/tasks.ts'
 
 const NAMES = ['a', 'a.x', 'a.b', 'a.b.x', 'c']
 /** In the order in which they are asked whether they apply. */
@@ -146,7 +146,7 @@ const steps: fc.Arbitrary<Step | 'reopen'> = fc.oneof(
   { arbitrary: fc.constant<'reopen'>('reopen'), weight: 1 },
 )
 
-export function describeHandlerPatternProperty(test: DefineTest): void {
+export default area('limits of handlers inside each other', (test) => {
   test('are never exceeded and hold back nothing of other handlers, whichever of them come and go', async ({ store, reopen }) => {
     let opened = store
     let from = DUE
@@ -165,7 +165,7 @@ export function describeHandlerPatternProperty(test: DefineTest): void {
       { numRuns: 60 },
     )
   })
-}
+})
 
 /** @returns the name of the handler that applies to a task */
 function handlerOf({ handlers }: Run, { name }: Pick<Task, 'name'>): string | undefined {

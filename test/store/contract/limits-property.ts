@@ -6,8 +6,8 @@ import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import { aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, answered, DUE, LEASE_MS, listAll, NODE, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, answered, DUE, LEASE_MS, listAll, NODE, putHandler } from './support/tasks.ts'
 
 const NAMES = ['a', 'b', 'c']
 const CALLBACK = { callback: 'http://host-0.test/' }
@@ -121,7 +121,7 @@ const steps: fc.Arbitrary<Step | 'reopen'> = fc.oneof(
   { arbitrary: fc.constant<'reopen'>('reopen'), weight: 1 },
 )
 
-export function describeLimitsProperty(test: DefineTest): void {
+export default area('limits', (test) => {
   test('are never exceeded and hold back nothing else, whatever happens in whatever order', async ({ store, reopen }) => {
     let opened = store
     await fc.assert(
@@ -138,7 +138,7 @@ export function describeLimitsProperty(test: DefineTest): void {
       { numRuns: 60 },
     )
   })
-}
+})
 
 async function waiting(store: Store): Promise<Task[]> {
   return listAll(store, { states: ['pending', 'retrying'] })
