@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Not inherited by the projects, so that there is one server for both.
-const globalSetup = 'test/support/postgres-global-setup.ts'
+// Not inherited by the projects, so that there is one server and one seed for both.
+const globalSetup = ['test/support/postgres-global-setup.ts', 'test/support/seed-global-setup.ts']
 
 export default defineConfig({
   test: {
@@ -15,6 +15,7 @@ export default defineConfig({
           pool: 'forks',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/bench/**'],
+          setupFiles: 'test/support/fixed-seed.ts',
           testTimeout: 30_000,
         },
       },
