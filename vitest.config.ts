@@ -15,7 +15,6 @@ export default defineConfig({
           pool: 'forks',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/bench/**'],
-          setupFiles: 'test/support/fixed-seed.ts',
           testTimeout: 30_000,
         },
       },

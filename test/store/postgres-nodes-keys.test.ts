@@ -1,5 +1,5 @@
 /** Random verbs on few keys from several nodes at once: a key is in one table at the most, and nothing is lost, counted or told wrong. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { expect, test } from 'vitest'
 import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { isFinal } from '../../src/domain/task/task.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import type { TaskChange } from '../../../src/domain/task/task-change.ts'
 import type { Store } from '../../../src/store/store.ts'

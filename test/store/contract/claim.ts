@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'

@@ -1,5 +1,5 @@
 /** Random writes, claims, pulls and handlers of many names, inside each other: no limit is ever exceeded, and nothing is forgotten. */
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'

@@ -1,5 +1,5 @@
 /** A model-based run: random sequences of writes against a store and against a Map, compared row by row after every step. */
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { Task } from '../../../src/domain/task/task.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'

@@ -1,5 +1,5 @@
 /** The steps of the model-based run that a node takes: claim, record, renew, rescue, expire, and the passing of time. */
-import fc from 'fast-check'
+import fc from '../../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { reportOf } from '../../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../../src/domain/task/task.ts'

@@ -1,5 +1,5 @@
 /** The steps of the model-based run that a person takes: put, list, reschedule, run, remove, and the prune. */
-import fc from 'fast-check'
+import fc from '../../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { isFinal, pendingTask, TASK_STATES } from '../../../../src/domain/task/task.ts'
 import type { Delivery, Task } from '../../../../src/domain/task/task.ts'
