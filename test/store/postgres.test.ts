@@ -1,4 +1,4 @@
-import { afterAll, vi } from 'vitest'
+import { afterAll, inject, vi } from 'vitest'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createDatabase } from '../support/postgres.ts'
@@ -51,5 +51,5 @@ const skip = [
 ]
 
 // Its properties make thousands of transactions, each of which crosses a socket a few times.
-vi.setConfig({ testTimeout: 180_000 })
+vi.setConfig({ testTimeout: inject('isNightly') ? 1_800_000 : 180_000 })
 storeContract({ name: 'PostgreSQL', open, skip })
