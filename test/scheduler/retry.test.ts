@@ -1,5 +1,5 @@
 /** When a call is made again, and when there is no time left for it. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness, afterOneCall } from '../support/scheduler-harness.ts'

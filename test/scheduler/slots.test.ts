@@ -1,5 +1,5 @@
 /** Slots are given back, whatever becomes of the calls. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 import { HostLimits } from '../../src/scheduler/host-limits.ts'

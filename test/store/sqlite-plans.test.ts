@@ -5,7 +5,7 @@ import { TASK_STATES } from '../../src/domain/task/task.ts'
 import type { Selection } from '../../src/store/store.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import { MINUTE } from '../support/a-task.ts'
-import { aClaim, seed } from './contract/entries.ts'
+import { aClaim, seed } from './contract/support/tasks.ts'
 import { tempFolder } from './support/temp-folder.ts'
 
 test('no statement walks through a whole table, and pages need no sorting of what they pass', async () => {
