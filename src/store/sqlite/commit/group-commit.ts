@@ -1,32 +1,31 @@
 /**
- * Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync, and each is answered
- * after the commit. A group is first written as a whole; where a member is refused, it is written again with a savepoint for
- * each, so that the others are stored all the same.
+ * Group commit: the writes of one turn of the event loop share one transaction and one fsync, and each is answered after the commit.
+ * A group is written as a whole. Where a member fails, the group is written again with a savepoint for each member.
  */
 import { SqliteError } from 'better-sqlite3'
-import type { Database, Statement } from 'better-sqlite3'
-import type { ChangeLog } from '../history/change-log.ts'
+import type { Database, Transaction } from 'better-sqlite3'
 import { Changes } from '../../rules/changes.ts'
 import { storeError } from './store-error.ts'
 
-/** Changes rows, and says what it has changed. May be run again after a rollback. */
+/** Writes rows and notes the changes of them. May run again after a rollback. */
 export type Work<T> = (changes: Changes) => T
 
-/** How long a write waits while another program writes to the file, and how often it looks. */
+/** How long a write waits while another program writes to the file, and how often it tries. */
 const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 20
-/** More than this many wait for the next turn, so that other work is let in between. */
+/** Further members wait for the next turn, so that other work gets its turn in between. */
 const MOST_MEMBERS = 128
+
+type Answer = () => void
 
 interface Member {
   /** when it came, in monotonic ms */
   readonly since: number
-  readonly work: Work<unknown>
-  readonly resolve: (value: never) => void
-  readonly reject: (reason: unknown) => void
+  readonly write: (changes: Changes) => Answer
+  readonly refuse: (error: unknown) => void
 }
 
-/** Thrown by a write that wants its changes undone and its value answered all the same. */
+/** A write throws this to have its changes undone and its value answered all the same. */
 export class Undo extends Error {
   readonly value: unknown
   constructor(value: unknown) {
@@ -36,38 +35,45 @@ export class Undo extends Error {
 }
 
 interface Hooks {
+  /** Writes the changes, inside their transaction. */
+  readonly write: (changes: Changes) => void
+  /** The group is durable. */
   readonly onCommit: () => void
+  /** Written rows may have been undone. */
   readonly onRollback: () => void
 }
 
 export class GroupCommit {
   readonly #db: Database
-  readonly #changeLog: ChangeLog
   readonly #hooks: Hooks
-  readonly #sql: Readonly<Record<'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo', Statement>>
+  /** a savepoint inside a transaction */
+  readonly #transaction: Transaction<(write: () => Answer[]) => Answer[]>
   #members: Member[] = []
-  /** whether a flush will come without being asked for */
+  /** whether a flush comes by itself */
   #isFlushSet = false
 
-  /** @param hooks are told that a group is durable, and that something which was written has been undone */
-  constructor(db: Database, changeLog: ChangeLog, hooks: Hooks) {
+  constructor(db: Database, hooks: Hooks) {
     this.#db = db
-    this.#changeLog = changeLog
     this.#hooks = hooks
-    this.#sql = {
-      begin: db.prepare('BEGIN IMMEDIATE'),
-      commit: db.prepare('COMMIT'),
-      rollback: db.prepare('ROLLBACK'),
-      savepoint: db.prepare('SAVEPOINT member'),
-      release: db.prepare('RELEASE member'),
-      undo: db.prepare('ROLLBACK TO member'),
-    }
+    this.#transaction = db.transaction((write: () => Answer[]) => write())
   }
 
-  /** Resolves with what `work` returned once that is durable; rejects, with nothing changed, when it is not. */
+  /** Resolves with the value of `work` once its changes are durable; rejects with nothing changed. */
   write<T>(work: Work<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#members.push({ since: performance.now(), work, resolve, reject })
+      this.#members.push({
+        since: performance.now(),
+        write: (changes) => {
+          const value = work(changes)
+          return () => {
+            resolve(value)
+          }
+        },
+        refuse: (error) => {
+          if (error instanceof Undo) resolve(error.value as T)
+          else reject(storeError(error) as Error)
+        },
+      })
       this.#flushSoon()
     })
   }
@@ -97,18 +103,18 @@ export class GroupCommit {
         this.#waitForFile(members, error)
         return
       }
-      refuse(members, error)
+      for (const member of members) member.refuse(error)
     }
     if (this.#members.length > 0) this.#flushSoon()
   }
 
-  /** Another program writes to the file: those that have patience left are written once it lets go. */
+  /** Another program writes to the file: members with patience left are written once it lets go. */
   #waitForFile(members: readonly Member[], error: unknown): void {
     const now = performance.now()
     const [impatient, patient]: [Member[], Member[]] = [[], []]
     for (const member of [...members, ...this.#members]) (now - member.since < PATIENCE_MS ? patient : impatient).push(member)
     this.#members = patient
-    refuse(impatient, error)
+    for (const member of impatient) member.refuse(error)
     if (patient.length === 0) return
     this.#isFlushSet = true
     setTimeout(() => {
@@ -117,84 +123,59 @@ export class GroupCommit {
   }
 
   /**
-   * @returns what to do after the commit, or undefined where a member threw and nothing is written
-   * @throws what `BEGIN` or `COMMIT` threw; nothing is written then
+   * @returns undefined, with nothing written, where a member failed
+   * @throws the error of `BEGIN`, of `COMMIT` or of a lost transaction; nothing is written then
    */
-  #writeTogether(members: readonly Member[]): (() => void)[] | undefined {
-    const changes = new Changes()
-    this.#sql.begin.run()
+  #writeTogether(members: readonly Member[]): Answer[] | undefined {
+    let hasMemberFailed = false
     try {
-      const answers = members.map(({ work, resolve }) => resolving(resolve, work(changes)))
-      this.#changeLog.write(changes)
-      this.#commitOrRollBack()
-      return answers
+      return this.#transaction.immediate(() => {
+        try {
+          return this.#write(members)
+        } catch (error) {
+          hasMemberFailed = this.#db.inTransaction
+          throw error
+        }
+      })
     } catch (error) {
-      const mayWriteEach = this.#db.inTransaction
-      this.#rollBack()
-      if (!mayWriteEach) throw error
+      this.#hooks.onRollback()
+      if (!hasMemberFailed) throw error
       return undefined
     }
   }
 
-  #writeEach(members: readonly Member[]): (() => void)[] {
-    this.#sql.begin.run()
+  #writeEach(members: readonly Member[]): Answer[] {
     try {
-      const answers = members.map((member) => this.#writeOne(member))
-      this.#commitOrRollBack()
-      return answers
+      return this.#transaction.immediate(() => members.flatMap((member) => this.#writeOne(member)))
     } catch (error) {
-      this.#rollBack()
-      throw error
-    }
-  }
-
-  #writeOne({ work, resolve, reject }: Member): () => void {
-    const changes = new Changes()
-    this.#sql.savepoint.run()
-    try {
-      const value = work(changes)
-      this.#changeLog.write(changes)
-      this.#sql.release.run()
-      return resolving(resolve, value)
-    } catch (error) {
-      // A full disk can end the whole transaction: then there is no savepoint left, and no member was stored.
-      if (!this.#db.inTransaction) throw error
-      this.#sql.undo.run()
-      this.#sql.release.run()
       this.#hooks.onRollback()
-      if (error instanceof Undo) return resolving(resolve, error.value)
-      return () => {
-        reject(storeError(error))
-      }
-    }
-  }
-
-  #commitOrRollBack(): void {
-    try {
-      this.#sql.commit.run()
-    } catch (error) {
-      this.#rollBack()
       throw error
     }
   }
 
-  #rollBack(): void {
-    if (this.#db.inTransaction) this.#sql.rollback.run()
-    this.#hooks.onRollback()
+  #writeOne(member: Member): Answer[] {
+    try {
+      return this.#transaction(() => this.#write([member]))
+    } catch (error) {
+      // A full disk can end the whole transaction: then no savepoint is left, and no member is stored.
+      if (!this.#db.inTransaction) throw error
+      this.#hooks.onRollback()
+      return [
+        () => {
+          member.refuse(error)
+        },
+      ]
+    }
   }
-}
 
-function refuse(members: readonly Member[], error: unknown): void {
-  const reason = storeError(error)
-  for (const member of members) member.reject(reason)
+  #write(members: readonly Member[]): Answer[] {
+    const changes = new Changes()
+    const answers = members.map((member) => member.write(changes))
+    this.#hooks.write(changes)
+    return answers
+  }
 }
 
 function isBusy(error: unknown): boolean {
   return error instanceof SqliteError && error.code.startsWith('SQLITE_BUSY')
-}
-
-function resolving(resolve: Member['resolve'], value: unknown): () => void {
-  return () => {
-    resolve(value as never)
-  }
 }
