@@ -1,8 +1,8 @@
-/** Where a fresh entry waits, and until when: with what the handler of its name says where it says nothing itself. */
+/** Where a fresh task waits, and until when: its own values with those of the handler of its name behind them. */
 import { withHandler } from '../../domain/task/handler.ts'
+import type { Handler } from '../../domain/task/handler.ts'
 import { deadlineOf, hostOf } from '../../domain/task/task.ts'
 import type { NewTask } from '../../domain/task/task.ts'
-import type { Handler } from '../../domain/task/handler.ts'
 
 export interface HandlersByName {
   /** the one that applies to tasks of a name */
@@ -11,10 +11,42 @@ export interface HandlersByName {
   laneOf(name: string, host: string): string
 }
 
+/** A row that is written for the first time; the store adds an id. */
+export interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' | 'deadline' | 'runId'> {
+  readonly lane: string
+  /** epoch ms */
+  readonly now: number
+  readonly rescheduledFrom: number | null
+  readonly repeatedTo: number | null
+  /** JSON: the task's own values */
+  readonly definition: string
+}
+
+/** @returns the task with its handler's values, and the lane of its row */
 export function assignLane(handlers: HandlersByName, task: NewTask): NewTask & { readonly lane: string } {
   const handler = handlers.of(task.name)?.definition
   if (handler === undefined && task.definition.callback !== undefined) return { ...task, lane: task.host }
   const definition = withHandler(task.definition, handler)
   const deadline = task.definition.max_delay === undefined ? deadlineOf(task.triggerAt * 1000, definition) : task.deadline
   return { ...task, definition, deadline, host: task.host || hostOf(definition), lane: handlers.laneOf(task.name, task.host) }
+}
+
+interface RowOptions {
+  /** epoch ms */
+  readonly now: number
+  /** the task's own definition as JSON, where that is at hand */
+  readonly definition?: string
+  readonly rescheduledFrom?: number
+  readonly repeatedTo?: number | null
+}
+
+/**
+ * The row of a fresh task, and the task as it reads back.
+ * @param task with its own values alone; an empty host where its handler says where to call
+ */
+export function freshRow(handlers: HandlersByName, task: NewTask, options: RowOptions): { readonly row: FreshRow; readonly task: NewTask } {
+  const { now, definition = JSON.stringify(task.definition), rescheduledFrom = null, repeatedTo = null } = options
+  const { lane, ...placed } = assignLane(handlers, task)
+  const { name, triggerAt, dueAt, deadline, runId } = placed
+  return { task: placed, row: { name, triggerAt, dueAt, deadline, runId, lane, now, rescheduledFrom, repeatedTo, definition } }
 }

@@ -1,10 +1,10 @@
-/** What a claim keeps in mind while it shares what may be claimed over the lanes. */
+/** How a claim shares the tasks that it may take over the lanes: evenly, and within every limit. Both stores claim by this; only they read rows. */
+import type { Claim, HostCapacity } from '../store.ts'
+import { NEVER } from './handler-capacity.ts'
 import type { HandlerCapacity } from './handler-capacity.ts'
 
 /** One for all lanes of a host. */
-export interface HostShare {
-  readonly isProven: boolean
-  readonly inflight: number
+export interface HostShare extends HostCapacity {
   free: number
 }
 
@@ -13,6 +13,7 @@ export interface LaneShare {
   readonly host: HostShare
   /** the handler's name; absent for a lane of a host alone */
   readonly handler?: string
+  /** of the handler */
   readonly limits?: HandlerCapacity
 }
 
@@ -23,9 +24,194 @@ export interface ClaimLeft {
   hiddenDue: number
 }
 
-/** How many lanes are looked at in one go at the least: what is known of a lane may be out of date and the lane have nothing. */
+/** What decides which lane comes first. */
+export interface LaneTurn {
+  readonly host: HostShare
+  /** grows with each claim that took something of the lane; 0 before the first */
+  readonly servedAt: number
+  /** epoch ms: when its first task was due */
+  readonly dueAt: number
+}
+
+/** One claim looks at this many lanes in one go at least: the memory of a lane may be out of date, and the lane empty. */
 export const LANES_AT_ONCE = 100
-/** How many lanes one claim looks at: with more, the caller is told to claim again, so that nothing else is held up. */
+/** One claim looks at this many lanes. With more the caller claims again, so that nothing else waits for it. */
 export const MOST_LANES = 500
-/** How many rows one claim moves to the lanes where they belong, for the same reason. */
+/** One claim moves this many rows to the lanes where they belong, for the same reason. */
 export const MOST_MOVED = 1000
+
+/** Idle hosts come first, then lanes that were served longest ago. A busy lane with an old backlog would otherwise get every slot that comes free. */
+export function byTurn(a: LaneTurn, b: LaneTurn): number {
+  return a.host.inflight - b.host.inflight || a.servedAt - b.servedAt || a.dueAt - b.dueAt
+}
+
+/** Made for one claim, inside its transaction. */
+export class ClaimShares<Lane extends LaneShare = LaneShare> {
+  readonly #claim: Pick<Claim, 'now' | 'hosts' | 'capacityOfNewHost'>
+  readonly #hosts = new Map<string, HostShare>()
+  readonly #lanes = new Map<string, Lane>()
+  readonly #closed = new Map<string, number>()
+  readonly #served = new Set<string>()
+  readonly #emptied = new Set<string>()
+  #found: Lane[] = []
+  #starts = new Map<string, number>()
+  #total: number
+  #unproven: number
+  #moved = 0
+  #againAt = NEVER
+
+  constructor(claim: Pick<Claim, 'now' | 'limit' | 'hosts' | 'capacityOfNewHost' | 'unprovenLimit'>) {
+    this.#claim = claim
+    this.#total = claim.limit
+    this.#unproven = claim.unprovenLimit
+  }
+
+  /** Whether this claim may take more tasks. */
+  get goesOn(): boolean {
+    return this.#total > 0 && this.#againAt > this.#claim.now
+  }
+
+  /** Epoch ms: when to claim again although no lane shows that anything is due then; `NEVER` where that is not needed. */
+  get againAt(): number {
+    return this.#againAt
+  }
+
+  /** The lanes that were looked at, but those that are closed. */
+  get lanes(): readonly Lane[] {
+    return [...this.#lanes.values()]
+  }
+
+  /** The lanes whose handler has no capacity, and from when (epoch ms) it may have some. */
+  get closed(): ReadonlyMap<string, number> {
+    return this.#closed
+  }
+
+  /** The lanes of which tasks were taken. */
+  get served(): ReadonlySet<string> {
+    return this.#served
+  }
+
+  /** The lanes that had fewer due tasks than were wanted. */
+  get emptied(): ReadonlySet<string> {
+    return this.#emptied
+  }
+
+  hostShare(host: string): HostShare {
+    const known = this.#hosts.get(host)
+    if (known) return known
+    const { hosts, capacityOfNewHost } = this.#claim
+    const share = { ...(hosts.get(host) ?? { free: capacityOfNewHost, isProven: false, inflight: 0 }) }
+    this.#hosts.set(host, share)
+    return share
+  }
+
+  /** Whether this claim has not looked at the lane yet and its host may have more calls. A look at the handler's limits is not needed for that. */
+  isOpen(lane: string, host: HostShare): boolean {
+    return !this.#lanes.has(lane) && !this.#closed.has(lane) && this.#hasCapacity({ host })
+  }
+
+  /**
+   * Adds an open lane. A lane whose handler has no capacity is closed instead.
+   * @returns whether more lanes are wanted
+   */
+  add(share: Lane): boolean {
+    if (share.limits !== undefined && share.limits.free <= 0) this.#closed.set(share.lane, share.limits.opensAt)
+    else {
+      this.#lanes.set(share.lane, share)
+      this.#found.push(share)
+    }
+    return this.#found.length < Math.max(this.#total, LANES_AT_ONCE) && this.#closed.size < MOST_LANES
+  }
+
+  /** The lanes that were added since this was last asked, in their order. */
+  takeFound(): Lane[] {
+    if (this.#lanes.size + this.#closed.size >= MOST_LANES) this.#againAt = this.#claim.now
+    const found = this.#found
+    this.#found = []
+    return found
+  }
+
+  /** How many tasks are wanted of each lane, so that all of them together keep every limit. A lane that may have none is left out. */
+  wishes(lanes: readonly Lane[]): Map<Lane, number> {
+    let [total, unproven] = [this.#total, this.#unproven]
+    const share = Math.max(1, Math.floor(total / lanes.length))
+    const unprovenShare = Math.max(1, Math.floor(unproven / lanes.filter(({ host }) => !host.isProven).length))
+    const reserved = new Map<HostShare | HandlerCapacity, number>()
+    const freeOf = (of: HostShare | HandlerCapacity): number => of.free - (reserved.get(of) ?? 0)
+    const wishes = new Map<Lane, number>()
+    for (const lane of lanes) {
+      const { host, limits } = lane
+      const ofUnproven = host.isProven ? Infinity : Math.min(unprovenShare, unproven)
+      const wish = Math.min(freeOf(host), limits === undefined ? Infinity : freeOf(limits), total, ofUnproven, share)
+      if (wish <= 0) continue
+      wishes.set(lane, wish)
+      total -= wish
+      if (!host.isProven) unproven -= wish
+      for (const of of limits === undefined ? [host] : [host, limits]) reserved.set(of, (reserved.get(of) ?? 0) + wish)
+    }
+    return wishes
+  }
+
+  /** Takes note of the tasks that a wish has got. */
+  took({ lane, host, handler, limits }: Lane, wish: number, count: number): void {
+    if (count > 0) this.#served.add(lane)
+    if (count < wish) this.#emptied.add(lane)
+    host.free -= count
+    this.#total -= count
+    if (!host.isProven) this.#unproven -= count
+    if (limits === undefined || handler === undefined) return
+    limits.free -= count
+    if (limits.hasRate && count > 0) this.#starts.set(handler, (this.#starts.get(handler) ?? 0) + count)
+  }
+
+  /** The lanes that may have more, for another round: first those that could have nothing in the round before. */
+  stillOpen(lanes: readonly Lane[], wishes: ReadonlyMap<Lane, number>): Lane[] {
+    return lanes
+      .filter((lane) => !this.#emptied.has(lane.lane) && this.#hasCapacity(lane))
+      .sort((a, b) => Number(wishes.has(a)) - Number(wishes.has(b)))
+  }
+
+  /** How many attempts of each handler with a rate have started since this was last asked. */
+  takeStarts(): ReadonlyMap<string, number> {
+    const starts = this.#starts
+    this.#starts = new Map()
+    return starts
+  }
+
+  /** The lanes of handlers that this claim has used up. */
+  exhausted(lanes: readonly Lane[]): (Lane & { readonly handler: string })[] {
+    return lanes.filter(
+      (lane): lane is Lane & { readonly handler: string } =>
+        lane.handler !== undefined && lane.limits !== undefined && lane.limits.free <= 0,
+    )
+  }
+
+  /** A lane of a handler that was used up is passed over until `opensAt`, epoch ms. */
+  close(lane: string, opensAt: number): void {
+    this.#closed.set(lane, opensAt)
+  }
+
+  /**
+   * Takes note of rows that this claim has moved to other lanes, which may have been found empty before.
+   * @returns whether the claim may go on
+   */
+  moved(lanes: readonly string[]): boolean {
+    for (const lane of lanes) {
+      this.#lanes.delete(lane)
+      this.#emptied.delete(lane)
+    }
+    this.#moved += lanes.length
+    if (this.#moved < MOST_MOVED) return true
+    this.#againAt = this.#claim.now
+    return false
+  }
+
+  /** A task of an emptied lane is due at `dueAt`, epoch ms, although the lane does not show it. */
+  hides(dueAt: number): void {
+    this.#againAt = Math.min(this.#againAt, dueAt)
+  }
+
+  #hasCapacity({ host, limits }: Pick<LaneShare, 'host' | 'limits'>): boolean {
+    return host.free > 0 && (host.isProven || this.#unproven > 0) && (limits === undefined || limits.free > 0)
+  }
+}

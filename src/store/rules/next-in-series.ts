@@ -1,27 +1,43 @@
-/** What a row says of the series that it belongs to. */
-import { parseRecurrence } from '../../domain/time/recurrence.ts'
+/** Which task follows one that repeats. */
+import { nextOccurrence, parseRecurrence } from '../../domain/time/recurrence.ts'
 import type { Recurrence } from '../../domain/time/recurrence.ts'
-import { withDefaults } from '../../domain/task/task.ts'
-import type { TaskDefinition } from '../../domain/task/task.ts'
+import { newTask, withDefaults } from '../../domain/task/task.ts'
+import type { NewTask, TaskDefinition } from '../../domain/task/task.ts'
 import type { TaskRow } from '../rows/task-row.ts'
 
 export interface RowSeries {
+  readonly name: string
   /** the row's own definition */
   readonly own: TaskDefinition
   readonly recurrence: Recurrence
 }
 
 /** undefined where the row repeats nothing, or was followed already */
-export function seriesOf(row: Pick<TaskRow, 'repeated_to' | 'definition'>): RowSeries | undefined {
+export function seriesOf(row: Pick<TaskRow, 'name' | 'repeated_to' | 'definition'>): RowSeries | undefined {
   if (row.repeated_to !== null || !row.definition.includes('"repeat"')) return undefined
   const own = JSON.parse(row.definition) as TaskDefinition
   if (own.repeat === undefined) return undefined
   const recurrence = parseRecurrence(own.repeat, own.timezone)
-  // Checked when it was stored; a zone that this machine does not know any more must not hold up the claim of others.
-  return recurrence.ok ? { own, recurrence: recurrence.value } : undefined
+  // It was checked when it was stored. A zone that this machine knows no more must not hold up the claim of others.
+  return recurrence.ok ? { name: row.name, own, recurrence: recurrence.value } : undefined
 }
 
-export function isOfSeries(row: Pick<TaskRow, 'definition'>, own: TaskDefinition): boolean {
+/** The first minute, Unix seconds, after the row's own and after `now` (epoch ms); undefined where none comes. */
+export function firstMinute({ recurrence }: RowSeries, row: Pick<TaskRow, 'trigger_at'>, now: number): number | undefined {
+  return nextOccurrence(recurrence, Math.max(row.trigger_at, Math.floor(now / 1000)))
+}
+
+/** The minute after one that another task has taken. */
+export function minuteAfter({ recurrence }: RowSeries, taken: number): number | undefined {
+  return nextOccurrence(recurrence, taken)
+}
+
+export function taskAt({ name, own }: RowSeries, triggerAt: number, now: number): NewTask {
+  return newTask({ name, triggerAt }, own, now)
+}
+
+/** Whether the row that has the wanted minute is one of the same series, which then goes on with it. */
+export function isOfSeries(row: Pick<TaskRow, 'definition'>, { own }: RowSeries): boolean {
   const other = JSON.parse(row.definition) as TaskDefinition
   return other.repeat === own.repeat && withDefaults(other).timezone === withDefaults(own).timezone
 }

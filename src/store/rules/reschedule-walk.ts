@@ -1,22 +1,52 @@
 /**
- * Which entries a reschedule goes through, and which of these it takes. No batch takes what an earlier one made, because that waits at
- * the new time or after it: the waiting entries there are walked first, each of which moves to its own minute at the latest, then all
- * others are.
+ * Which tasks a reschedule takes. With `all` it goes through the tasks twice: first through those that wait at the new time or later, each
+ * of which moves to its own minute at the latest, then through all others. So no batch takes a task that an earlier batch has made.
  */
 import { FAILURE_STATES, TASK_STATES, WAITING_STATES, isFinal } from '../../domain/task/task.ts'
-import type { TaskState } from '../../domain/task/task.ts'
-import type { RescheduleRequest, Selection } from '../store.ts'
+import type { Task, TaskState } from '../../domain/task/task.ts'
+import type { TaskKey } from '../../domain/task/task-key.ts'
+import type { RescheduleCursor, RescheduleRequest, Selection } from '../store.ts'
 import type { TaskRow } from '../rows/task-row.ts'
 
 const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
+/** This many names are remembered from batch to batch. */
+const MOST_PASSED = 10_000
 
-export function walked({ selection, triggerAt, all }: RescheduleRequest, isFirstWalk: boolean): Selection {
-  const allowed: readonly TaskState[] = isFirstWalk ? WAITING_STATES : all ? NOT_RUNNING : FAILURE_STATES
-  const states = allowed.filter((state) => selection.states?.includes(state) ?? true)
-  return isFirstWalk ? { ...selection, states, from: Math.max(selection.from ?? 0, triggerAt) } : { ...selection, states }
+export interface RescheduleBatch {
+  readonly isFirstWalk: boolean
+  /** the tasks to go through */
+  readonly selection: Selection
+  /** by name, the minute before which every minute is taken: no later task, of this batch or a following one, looks at them again */
+  readonly passed: Map<string, number>
 }
 
-/** Of the second walk. */
-export function isTaken({ triggerAt, all }: RescheduleRequest, row: TaskRow): boolean {
+export function startBatch({ selection, triggerAt, all, after }: RescheduleRequest): RescheduleBatch {
+  const isFirstWalk = after?.isFirstWalk ?? all
+  const allowed: readonly TaskState[] = isFirstWalk ? WAITING_STATES : all ? NOT_RUNNING : FAILURE_STATES
+  const states = allowed.filter((state) => selection.states?.includes(state) ?? true)
+  const from = isFirstWalk ? { from: Math.max(selection.from ?? 0, triggerAt) } : {}
+  // The map is a copy, because a write may be run again.
+  const passed = new Map(after !== undefined && after.passed.size < MOST_PASSED ? after.passed : [])
+  return { isFirstWalk, selection: { ...selection, states, ...from }, passed }
+}
+
+/** Whether a task of the batch is rescheduled. */
+export function isTaken({ triggerAt, all }: RescheduleRequest, { isFirstWalk }: RescheduleBatch, row: TaskRow): boolean {
+  if (isFirstWalk) return true
   return all ? isFinal(row.state) || row.trigger_at < triggerAt : row.rescheduled_to === null
+}
+
+/** A task that waits at the new time or later keeps its minute where no earlier one is free. Infinity for any other task. */
+export function ownMinute(row: TaskRow, wanted: number): number {
+  return isFinal(row.state) || row.trigger_at < wanted ? Infinity : row.trigger_at
+}
+
+/** @param next where the following batch of the same walk starts */
+export function endBatch(
+  { isFirstWalk, passed }: RescheduleBatch,
+  tasks: Task[],
+  next: TaskKey | undefined,
+): { tasks: Task[]; next?: RescheduleCursor } {
+  if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
+  return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
 }

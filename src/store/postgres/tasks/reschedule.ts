@@ -5,7 +5,7 @@ import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { assignLane } from '../../rules/assign-lane.ts'
-import { isTaken, walked } from '../../rules/reschedule-walk.ts'
+import { endBatch, isTaken, ownMinute, startBatch } from '../../rules/reschedule-walk.ts'
 import type { RescheduleRequest, Store } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { endPreviousRuns } from './end-previous-run.ts'
@@ -17,9 +17,6 @@ import { readPage } from '../rows/pages.ts'
 import type { Session } from '../session.ts'
 import { Conflict } from '../commit/store-error.ts'
 import type { Transaction } from '../commit/transaction.ts'
-
-/** How many names are remembered from batch to batch. */
-const MOST_PASSED = 10_000
 
 const MARK = `
   UPDATE callme.finished f SET rescheduled_to = k.rescheduled_to, updated = $4
@@ -39,16 +36,12 @@ const TAKEN = 'another node has taken a minute that was free'
 type Batch = Awaited<ReturnType<Store['reschedule']>>
 
 export async function rescheduleBatch(session: Session, transaction: Transaction, request: RescheduleRequest): Promise<Batch> {
-  const isFirstWalk = request.after?.isFirstWalk ?? request.all
-  const { rows, next } = await readPage(transaction, walked(request, isFirstWalk), request.after?.key, request.limit)
-  // A copy, because a write may be run again.
-  const known = request.after?.passed ?? new Map<string, number>()
-  const passed = new Map(known.size < MOST_PASSED ? known : [])
-  const taken = (await lockFound(transaction, rows)).filter((row) => isFirstWalk || isTaken(request, row))
-  const moves = await planMoves(session, transaction, taken, { ...request, passed })
+  const batch = startBatch(request)
+  const { rows, next } = await readPage(transaction, batch.selection, request.after?.key, request.limit)
+  const taken = (await lockFound(transaction, rows)).filter((row) => isTaken(request, batch, row))
+  const moves = await planMoves(session, transaction, taken, { ...request, passed: batch.passed })
   const tasks = await makeMoves(session, transaction, moves, request.now)
-  if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
-  return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
+  return endBatch(batch, tasks, next)
 }
 
 /** A row, and what it becomes or is copied to. */
@@ -80,7 +73,7 @@ async function planMoves(
   const moves: Move[] = []
   for (const row of rows) {
     const { name, trigger_at: before } = row
-    const own = isFinal(row.state) || before < wanted ? Infinity : before
+    const own = ownMinute(row, wanted)
     const triggerAt = await minutes.first(name, passed.get(name) ?? wanted, own)
     passed.set(name, triggerAt)
     if (!isFinal(row.state)) minutes.leave(name, before)

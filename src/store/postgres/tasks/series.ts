@@ -89,7 +89,7 @@ async function storeNext(session: Session, transaction: Transaction, open: reado
   )
   return notFree.flatMap(({ one, key }) => {
     const other = taken.get(formatTaskKey(key))
-    if (other !== undefined && isOfSeries(other, one.series.own)) return []
+    if (other !== undefined && isOfSeries(other, one.series)) return []
     // What was in the way may be gone meanwhile: the same time again.
     if (other !== undefined) one.triggerAt = nextOccurrence(one.series.recurrence, key.triggerAt)
     return [one]

@@ -3,7 +3,7 @@ import { isFinal, newTask } from '../../../domain/task/task.ts'
 import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import type { Changes } from '../../rules/changes.ts'
-import { isTaken, walked } from '../../rules/reschedule-walk.ts'
+import { endBatch, isTaken, ownMinute, startBatch } from '../../rules/reschedule-walk.ts'
 import { assignLane } from '../../rules/assign-lane.ts'
 import type { RescheduleRequest, Store } from '../../store.ts'
 import { endPreviousRun, insertRow, readBack, readTask } from '../rows/entries.ts'
@@ -12,9 +12,6 @@ import type { TaskRow } from '../../rows/task-row.ts'
 import type { Session } from '../session.ts'
 import type { Statements } from '../statements.ts'
 
-/** How many names are remembered from batch to batch. */
-const MOST_PASSED = 10_000
-
 type Batch = Awaited<ReturnType<Store['reschedule']>>
 
 /**
@@ -22,18 +19,14 @@ type Batch = Awaited<ReturnType<Store['reschedule']>>
  * waiting entries there are walked first, each of which moves to its own minute at the latest, then all others are.
  */
 export function rescheduleBatch(session: Session, request: RescheduleRequest, changes: Changes): Batch {
-  const isFirstWalk = request.after?.isFirstWalk ?? request.all
-  const { rows, next } = session.pages.page(walked(request, isFirstWalk), request.after?.key, request.limit)
-  const taken = isFirstWalk ? rows : rows.filter((row) => isTaken(request, row))
-  // A copy, because a write may be run again.
-  const known = request.after?.passed ?? new Map<string, number>()
-  const passed = new Map(known.size < MOST_PASSED ? known : [])
+  const batch = startBatch(request)
+  const { rows, next } = session.pages.page(batch.selection, request.after?.key, request.limit)
+  const taken = rows.filter((row) => isTaken(request, batch, row))
   const tasks = taken.map((row) => {
-    const triggerAt = freeMinute(session.statements, row, request.triggerAt, passed)
+    const triggerAt = freeMinute(session.statements, row, request.triggerAt, batch.passed)
     return rescheduleRow(session, row, { triggerAt, now: request.now }, changes)
   })
-  if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
-  return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
+  return endBatch(batch, tasks, next)
 }
 
 function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }, changes: Changes): Task {
@@ -65,7 +58,7 @@ function rescheduleRow(session: Session, row: TaskRow, { triggerAt, now }: { tri
  * @param passed by name, the minute before which all were found taken: no later entry, of this batch or a following one, has to pass over them again
  */
 function freeMinute(statements: Statements, row: TaskRow, wanted: number, passed: Map<string, number>): number {
-  const own = isFinal(row.state) || row.trigger_at < wanted ? Infinity : row.trigger_at
+  const own = ownMinute(row, wanted)
   let minute = passed.get(row.name) ?? wanted
   while (minute !== own && statements.findState.get(row.name, minute) !== undefined) minute += SECONDS_PER_MINUTE
   passed.set(row.name, minute)

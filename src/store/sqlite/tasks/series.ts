@@ -22,7 +22,7 @@ export function continueSeries(session: Session, row: TaskRow, now: number, chan
   while (triggerAt !== undefined) {
     const taken = findRow(session, { name: row.name, triggerAt })
     if (taken === undefined) storeNext(session, { name: row.name, triggerAt, own, definition: row.definition }, now, changes)
-    if (taken === undefined || isOfSeries(taken, own)) {
+    if (taken === undefined || isOfSeries(taken, series)) {
       session.statements.markRepeated.run(triggerAt, row.id)
       return triggerAt
     }

@@ -1,0 +1,34 @@
+/** What an acknowledgement comes to: a refusal, more time, or the end of the attempt. */
+import { acceptedAttempt, reportOf } from '../../domain/attempt/attempt-report.ts'
+import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
+import type { Attempt, Task } from '../../domain/task/task.ts'
+import type { AckResult, Acknowledgement } from '../store.ts'
+
+export type AckRuling =
+  | { readonly kind: 'refused'; readonly status: Exclude<AckResult['status'], 'acknowledged' | 'unknown'> }
+  /** `leaseUntil` is epoch ms; `attempt` is there where the task's attempt has no record yet */
+  | { readonly kind: 'prolonged'; readonly leaseUntil: number; readonly attempt?: Attempt }
+  | { readonly kind: 'ended'; readonly report: AttemptReport }
+
+/** @param task as it is stored */
+export function rulingOf(task: Task, ack: Acknowledgement): AckRuling {
+  if (ack.runId !== undefined && ack.runId !== task.runId) return { kind: 'refused', status: 'other_run' }
+  if (task.state !== 'running') return { kind: 'refused', status: 'not_running' }
+  if (ack.attempt !== task.attempts) return { kind: 'refused', status: 'other_attempt' }
+  if (task.awaiting === null && task.definition.ack_timeout === undefined) return { kind: 'refused', status: 'unexpected' }
+  const { now, status, retryable, detail, random } = ack
+  if (status === 'running') return prolonged(task, now)
+  const success = status === 'successful'
+  const result = { kind: 'acknowledged', startedAt: task.updated, endedAt: now, success, retryable, detail } as const
+  return { kind: 'ended', report: reportOf(task, result, task.claimedBy ?? 'unknown', now, random) }
+}
+
+/** A worker gets its lease once more, an accepted call its whole `ack_timeout`. */
+function prolonged(task: Task, now: number): AckRuling {
+  const { ack_timeout: minutes } = task.definition
+  const leaseMs = task.awaiting === 'worker' || minutes === undefined ? (task.leaseUntil ?? now) - task.updated : minutes * 60_000
+  const leaseUntil = now + leaseMs
+  return task.awaiting === 'ack'
+    ? { kind: 'prolonged', leaseUntil }
+    : { kind: 'prolonged', leaseUntil, attempt: acceptedAttempt(task, now) }
+}

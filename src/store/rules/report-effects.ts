@@ -1,0 +1,37 @@
+/** What a report, or a window that has closed, does to a task. The stores write it; this decides it. */
+import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
+import { applyVerdict } from '../../domain/attempt/transitions.ts'
+import { expiry } from '../../domain/attempt/verdict.ts'
+import type { ErrorCallbackProgress, Task } from '../../domain/task/task.ts'
+import { CHANGE_OF_STATE } from '../../domain/task/task-change.ts'
+import type { ChangeKind } from '../../domain/task/task-change.ts'
+
+/** How far an error callback is that was stored just now. */
+export const FRESH_ERROR_CALLBACK: ErrorCallbackProgress = {
+  state: 'pending',
+  attempts: 0,
+  executedAt: null,
+  responseStatus: null,
+  error: null,
+}
+
+/** The task once its report is written. @param executedAt epoch ms, as the store keeps it: that of an earlier attempt where the report has none */
+export function taskAfter({ task, update, now, responseStatus, responseBody }: AttemptReport, executedAt: number | null): Task {
+  return { ...task, ...update, responseStatus, responseBody, executedAt, updated: now }
+}
+
+/** What listeners learn. A call that was handed back is no retry. */
+export function changeKindOf({ attempt, update }: AttemptReport): ChangeKind {
+  return attempt === undefined && update.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[update.state]
+}
+
+/**
+ * What becomes of a waiting task that was found by its row's deadline.
+ * @param task with what its handler says now
+ * @returns the later deadline, epoch ms, where the handler allows more time than it did when the row was written; else the report of its end
+ */
+export function expiryOf(task: Task, now: number): { readonly extendedTo: number } | { readonly report: AttemptReport } {
+  if (task.deadline > now) return { extendedTo: task.deadline }
+  const { responseStatus, responseBody } = task
+  return { report: { task, update: applyVerdict(task, expiry(task), now), now, responseStatus, responseBody } }
+}
