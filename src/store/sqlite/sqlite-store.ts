@@ -1,11 +1,13 @@
-/** The SQLite store: each verb of the seam as one member of a group commit. Reads see what is committed. */
+/** The SQLite store: each verb of the seam is one member of a group commit. Reads see committed rows. */
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
-import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
 import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
+import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
 import { TASK_STATES } from '../../domain/task/task.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
+import type { Changes } from '../rules/changes.ts'
+import type { TaskRow } from '../rows/task-row.ts'
 import type {
   AckResult,
   Acknowledgement,
@@ -18,25 +20,29 @@ import type {
   Store,
 } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
-import { findRow, putTask, readTask, removeRows, runTask } from './rows/entries.ts'
-import { GroupCommit, Undo } from './commit/group-commit.ts'
-import { HandlerChanges } from './handlers/handler-changes.ts'
-import { acknowledge, expireRows, recordReport, rescueRows } from './results/outcomes.ts'
 import { pullDue } from './claims/pull.ts'
 import type { Worker } from './claims/pull.ts'
-import { removeTasks } from './tasks/remove.ts'
-import { rescheduleBatch } from './tasks/reschedule.ts'
-import { toAttempt } from '../rows/task-row.ts'
-import type { AttemptRow, TaskRow } from '../rows/task-row.ts'
+import { Undo } from './commit/group-commit.ts'
+import { storeError } from './commit/store-error.ts'
+import { HandlerChanges } from './handlers/backfill.ts'
+import { findHandler, listHandlers, putHandler, removeHandler } from './handlers/change-handler.ts'
+import { SqliteLedger, readHistory } from './history/ledger.ts'
+import { acknowledge } from './results/acknowledge.ts'
+import { expireRows } from './results/expire.ts'
+import { recordReport } from './results/record.ts'
+import { renewLeases, rescueRows } from './results/rescue.ts'
+import { pruneRows } from './retention/prune.ts'
+import { findRow, readTask } from './rows/rows.ts'
 import { openSession } from './session.ts'
 import type { Session } from './session.ts'
-import { SqliteLedger } from './history/ledger.ts'
-import { storeError } from './commit/store-error.ts'
+import { putTask } from './tasks/put.ts'
+import { removeTasks } from './tasks/remove.ts'
+import { rescheduleBatch } from './tasks/reschedule.ts'
+import { runTask } from './tasks/run.ts'
 
 export class SqliteStore implements Store {
   readonly #db: Database
   readonly #session: Session
-  readonly #group: GroupCommit
   readonly #afterClose: () => void
   readonly #handlerChanges: HandlerChanges
   readonly #ledger: SqliteLedger
@@ -45,92 +51,79 @@ export class SqliteStore implements Store {
   constructor(db: Database, afterClose: () => void) {
     this.#db = db
     this.#session = openSession(db)
-    const { cursors, handlers, changeLog } = this.#session
-    this.#group = new GroupCommit(db, changeLog, {
-      onCommit: () => {
-        cursors.committed()
-        changeLog.committed()
-      },
-      onRollback: () => {
-        cursors.forget()
-        handlers.forget()
-        changeLog.forget()
-      },
-    })
-    this.#handlerChanges = new HandlerChanges(this.#session, this.#group)
-    this.#ledger = new SqliteLedger(db)
+    this.#handlerChanges = new HandlerChanges(this.#session)
+    this.#ledger = new SqliteLedger(this.#session.sql)
     this.#afterClose = afterClose
   }
 
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
-    return this.#group.write((changes) => tasks.map((task) => putTask(this.#session, task, options, changes)))
+    return this.#write((session, changes) => tasks.map((task) => putTask(session, task, options, changes)))
   }
 
   get(key: TaskKey): Promise<Task | undefined> {
-    return this.#read(() => {
-      const row = findRow(this.#session, key)
-      return row && readTask(this.#session, row)
+    return this.#read((session) => {
+      const row = findRow(session, key)
+      return row && readTask(session, row)
     })
   }
 
   history(key: TaskKey): Promise<Attempt[]> {
-    return this.#read(() => (this.#session.statements.history.all(key.name, key.triggerAt) as AttemptRow[]).map(toAttempt))
+    return this.#read(({ sql }) => readHistory(sql, key))
   }
 
-  async list(selection: Selection, page: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
+  async list(selection: Selection, { after, limit }: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
     const rows: TaskRow[] = []
-    let after = page.after
+    let start = after
     do {
-      const stretch = await this.#read(() => this.#session.pages.page(selection, after, page.limit + 1 - rows.length))
-      rows.push(...stretch.rows)
-      after = stretch.next
-      if (after && rows.length <= page.limit) await setImmediate()
-    } while (after && rows.length <= page.limit)
-    const tasks = await this.#read(() => rows.slice(0, page.limit).map((row) => readTask(this.#session, row)))
-    return { tasks, more: rows.length > page.limit }
+      const page = await this.#read(({ pages }) => pages.page(selection, start, limit + 1 - rows.length))
+      rows.push(...page.rows)
+      start = page.next
+      if (start && rows.length <= limit) await setImmediate()
+    } while (start && rows.length <= limit)
+    const tasks = await this.#read((session) => rows.slice(0, limit).map((row) => readTask(session, row)))
+    return { tasks, more: rows.length > limit }
   }
 
   claimDue(claim: Claim): Promise<ClaimResult> {
-    return this.#group.write((changes) => claimDue(this.#session, claim, changes))
+    return this.#write((session, changes) => claimDue(session, claim, changes))
   }
 
-  record(outcomes: readonly AttemptReport[]): Promise<boolean[]> {
-    return this.#group.write((changes) => outcomes.map((outcome) => recordReport(this.#session, outcome, changes) !== undefined))
+  record(reports: readonly AttemptReport[]): Promise<boolean[]> {
+    return this.#write((session, changes) => reports.map((report) => recordReport(session, report, changes) !== undefined))
   }
 
   expire(options: { now: number; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
-    return this.#group.write((changes) => expireRows(this.#session, options, changes))
+    return this.#write((session, changes) => expireRows(session, options, changes))
   }
 
   pull(handlerName: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
-    return this.#group.write((changes) => pullDue(this.#session, handlerName, worker, changes))
+    return this.#write((session, changes) => pullDue(session, handlerName, worker, changes))
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
-    return this.#group.write((changes) => acknowledge(this.#session, ack, changes))
+    return this.#write((session, changes) => acknowledge(session, ack, changes))
   }
 
-  async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
-    await this.#group.write(() => {
-      for (const { name, triggerAt, runId, attempts } of claims)
-        this.#session.statements.renew.run({ name, triggerAt, runId, attempts, leaseUntil })
+  renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
+    return this.#write((session) => {
+      renewLeases(session, claims, leaseUntil)
     })
   }
 
   rescue(options: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
-    return this.#group.write((changes) => rescueRows(this.#session, options, changes))
+    return this.#write((session, changes) => rescueRows(session, options, changes))
   }
 
   reschedule(request: RescheduleRequest): ReturnType<Store['reschedule']> {
-    return this.#group.write((changes) => {
-      const batch = rescheduleBatch(this.#session, request, changes)
+    return this.#write((session, changes) => {
+      const batch = rescheduleBatch(session, request, changes)
       if (request.dryRun) throw new Undo(batch)
       return batch
     })
   }
 
   run(key: TaskKey, options: { now: number; removeAfter?: boolean }): Promise<Task | 'running' | 'final' | 'unknown'> {
-    return this.#group.write((changes) => runTask(this.#session, key, options, changes))
+    return this.#write((session, changes) => runTask(session, key, options, changes))
   }
 
   async remove(selection: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number> {
@@ -138,57 +131,43 @@ export class SqliteStore implements Store {
     let removed = 0
     let after: TaskKey | undefined
     do {
-      const wanted = { ...options, limit: options.limit - removed }
-      const stretch = await this.#group.write((changes) => removeTasks(this.#session, { ...selection, states }, after, wanted, changes))
-      removed += stretch.removed
-      after = stretch.next
+      const limits = { ...options, limit: options.limit - removed }
+      const batch = await this.#write((session, changes) => removeTasks(session, { ...selection, states }, after, limits, changes))
+      removed += batch.removed
+      after = batch.next
     } while (after && removed < options.limit)
     return removed
   }
 
-  prune({ before, limit }: { before: number; limit: number }): Promise<number> {
-    return this.#group.write((changes) => {
-      const { statements } = this.#session
-      statements.forgetPastRuns.run(before / 1000)
-      const rows = statements.finishedBefore.all(before, limit) as Pick<TaskRow, 'id' | 'name' | 'state'>[]
-      return removeRows(this.#session, rows, changes)
-    })
+  prune(options: { before: number; limit: number }): Promise<number> {
+    return this.#write((session, changes) => pruneRows(session, options, changes))
   }
 
   async counts(): Promise<Record<TaskState, number>> {
-    const { statements } = this.#session
-    await this.#group.write(() => {
-      // Up and down again: SQLite would see that nothing changes, and write nothing.
-      statements.addToCount.run(1, 'pending')
-      statements.addToCount.run(-1, 'pending')
+    await this.#write(({ changeLog }) => {
+      changeLog.proveWritable()
     })
-    return this.#read(() => {
-      const rows = statements.counts.all() as { state: TaskState; n: number }[]
-      return Object.fromEntries(rows.map(({ state, n }) => [state, n])) as Record<TaskState, number>
-    })
+    return this.#read(({ changeLog }) => changeLog.counts())
   }
 
   putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
-    return this.#handlerChanges.make(() => this.#session.handlers.put(name, definition, options))
+    return this.#handlerChanges.make((session) => putHandler(session, name, definition, options))
   }
 
   getHandler(name: string): Promise<Handler | undefined> {
-    return this.#read(() => this.#session.handlers.get(name))
+    return this.#read((session) => findHandler(session, name))
   }
 
-  listHandlers({ after = '', limit }: { after?: string; limit: number }): Promise<{ handlers: Handler[]; more: boolean }> {
-    return this.#read(() => {
-      const handlers = this.#session.handlers.list(after, limit + 1)
-      return { handlers: handlers.slice(0, limit), more: handlers.length > limit }
-    })
+  listHandlers(page: { after?: string; limit: number }): ReturnType<Store['listHandlers']> {
+    return this.#read((session) => listHandlers(session, page))
   }
 
   removeHandler(name: string, options: { force: boolean }): ReturnType<Store['removeHandler']> {
-    return this.#handlerChanges.make(() => this.#session.handlers.remove(name, options))
+    return this.#handlerChanges.make((session) => removeHandler(session, name, options))
   }
 
   changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
-    return this.#read(() => this.#session.changeLog.read(page))
+    return this.#read(({ changeLog }) => changeLog.read(page))
   }
 
   onChange(listener: () => void): () => void {
@@ -199,22 +178,26 @@ export class SqliteStore implements Store {
     return this.#ledger.runs(selection, page)
   }
 
-  /** There is no other node, whose clock or tasks would matter. */
+  /** No other node has a clock or tasks to go by. */
   readonly time = (): Promise<undefined> => Promise.resolve(undefined)
   readonly onDue = (): (() => void) => () => undefined
   readonly tidy = (): Promise<void> => Promise.resolve()
 
   async close(): Promise<void> {
     this.#handlerChanges.close()
-    await this.#group.drained()
+    await this.#session.group.drained()
     this.#db.close()
     this.#afterClose()
   }
 
+  #write<T>(work: (session: Session, changes: Changes) => T): Promise<T> {
+    return this.#session.group.write((changes) => work(this.#session, changes))
+  }
+
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
-  async #read<T>(work: () => T): Promise<T> {
+  async #read<T>(work: (session: Session) => T): Promise<T> {
     try {
-      return work()
+      return work(this.#session)
     } catch (error) {
       throw storeError(error)
     }

@@ -1,4 +1,4 @@
-/** Runs the SQL texts of one database. Each text stands beside its use, and is prepared once, at its first use. */
+/** Runs the SQL texts of one database. A text stands beside its use, and is prepared once, at its first use. */
 import type { Database, Statement } from 'better-sqlite3'
 
 export class Sql {
@@ -26,18 +26,20 @@ export class Sql {
     return this.#prepare(text).iterate(...params) as IterableIterator<Row>
   }
 
-  /** The first column of the first row; undefined without a row. */
-  value<T>(text: string, ...params: unknown[]): T | undefined {
-    return this.#prepare(text)
-      .pluck()
-      .get(...params) as T | undefined
+  /** The only row of a text that always gives one. @throws Error where there is none: a defect of the program */
+  one<Row>(text: string, ...params: unknown[]): Row {
+    const row = this.get<Row>(text, ...params)
+    if (row === undefined) throw new Error(`no row: ${text}`)
+    return row
   }
 
-  /** The first column of each row. */
-  values<T>(text: string, ...params: unknown[]): T[] {
-    return this.#prepare(text)
+  /** The value of a text that always gives one row with one column. @throws Error where there is no row: a defect of the program */
+  value<T>(text: string, ...params: unknown[]): T {
+    const value = this.#prepare(text)
       .pluck()
-      .all(...params) as T[]
+      .get(...params)
+    if (value === undefined) throw new Error(`no row: ${text}`)
+    return value as T
   }
 
   #prepare(text: string): Statement {

@@ -4,7 +4,7 @@ import type { Sql } from '../commit/sql.ts'
 
 const IDS_OF_MINUTE = 2 ** 27
 const MOST_REMEMBERED = 10_000
-const LAST_ID_BETWEEN = 'SELECT id FROM tasks WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1'
+const LAST_ID_BETWEEN = 'SELECT max(id) FROM tasks WHERE id BETWEEN ? AND ?'
 
 export class RowIds {
   readonly #sql: Sql
@@ -25,7 +25,7 @@ export class RowIds {
 
   #firstFree(triggerAt: number): number {
     const first = (triggerAt / SECONDS_PER_MINUTE) * IDS_OF_MINUTE
-    const last = this.#sql.value<number>(LAST_ID_BETWEEN, first, first + IDS_OF_MINUTE - 1)
-    return last === undefined ? first : last + 1
+    const last = this.#sql.value<number | null>(LAST_ID_BETWEEN, first, first + IDS_OF_MINUTE - 1)
+    return last === null ? first : last + 1
   }
 }

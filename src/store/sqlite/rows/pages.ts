@@ -1,16 +1,16 @@
 /**
- * Walks a selection in the order of trigger_at, then name. States that few rows have are read from indexes of their own;
- * for the others an index over all rows is walked, a bounded stretch at a time, so that no filter can hold up the process.
+ * Reads the pages of a selection, in the order of trigger_at, then name. States that few rows have are found in indexes of their own. For
+ * other states a page passes a bounded part of an index over all rows, so that no filter holds up the process.
  */
-import type { Database, Statement } from 'better-sqlite3'
 import { isPattern, rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { TASK_STATES, WAITING_STATES } from '../../../domain/task/task.ts'
 import type { TaskState } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import type { Sql } from '../commit/sql.ts'
 
-/** `next` is where the following stretch starts, also when this one found nothing; absent at the end. */
+/** `next` is where the following page starts, also where this page is empty; absent at the end. */
 export interface Page<Row> {
   readonly rows: Row[]
   readonly next?: TaskKey
@@ -25,23 +25,25 @@ interface Bounds {
   readonly to: number
 }
 
-/** How many index entries one stretch passes at the most. */
+/** One page passes this many keys of an index at the most. */
 const MOST_PASSED = 2000
 const RARE_STATES: readonly TaskState[] = ['running', 'retrying', 'failed', 'skipped']
-/** One bound on (trigger_at, name) enters the index at the right place: names are never empty. */
+/** One bound on both columns enters the index at the right place: names are never empty. */
 const AFTER = '(trigger_at, name) > (@afterTime, @afterName) AND trigger_at < @to'
 /** Error callbacks have an "@" in their name. */
 const IS_TASK = `instr(name, '@') = 0`
 const OF_NAMES = 'AND name >= @first AND name < @end'
+const FIRST_WAITING = `SELECT min(trigger_at) FROM tasks INDEXED BY tasks_waiting_since WHERE state IN ('pending', 'retrying')`
+
+type PageEnd = Pick<TaskRow, 'name' | 'trigger_at'>
 
 export class Pages<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskRow> {
-  readonly #db: Database
+  readonly #sql: Sql
   readonly #columns: string
-  readonly #statements = new Map<string, Statement>()
 
-  /** @param columns what is read of each row: `name`, `trigger_at`, and what else `Row` has */
-  constructor(db: Database, columns = 'tasks.*') {
-    this.#db = db
+  /** @param columns those of `Row`, with `name` and `trigger_at` among them */
+  constructor(sql: Sql, columns = 'tasks.*') {
+    this.#sql = sql
     this.#columns = columns
   }
 
@@ -53,20 +55,15 @@ export class Pages<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskRow> {
     const bounds = this.#bounds(selection, states, after)
     const ofNames = selection.names === undefined ? '' : OF_NAMES
     if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
-      return nextAfter(this.#prepare(rareRows(this.#columns, states, ofNames)).all({ ...bounds, limit }) as Row[], limit)
+      return nextAfter(this.#sql.all<Row>(rareRows(this.#columns, states, ofNames), { ...bounds, limit }), limit)
     }
     const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
     const filter = `${ofNames} ${inStates}`.trim()
     const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
-    const end = filter && (this.#prepare(pageEnd(scope)).get(bounds) as { trigger_at: number; name: string } | undefined)
-    const rows = this.#prepare(walkedRows(this.#columns, scope, filter, Boolean(end))).all({
-      ...bounds,
-      limit,
-      endTime: end && end.trigger_at,
-      endName: end && end.name,
-    })
-    const walked = nextAfter(rows as Row[], limit)
-    return walked.next || !end ? walked : { ...walked, next: { name: end.name, triggerAt: end.trigger_at } }
+    const end = filter === '' ? undefined : this.#sql.get<PageEnd>(pageEnd(scope), bounds)
+    const text = filteredRows(this.#columns, scope, filter, end !== undefined)
+    const page = nextAfter(this.#sql.all<Row>(text, { ...bounds, limit, endTime: end?.trigger_at, endName: end?.name }), limit)
+    return page.next || !end ? page : { ...page, next: { name: end.name, triggerAt: end.trigger_at } }
   }
 
   #bounds(selection: Selection, states: readonly TaskState[], after: TaskKey | undefined): Bounds {
@@ -81,16 +78,7 @@ export class Pages<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskRow> {
   }
 
   #firstWaiting(): number {
-    const sql = `SELECT min(trigger_at) AS first FROM tasks INDEXED BY tasks_waiting_since WHERE state IN ('pending', 'retrying')`
-    return (this.#prepare(sql).get() as { first: number | null }).first ?? 0
-  }
-
-  #prepare(sql: string): Statement {
-    const known = this.#statements.get(sql)
-    if (known) return known
-    const statement = this.#db.prepare(sql)
-    this.#statements.set(sql, statement)
-    return statement
+    return this.#sql.value<number | null>(FIRST_WAITING) ?? 0
   }
 }
 
@@ -118,7 +106,7 @@ function pageEnd(scope: string): string {
   return `SELECT trigger_at, name FROM tasks ${scope} ${AFTER} ORDER BY trigger_at, name LIMIT 1 OFFSET ${MOST_PASSED - 1}`
 }
 
-function walkedRows(columns: string, scope: string, filter: string, hasEnd: boolean): string {
+function filteredRows(columns: string, scope: string, filter: string, hasEnd: boolean): string {
   const end = hasEnd ? 'AND (trigger_at, name) <= (@endTime, @endName)' : ''
   return `SELECT ${columns} FROM tasks ${scope} ${AFTER} AND ${IS_TASK} ${end} ${filter} ORDER BY trigger_at, name LIMIT @limit`
 }
