@@ -1,5 +1,5 @@
 /** What the README and the pages name exists, and what exists is named there: fields, endpoints, parameters, events, codes, settings, states. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { posix } from 'node:path'
 import { expect, test } from 'vitest'
 import ackSchema from '../schema/api/ack.json' with { type: 'json' }
@@ -25,6 +25,12 @@ const architecture = read('ARCHITECTURE.md')
 /** The README and the pages: the path of each, and its text. */
 const pages = new Map(PAGES.map((path) => [path, read(path)]))
 const everyPage = [...pages.values()].join('\n')
+/** What those who change callme read. */
+const guides = new Map(
+  ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'src/store/README.md', 'src/store/sqlite/README.md', 'src/store/postgres/README.md'].map(
+    (path) => [path, read(path)],
+  ),
+)
 
 function read(name: string): string {
   return readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
@@ -251,9 +257,16 @@ test('every link between the pages leads to a file, and to a heading of it', () 
   }
 })
 
-test('files that the architecture names are there', () => {
-  for (const [, path = ''] of architecture.matchAll(/`((?:test|schema\/api)\/[\w/.-]+\.\w+)`/g))
-    expect(read(path).length).toBeGreaterThan(0)
+test('files and folders that the guides name are there', () => {
+  const named = [...guides].flatMap(([path, text]) => {
+    return [...text.matchAll(/`([\w.-]+\/(?:[\w.-]+\/)*(?:[\w.-]+\.\w+)?)`/g)].map(([, name = '']) => ({ path, name }))
+  })
+  expect(named.length).toBeGreaterThan(40)
+  const isThere = ({ path, name }: { path: string; name: string }): boolean =>
+    ['.', 'src', posix.dirname(path), 'src/store/sqlite', 'src/store/postgres'].some((folder) =>
+      existsSync(new URL(`../${posix.join(folder, name)}`, import.meta.url)),
+    )
+  expect(named.filter((one) => !isThere(one))).toEqual([])
 })
 
 /** The sentences of a page, without tables, code and headings; what stands in code or in a link's address counts as one word or none. */
@@ -268,8 +281,8 @@ function sentencesOf(text: string): string[] {
     .filter((sentence) => sentence.trim() !== '')
 }
 
-test(`no sentence of the pages has more than ${MAX_SENTENCE_WORDS} words`, () => {
-  const sentences = [...pages.values()].flatMap(sentencesOf)
+test(`no sentence of the pages and the guides has more than ${MAX_SENTENCE_WORDS} words`, () => {
+  const sentences = [...pages.values(), ...guides.values()].flatMap(sentencesOf)
   expect(sentences.length).toBeGreaterThan(300)
   expect(sentences.filter((sentence) => (sentence.match(/[\w'’-]+/g)?.length ?? 0) > MAX_SENTENCE_WORDS)).toEqual([])
 })

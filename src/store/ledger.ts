@@ -1,8 +1,8 @@
-/** The seam to what is recorded of runs: read by whoever accounts for them, written by the verbs of the store. */
+/** The seam to the records of runs. The verbs of the store write them; lateness and `callme verify` read them. */
 import type { LedgerTask, PastStanding } from '../domain/ledger/account.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'
 
-/** Which entries are meant; every filter that is given must hold. One entry is its name with `from` its minute and `to` the next. */
+/** Which tasks are meant; every filter that is given must hold. One task is its name, with `from` its minute and `to` the next. */
 export interface KeySelection {
   readonly name?: string
   /** a name or a pattern of names; both `name` and this must hold */
@@ -15,7 +15,7 @@ export interface KeySelection {
 
 export interface Ledger {
   /**
-   * One page of entries with what is recorded of their runs, in the order of `triggerAt`, then name. `next` is where the following page
+   * One page of tasks with the records of their runs, in the order of `triggerAt`, then name. `next` is where the following page
    * starts, also where this one holds nothing; absent at the end.
    */
   runs(
@@ -29,12 +29,12 @@ export interface PastRunCount {
   readonly n: number
 }
 
-/** The ledger of a store as it is at one moment, whatever is written meanwhile. */
+/** The ledger of a store at one moment. No later write shows in it. */
 export interface LedgerSnapshot extends Ledger {
   /** epoch ms, by the clock that the store's tasks go by */
   readonly takenAt: number
-  /** How many runs of minutes in a range (Unix seconds, `to` exclusive) no entry tells of any more, and as what they count. */
+  /** How many runs of minutes in a range (Unix seconds, `to` exclusive) have no record any more, and as what they count. */
   pastRuns(range: { readonly from: number; readonly to: number }): Promise<readonly PastRunCount[]>
-  /** How many entries there must be: counted with every write. */
+  /** How many tasks there must be: counted with every write. */
   counted(): Promise<number>
 }

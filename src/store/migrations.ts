@@ -11,7 +11,7 @@ export interface Migration {
   readonly worksWith: number
 }
 
-/** @throws CallmeError where a store that is only read was written last by a callme that knows other versions than these */
+/** For a store that is only read. @throws CallmeError where a callme that knows other versions than these wrote it last */
 export function mustKnowVersion(all: readonly Migration[], current: number, worksWith = current): void {
   const [next] = pendingMigrations(all, current, worksWith)
   if (next === undefined) return
@@ -20,7 +20,7 @@ export function mustKnowVersion(all: readonly Migration[], current: number, work
   throw new CallmeError('store_unavailable', message)
 }
 
-/** How a step that only adds something says so: an older program next to a newer one goes on. */
+/** A step that only adds something says so in this line. An older program goes on beside a newer one then. */
 const ADDITIVE = /^-- Programs that know version (\d+) can work with this\./m
 
 /** Reads the numbered `.sql` files of one backend, in order. */

@@ -1,10 +1,10 @@
-/** Changes as the stores keep them: as JSON, in batches that a reader takes whole. */
+/** Changes as the stores keep them: JSON, in batches that a reader takes whole. */
 import type { JsonValue } from '../../domain/task/task.ts'
 import type { NewChange, TaskChange } from '../../domain/task/task-change.ts'
 
-/** characters, about: a task whose payload is longer is kept without it */
+/** characters, about: a longer payload is left out */
 const MAX_PAYLOAD = 4 * 1024
-/** characters: the changes of a large commit are several batches, so that a reader need not take all of them */
+/** characters: a large commit is several batches, so that a reader need not take all of it */
 const BATCH_LENGTH = 128 * 1024
 
 export interface Batch {
@@ -15,13 +15,13 @@ export interface Batch {
 }
 
 /** The changes of one commit, in their order. */
-export function* batchesOf(told: readonly NewChange[]): Generator<Batch> {
+export function* batchesOf(changes: readonly NewChange[]): Generator<Batch> {
   let [texts, length]: [string[], number] = [[], 0]
-  for (const [index, one] of told.entries()) {
+  for (const [index, one] of changes.entries()) {
     const text = serialize(one)
     texts.push(text)
     length += text.length
-    if (length < BATCH_LENGTH && index + 1 < told.length) continue
+    if (length < BATCH_LENGTH && index + 1 < changes.length) continue
     yield { count: texts.length, text: `[${texts.join(',')}]` }
     ;[texts, length] = [[], 0]
   }
@@ -32,18 +32,18 @@ export function parseBatch(text: string, firstId: number): TaskChange[] {
   return (JSON.parse(text) as NewChange[]).map((change, index) => ({ id: firstId + index, ...change }))
 }
 
-function serialize(told: NewChange): string {
-  const { payload, ...definition } = told.task.definition
-  if (sizeOf(payload) <= MAX_PAYLOAD) return JSON.stringify(told)
-  return JSON.stringify({ ...told, task: { ...told.task, definition }, withoutPayload: true })
+function serialize(change: NewChange): string {
+  const { payload, ...definition } = change.task.definition
+  if (sizeOf(payload) <= MAX_PAYLOAD) return JSON.stringify(change)
+  return JSON.stringify({ ...change, task: { ...change.task, definition }, withoutPayload: true })
 }
 
-/** About how many characters of JSON a value is. Looks no further once that is too many, so a large value costs no more than one that just fits. */
+/** About how many characters of JSON a value is. It stops counting once they are too many, so a large value costs no more than one that just fits. */
 function sizeOf(value: JsonValue | undefined): number {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 1
   let size = 0
-  // eslint-disable-next-line @typescript-eslint/no-for-in-array -- it stops early, and lists nothing before it begins
+  // eslint-disable-next-line @typescript-eslint/no-for-in-array -- it stops early, and lists no names before it begins
   for (const name in value) {
     size += name.length + sizeOf((value as Readonly<Record<string, JsonValue>>)[name])
     if (size > MAX_PAYLOAD) break

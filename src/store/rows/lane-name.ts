@@ -1,14 +1,11 @@
-/**
- * How lanes are called in the store: a host, or `<group>@<host>` for the rows of a handler, whose group is its name. Neither a name nor a
- * host holds an "@".
- */
+/** The names of lanes: a host, or `<handler>@<host>` for the rows of a handler. Neither the name of a handler nor a host holds an "@". */
 
-/** The lane of rows that have neither a handler any more nor a callback of their own. */
+/** The lane of rows without a callback of their own whose handler is gone. */
 export const ORPHANS = '@'
 
-/** The lane of a group's rows to one host; the empty host is that of rows without a callback of their own. */
-export function handlerLane(group: string, host: string): string {
-  return `${group}@${host}`
+/** The lane of a handler's rows to one host. The host is empty for rows without a callback of their own. @param handler its name */
+export function handlerLane(handler: string, host: string): string {
+  return `${handler}@${host}`
 }
 
 export function parseLane(lane: string): { handler?: string; host: string } {
@@ -16,7 +13,7 @@ export function parseLane(lane: string): { handler?: string; host: string } {
   return at === -1 ? { host: lane } : { handler: lane.slice(0, at), host: lane.slice(at + 1) }
 }
 
-/** The bounds between which a group's lanes lie: `first` inclusive, `end` exclusive. "A" follows "@". */
-export function lanesOf(group: string): { first: string; end: string } {
-  return { first: `${group}@`, end: `${group}A` }
+/** The bounds of a handler's lanes: `first` inclusive, `end` exclusive. "A" follows "@". */
+export function lanesOf(handler: string): { first: string; end: string } {
+  return { first: `${handler}@`, end: `${handler}A` }
 }

@@ -1,11 +1,11 @@
-/** A row of a store and the entry of the ledger that it stands for. */
+/** A row of a store, and the task of the ledger that it stands for. */
 import type { LedgerTask } from '../../domain/ledger/account.ts'
 import { toAttempt } from './task-row.ts'
 import type { AttemptRow, TaskRow } from './task-row.ts'
 
 export type LedgerRow = Pick<TaskRow, (typeof LEDGER_COLUMNS)[number]>
 
-/** Not the definition, which may be large: what a run was held to is in its attempts. */
+/** The definition is left out, because it may be large. A run's attempts say when it was due and until when it might start. */
 export const LEDGER_COLUMNS = [
   'name',
   'trigger_at',

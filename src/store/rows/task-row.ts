@@ -1,4 +1,4 @@
-/** A row of a store and the task or attempt it stands for. */
+/** A row of a store, and the task or attempt that it stands for. */
 import { withHandler } from '../../domain/task/handler.ts'
 import type { HandlerDefinition } from '../../domain/task/handler.ts'
 import { deadlineOf, hostOf } from '../../domain/task/task.ts'
@@ -34,7 +34,7 @@ export interface TaskRow {
   readonly repeated_to: number | null
 }
 
-/** The columns of an attempt, but those of its key in the store. */
+/** The columns of an attempt, without those of its key in the store. */
 export const ATTEMPT_COLUMNS = 'run_id, number, due_at, started_at, duration_ms, deadline, status, error, outcome, attempts_left, node'
 
 export interface AttemptRow {
@@ -51,13 +51,13 @@ export interface AttemptRow {
   readonly node: string
 }
 
-/** @param handler that of the row's name, whose defaults stand behind the row's own values */
+/** @param handler the one of the row's name: its values stand behind the row's own */
 export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Task {
   const own = JSON.parse(row.definition) as TaskDefinition
   const definition = withHandler(own, handler)
-  const { handler: group, host } = parseLane(row.lane)
+  const { handler: waitsFor, host } = parseLane(row.lane)
   const windowFrom = row.window_from ?? row.trigger_at * 1000
-  const mayFollowHandler = own.max_delay === undefined && (group !== undefined || handler !== undefined)
+  const mayFollowHandler = own.max_delay === undefined && (waitsFor !== undefined || handler !== undefined)
   return {
     name: row.name,
     triggerAt: row.trigger_at,

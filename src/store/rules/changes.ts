@@ -1,11 +1,11 @@
-/** Gathers what one write changes: how many tasks each state gains or loses, which runs are gone, and what listeners are told. Written with it, or not at all. */
+/** Gathers the effects of one write: how many tasks each state gains or loses, runs without a record, and changes for listeners. */
 import { isErrorCallback } from '../../domain/task/error-callback.ts'
 import type { PastStanding } from '../../domain/ledger/account.ts'
 import type { Task, TaskState } from '../../domain/task/task.ts'
 import type { ChangeKind, NewChange } from '../../domain/task/task-change.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 
-/** Runs that no row tells of any more. */
+/** Runs that no row records any more. */
 export interface PastRuns {
   /** Unix seconds */
   readonly triggerAt: number
@@ -14,30 +14,30 @@ export interface PastRuns {
   readonly runs: number
 }
 
-/** Error callbacks are counted nowhere, and told to nobody. */
+/** They are written with the write, or not at all. Error callbacks are not counted, and listeners do not hear of them. */
 export class Changes {
   readonly #deltas = new Map<TaskState, number>()
   readonly #pastRuns: PastRuns[] = []
   readonly #emitted: NewChange[] = []
 
-  /** `undefined` stands for a row that did not exist before, or does not any more. */
+  /** `undefined` stands for a row that was not there before, or is there no more. */
   moved(key: Pick<TaskKey, 'name'>, from: TaskState | undefined, to: TaskState | undefined): void {
     if (isErrorCallback(key)) return
     if (from !== undefined) this.count(from, -1)
     if (to !== undefined) this.count(to, 1)
   }
 
-  /** So many tasks more, or less, are in a state. */
+  /** A state has this many tasks more, or fewer. */
   count(state: TaskState, delta: number): void {
     this.#deltas.set(state, (this.#deltas.get(state) ?? 0) + delta)
   }
 
-  /** An entry goes, and all runs of it: a person has deleted it. */
+  /** A person has deleted a task, and all of its runs. */
   deleted({ triggerAt }: Pick<TaskKey, 'triggerAt'>, runs: number): void {
     this.#pastRuns.push({ triggerAt, standing: 'removed', runs })
   }
 
-  /** An entry begins another run, or moves. Where it had attempts, these tell of the run before. */
+  /** A task begins another run, or moves. The attempts of the run before, if it has any, record that run. */
   previousRunEnded({ triggerAt }: Pick<TaskKey, 'triggerAt'>, before: Pick<Task, 'state' | 'attempts'>): void {
     if (before.attempts > 0) return
     const standing = before.state === 'skipped' || before.state === 'failed' ? before.state : 'removed'
@@ -48,7 +48,7 @@ export class Changes {
     if (!isErrorCallback(task)) this.#emitted.push({ kind, at, task })
   }
 
-  /** By how much each state's count changes; only those that do. */
+  /** By how much the count of each state changes. States whose count stays are left out. */
   deltas(): [TaskState, number][] {
     return [...this.#deltas].filter(([, delta]) => delta !== 0)
   }

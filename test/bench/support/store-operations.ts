@@ -21,7 +21,7 @@ export type RandomMinute = () => number
 /** As many as arrive together where this many connections write. */
 const GROUP = 64
 /** As many as a node has slots for. */
-const SLOTS = 128
+export const SLOTS = 128
 const DUE = 1000
 const PUT_AFTER_S = 3600
 const NODE = 'bench'
