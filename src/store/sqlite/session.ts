@@ -1,5 +1,6 @@
 /** What every operation on one open database works with. */
 import type { Database } from 'better-sqlite3'
+import { Changes } from '../rules/changes.ts'
 import { HandlerBook } from '../rules/handler-book.ts'
 import { toHandler } from '../rows/handler-row.ts'
 import type { HandlerRow } from '../rows/handler-row.ts'
@@ -8,28 +9,37 @@ import { Sql } from './commit/sql.ts'
 import { ChangeLog } from './history/change-log.ts'
 import { LaneCursors } from './memory/lane-cursors.ts'
 import { RowIds } from './memory/row-ids.ts'
-import { Pages } from './rows/pages.ts'
 
 const HANDLERS = 'SELECT * FROM handlers'
 
 export interface Session {
   readonly sql: Sql
-  readonly group: GroupCommit
-  readonly pages: Pages
   readonly cursors: LaneCursors
   readonly rowIds: RowIds
-  /** all handlers, as they are inside the present transaction */
+  /** all handlers, as the present transaction has them */
   readonly handlers: HandlerBook
   readonly changeLog: ChangeLog
 }
 
-export function openSession(db: Database): Session {
+/** A session in which rows may be written: all of it becomes durable at once, or nothing. */
+export interface Transaction extends Session {
+  readonly changes: Changes
+}
+
+export function openSession(db: Database): { session: Session; group: GroupCommit<Transaction> } {
   const sql = new Sql(db)
   const cursors = new LaneCursors(sql)
   const changeLog = new ChangeLog(sql)
   let handlers: HandlerBook | undefined
-  const group = new GroupCommit(db, {
-    write: (changes) => {
+  const session: Session = {
+    ...{ sql, cursors, rowIds: new RowIds(sql), changeLog },
+    get handlers() {
+      return (handlers ??= new HandlerBook(sql.all<HandlerRow>(HANDLERS).map(toHandler)))
+    },
+  }
+  const group = new GroupCommit<Transaction>(db, {
+    begin: () => ({ ...session, changes: new Changes() }),
+    end: ({ changes }) => {
       changeLog.write(changes)
     },
     onCommit: () => {
@@ -39,14 +49,9 @@ export function openSession(db: Database): Session {
     onRollback: () => {
       cursors.forget()
       changeLog.forget()
+      // A change of a handler may have been undone: the next use reads them again.
       handlers = undefined
     },
   })
-  return {
-    ...{ sql, group, pages: new Pages(sql), cursors, rowIds: new RowIds(sql), changeLog },
-    // A rollback may have undone a change of a handler: they are read again at the next use.
-    get handlers() {
-      return (handlers ??= new HandlerBook(sql.all<HandlerRow>(HANDLERS).map(toHandler)))
-    },
-  }
+  return { session, group }
 }

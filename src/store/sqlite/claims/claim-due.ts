@@ -2,74 +2,82 @@
 import { hostOf } from '../../../domain/task/task.ts'
 import { ClaimShares, byTurn } from '../../rules/claim-shares.ts'
 import type { LaneShare, LaneTurn } from '../../rules/claim-shares.ts'
-import { NEVER } from '../../rules/handler-capacity.ts'
-import type { Changes } from '../../rules/changes.ts'
+import { NEVER, noCapacity, noLimit } from '../../rules/handler-capacity.ts'
+import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Claim, ClaimResult } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
-import { claimOfLane, findDue } from './claim-statements.ts'
+import { CLAIM, FIND_DUE } from './claim-statements.ts'
+import type { DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { HandlerUsage } from './handler-usage.ts'
-import type { Session } from '../session.ts'
+import { addStarts, capacityOf } from './handler-usage.ts'
+import type { Transaction } from '../session.ts'
 
 type OpenLane = LaneShare & LaneTurn
 
-/** Must run inside a write transaction. */
-export function claimDue(session: Session, claim: Claim, changes: Changes): ClaimResult {
-  session.cursors.passTime(claim.now)
-  const run = new ClaimRun(session, claim)
-  const tasks = finishClaim(session, run.claim(), claim, changes)
+export function claimDue(transaction: Transaction, claim: Claim): ClaimResult {
+  transaction.cursors.passTime(claim.now)
+  const run = new ClaimRun(transaction, claim)
+  const tasks = finishClaim(transaction, run.claim(), claim)
   const nextDue = run.nextDue()
   return { tasks, nextDue: nextDue < NEVER ? nextDue : undefined }
 }
 
 class ClaimRun {
-  readonly #session: Session
+  readonly #transaction: Transaction
   readonly #claim: Claim
   readonly #shares: ClaimShares<OpenLane>
+  /** by handler, before the tasks of this claim */
+  readonly #capacities = new Map<string, HandlerCapacity>()
 
-  constructor(session: Session, claim: Claim) {
-    this.#session = session
+  constructor(transaction: Transaction, claim: Claim) {
+    this.#transaction = transaction
     this.#claim = claim
     this.#shares = new ClaimShares(claim)
   }
 
   claim(): TaskRow[] {
-    const { cursors } = this.#session
-    const usage = new HandlerUsage(this.#session, this.#claim.now)
     const rows: TaskRow[] = []
     while (this.#shares.goesOn) {
-      const lanes = this.#openLanes(usage)
+      const lanes = this.#openLanes()
       if (lanes.length === 0) break
       rows.push(...this.#claimOfLanes(lanes))
-      for (const [handler, count] of this.#shares.takeStarts()) usage.addStarts(handler, count)
+      for (const [handler, count] of this.#shares.takeStarts()) addStarts(this.#transaction, handler, count, this.#claim.now)
       this.#closeExhausted(lanes)
     }
-    for (const [lane, until] of this.#shares.closed) cursors.close(lane, until)
+    for (const [lane, until] of this.#shares.closed) this.#transaction.cursors.close(lane, until)
     return rows
   }
 
   nextDue(): number {
-    return Math.min(this.#shares.againAt, this.#session.cursors.nextDue(this.#claim.now))
+    return Math.min(this.#shares.againAt, this.#transaction.cursors.nextDue(this.#claim.now))
   }
 
   /** Due lanes that this claim has not seen. Lanes of full hosts are passed over, lanes of handlers without capacity are closed. */
-  #openLanes(usage: HandlerUsage): OpenLane[] {
-    const { cursors } = this.#session
-    for (const { lane, dueAt } of cursors.due(this.#claim.now)) {
+  #openLanes(): OpenLane[] {
+    const { cursors, handlers } = this.#transaction
+    for (const { lane, next_due: dueAt } of cursors.due(this.#claim.now)) {
       const { handler, host: ownHost } = parseLane(lane)
-      const host = this.#shares.hostShare(this.#hostOfLane(handler, ownHost))
+      // Rows without a callback of their own go to the host of their handler.
+      const called = handler !== undefined && ownHost === '' ? hostOf(handlers.of(handler)?.definition ?? {}) : ownHost
+      const host = this.#shares.hostShare(called)
       if (!this.#shares.isOpen(lane, host)) continue
       const turn = { lane, host, dueAt, servedAt: cursors.lastServed(lane) }
-      if (!this.#shares.add(handler === undefined ? turn : { ...turn, handler, limits: usage.forCalls(handler) })) break
+      const share = handler === undefined ? turn : { ...turn, handler, limits: this.#limitsOf(handler, this.#capacities) }
+      if (!this.#shares.add(share)) break
     }
     return this.#shares.takeFound().sort(byTurn)
   }
 
-  /** Rows without a callback of their own go to the host of their handler. */
-  #hostOfLane(handler: string | undefined, ownHost: string): string {
-    return ownHost === '' && handler !== undefined ? hostOf(this.#session.handlers.of(handler)?.definition ?? {}) : ownHost
+  /** Workers leave no capacity for calls. @param known counted already */
+  #limitsOf(name: string, known: Map<string, HandlerCapacity>): HandlerCapacity {
+    const handler = this.#transaction.handlers.of(name)
+    if (handler === undefined) return noLimit()
+    if (handler.definition.pull) return noCapacity()
+    const capacity = known.get(name) ?? capacityOf(this.#transaction, handler, this.#claim.now)
+    known.set(name, capacity)
+    return capacity
   }
 
   #claimOfLanes(lanes: OpenLane[]): TaskRow[] {
@@ -88,14 +96,15 @@ class ClaimRun {
   }
 
   /** @returns undefined where too many rows had to move for one claim */
-  #claimOfLane(share: OpenLane, wish: number): TaskRow[] | undefined {
-    const { handlers, cursors } = this.#session
+  #claimOfLane(share: OpenLane, limit: number): TaskRow[] | undefined {
+    const { sql, handlers, cursors } = this.#transaction
     const { lane, handler } = share
-    if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, wish)) return undefined
-    const rows = claimOfLane(this.#session, lane, wish, this.#claim)
-    this.#shares.took(share, wish, rows.length)
+    if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return undefined
+    const { now, node, leaseUntil } = this.#claim
+    const rows = sql.all<TaskRow>(CLAIM, { lane, limit, now, node, leaseUntil })
+    this.#shares.took(share, limit, rows.length)
     if (rows.length > 0) cursors.served(lane)
-    if (rows.length < wish) this.#shares.hides(this.#nextOfEmptied(lane))
+    if (rows.length < limit) this.#shares.hides(cursors.correct(lane, now))
     return rows
   }
 
@@ -104,29 +113,23 @@ class ClaimRun {
    * @returns whether the first `limit` due rows may be claimed
    */
   #moveMisplaced(lane: string, limit: number): boolean {
-    const { cursors, handlers } = this.#session
+    const { sql, cursors, handlers } = this.#transaction
     const { host } = parseLane(lane)
     for (;;) {
-      const due = findDue(this.#session, lane, this.#claim.now, limit).map((row) => ({ row, home: handlers.laneOf(row.name, host) }))
-      const misplaced = due.filter(({ home }) => home !== lane)
+      const due = sql.all<DueRow>(FIND_DUE, { lane, now: this.#claim.now, limit })
+      const misplaced = due.map((row) => ({ row, home: handlers.laneOf(row.name, host) })).filter(({ home }) => home !== lane)
       if (misplaced.length === 0) return true
       for (const { row, home } of misplaced) {
-        moveToLane(this.#session, row, home)
+        moveToLane(this.#transaction, row, home)
         cursors.lower(home, row.due_at)
       }
       if (!this.#shares.moved(misplaced.map(({ home }) => home))) return false
     }
   }
 
-  /** Rows that are out of time, and not ended yet, hold a lane's cursor back. The next row is found behind them. */
-  #nextOfEmptied(lane: string): number {
-    const { cursors } = this.#session
-    const first = cursors.correct(lane)
-    return first === undefined || first > this.#claim.now ? NEVER : cursors.nextDueOfLane(lane, this.#claim.now)
-  }
-
+  /** Counts anew: tasks of this claim run now. */
   #closeExhausted(lanes: readonly OpenLane[]): void {
-    const usage = new HandlerUsage(this.#session, this.#claim.now)
-    for (const { lane, handler } of this.#shares.exhausted(lanes)) this.#shares.close(lane, usage.forCalls(handler).opensAt)
+    const counted = new Map<string, HandlerCapacity>()
+    for (const { lane, handler } of this.#shares.exhausted(lanes)) this.#shares.close(lane, this.#limitsOf(handler, counted).opensAt)
   }
 }

@@ -1,39 +1,35 @@
 /** The claim for a worker: due rows of one handler, within its limits. */
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { PullResult } from '../../store.ts'
-import type { Changes } from '../../rules/changes.ts'
-import { claimForWorker, findDue } from './claim-statements.ts'
+import type { TaskRow } from '../../rows/task-row.ts'
+import { CLAIM_FOR_WORKER, FIND_DUE } from './claim-statements.ts'
+import type { DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { HandlerUsage } from './handler-usage.ts'
-import type { Session } from '../session.ts'
+import { addStarts, capacityOf } from './handler-usage.ts'
+import type { Transaction } from '../session.ts'
 
-export interface Worker {
+interface Worker {
   readonly now: number
   readonly node: string
   readonly leaseUntil: number
   readonly limit: number
 }
 
-/** Must run inside a write transaction. */
-export function pullDue(session: Session, name: string, worker: Worker, changes: Changes): PullResult | 'not_pulled' {
-  const { cursors, handlers } = session
+export function pullDue(transaction: Transaction, name: string, worker: Worker): PullResult | 'not_pulled' {
+  const { sql, cursors, handlers } = transaction
   const handler = handlers.of(name)
   if (handler?.name !== name || handler.definition.pull !== true) return 'not_pulled'
-  const { now } = worker
-  const usage = new HandlerUsage(session, now)
-  const { free, hasRate, opensAt } = usage.within(name, handler.definition)
+  const { now, node, leaseUntil } = worker
+  const { free, hasRate, opensAt } = capacityOf(transaction, handler, now)
   const limit = Math.min(worker.limit, free)
-  if (limit <= 0) return { tasks: [], nextDue: dueOrNever(opensAt) }
+  if (limit <= 0) return { tasks: [], nextDue: opensAt < NEVER ? opensAt : undefined }
   const lanes = cursors.lanesOfHandler(name)
+  const due = lanes.flatMap((lane) => sql.all<DueRow>(FIND_DUE, { lane, now, limit }))
   // Rows of a handler that has just come are about to leave the lane.
-  const due = lanes.flatMap((lane) => findDue(session, lane, now, limit)).filter((row) => handlers.of(row.name)?.name === name)
-  const oldest = due.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
-  const rows = oldest.map((row) => claimForWorker(session, row, worker))
-  if (hasRate && rows.length > 0) usage.addStarts(name, rows.length)
+  const own = due.filter((row) => handlers.of(row.name)?.name === name)
+  const oldest = own.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
+  const rows = oldest.map(({ id }) => sql.one<TaskRow>(CLAIM_FOR_WORKER, { id, now, node, leaseUntil }))
+  if (hasRate && rows.length > 0) addStarts(transaction, name, rows.length, now)
   const nextDue = Math.min(...lanes.map((lane) => cursors.nextDueOfLane(lane, now)))
-  return { tasks: finishClaim(session, rows, worker, changes), nextDue: dueOrNever(nextDue) }
-}
-
-function dueOrNever(at: number): number | undefined {
-  return at < NEVER ? at : undefined
+  return { tasks: finishClaim(transaction, rows, worker), nextDue: nextDue < NEVER ? nextDue : undefined }
 }

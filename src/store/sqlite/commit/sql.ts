@@ -1,4 +1,5 @@
 /** Runs the SQL texts of one database. A text stands beside its use, and is prepared once, at its first use. */
+/* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- who writes a text knows its rows */
 import type { Database, Statement } from 'better-sqlite3'
 
 export class Sql {

@@ -6,8 +6,10 @@ import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import type { GroupCommit } from '../commit/group-commit.ts'
+import type { Sql } from '../commit/sql.ts'
 import { storeError } from '../commit/store-error.ts'
-import type { Session } from '../session.ts'
+import type { Transaction } from '../session.ts'
 
 /** Small, because a pattern may have millions of rows, and other work must get its turn. */
 const PAGE_ROWS = 100
@@ -26,21 +28,20 @@ interface BackfillRow {
 }
 
 export class HandlerChanges {
-  readonly #session: Session
+  readonly #sql: Sql
+  readonly #group: GroupCommit<Transaction>
   #underWay: Promise<unknown> | undefined
   #isClosing = false
 
-  constructor(session: Session) {
-    this.#session = session
+  constructor(sql: Sql, group: GroupCommit<Transaction>) {
+    this.#sql = sql
+    this.#group = group
     // A crash may have cut off a backfill. Where it fails now, the next change of a handler meets the same error.
     if (this.#isBackfillLeft()) void this.make(() => undefined).catch(() => undefined)
   }
 
-  /**
-   * Resolves once the change and its backfill are durable.
-   * @param change is judged after the backfill before it: only then the rows show which handler they need
-   */
-  async make<T>(change: (session: Session) => T): Promise<T> {
+  /** Resolves once the change and its backfill are durable. */
+  async make<T>(change: (transaction: Transaction) => T): Promise<T> {
     while (this.#underWay) await this.#underWay.catch(() => undefined)
     const changing = this.#changeAndBackfill(change).finally(() => {
       this.#underWay = undefined
@@ -49,41 +50,39 @@ export class HandlerChanges {
     return changing
   }
 
-  /** Refuses further changes. The rest of the backfill under way follows after the next start. */
+  /** Refuses further changes. The next start takes up the rest of the backfill under way. */
   close(): void {
     this.#isClosing = true
   }
 
-  async #changeAndBackfill<T>(change: (session: Session) => T): Promise<T> {
-    if (!this.#isClosing && this.#isBackfillLeft()) await this.#backfill()
+  async #changeAndBackfill<T>(change: (transaction: Transaction) => T): Promise<T> {
+    // Whether tasks need a handler shows once the backfill before has put them into their lanes.
+    if (this.#isBackfillLeft()) await this.#backfill()
     if (this.#isClosing) throw new CallmeError('store_unavailable', 'the store is being closed')
-    const result = await this.#session.group.write(() => change(this.#session))
+    const result = await this.#group.write(change)
     await this.#backfill()
     return result
   }
 
+  async #backfill(): Promise<void> {
+    while (!this.#isClosing && this.#isBackfillLeft()) {
+      await this.#group.write(backfillPage)
+      await setImmediate()
+    }
+  }
+
   #isBackfillLeft(): boolean {
     try {
-      return this.#session.sql.get(ANY) !== undefined
+      return this.#sql.get(ANY) !== undefined
     } catch (error) {
       throw storeError(error)
     }
   }
-
-  async #backfill(): Promise<void> {
-    while (!this.#isClosing && (await this.#session.group.write(() => backfillPage(this.#session)))) await setImmediate()
-  }
 }
 
-/**
- * Corrects the lanes and deadlines by which claims and expiries find a page of waiting rows. They look at the handler themselves. Must run
- * inside a write transaction.
- * @returns whether more may follow
- */
-function backfillPage({ sql, cursors, handlers }: Session): boolean {
-  const backfill = sql.get<BackfillRow>(ANY)
-  if (backfill === undefined) return false
-  const { name, after_name: afterName, after_trigger_at: triggerAt } = backfill
+/** Corrects the lanes and deadlines by which claims and expiries find a page of waiting rows. They look at the handler themselves. */
+function backfillPage({ sql, cursors, handlers }: Transaction): void {
+  const { name, after_name: afterName, after_trigger_at: triggerAt } = sql.one<BackfillRow>(ANY)
   const rows = sql.all<TaskRow>(ROWS_OF_NAMES, { name: afterName, triggerAt, end: rangeOfNames(name).end, limit: PAGE_ROWS })
   for (const row of rows) {
     if ((row.state !== 'pending' && row.state !== 'retrying') || isErrorCallback(row)) continue
@@ -96,5 +95,4 @@ function backfillPage({ sql, cursors, handlers }: Session): boolean {
   const last = rows.at(-1)
   if (last && rows.length === PAGE_ROWS) sql.run(ADVANCE, last.name, last.trigger_at, name)
   else sql.run(END, name)
-  return true
 }

@@ -18,7 +18,7 @@ const INSERT = 'INSERT INTO changes (id, first_id, batch) VALUES (@id, @firstId,
 const TRIM = 'DELETE FROM changes WHERE id <= ?'
 const AFTER = 'SELECT * FROM changes WHERE id > ? ORDER BY id'
 const OLDEST = 'SELECT first_id FROM changes ORDER BY id LIMIT 1'
-const NEWEST = 'SELECT max(id) FROM changes'
+const NEWEST = 'SELECT coalesce(max(id), 0) FROM changes'
 
 interface BatchRow {
   readonly id: number
@@ -86,7 +86,7 @@ export class ChangeLog {
       if (changes.length >= limit) break
     }
     const oldest = this.#sql.get<Pick<BatchRow, 'first_id'>>(OLDEST)
-    return { changes, first: oldest === undefined ? 0 : oldest.first_id, last: this.#newest() }
+    return { changes, first: oldest?.first_id ?? 0, last: this.#newest() }
   }
 
   /** Changes a row and changes it back: SQLite writes nothing where a row keeps its values. Must run inside a write transaction. */
@@ -100,7 +100,6 @@ export class ChangeLog {
   }
 
   #newest(): number {
-    const newest = this.#sql.value<number | null>(NEWEST)
-    return newest === null ? 0 : newest
+    return this.#sql.value<number>(NEWEST)
   }
 }

@@ -7,8 +7,12 @@ import type { LedgerRow } from '../../rows/ledger-row.ts'
 import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
 import type { AttemptRow } from '../../rows/task-row.ts'
 import type { Sql } from '../commit/sql.ts'
-import { storeError } from '../commit/store-error.ts'
-import { Pages } from '../rows/pages.ts'
+import { readColumns } from '../rows/pages.ts'
+
+/** What the ledger is read from: a session, or a file that is only read. */
+interface Reading {
+  readonly sql: Sql
+}
 
 type Row = LedgerRow & { readonly id: number }
 
@@ -21,27 +25,17 @@ const HISTORY = `
   ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
 
 /** The attempts of a task over all its runs, the oldest first. */
-export function readHistory(sql: Sql, { name, triggerAt }: TaskKey): Attempt[] {
+export function readHistory({ sql }: Reading, { name, triggerAt }: TaskKey): Attempt[] {
   return sql.all<AttemptRow>(HISTORY, name, triggerAt).map(toAttempt)
 }
 
-export class SqliteLedger implements Ledger {
-  readonly #sql: Sql
-  readonly #pages: Pages<Row>
-
-  constructor(sql: Sql) {
-    this.#sql = sql
-    this.#pages = new Pages<Row>(sql, COLUMNS)
-  }
-
-  // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
-  async runs(selection: KeySelection, { after, limit }: { after?: TaskKey; limit: number }): ReturnType<Ledger['runs']> {
-    try {
-      const { rows, next } = this.#pages.page(selection, after, limit)
-      const entries = rows.map((row) => toLedgerEntry(row, this.#sql.all<AttemptRow>(ATTEMPTS, row.id)))
-      return { entries, ...(next && { next }) }
-    } catch (error) {
-      throw storeError(error)
-    }
-  }
+/** One page of the ledger. */
+export function readRuns(
+  { sql }: Reading,
+  selection: KeySelection,
+  { after, limit }: { after?: TaskKey; limit: number },
+): Awaited<ReturnType<Ledger['runs']>> {
+  const { rows, next } = readColumns<Row>(COLUMNS, sql, selection, after, limit)
+  const entries = rows.map((row) => toLedgerEntry(row, sql.all<AttemptRow>(ATTEMPTS, row.id)))
+  return { entries, ...(next && { next }) }
 }

@@ -11,9 +11,8 @@ const LOWER = `
   ON CONFLICT (lane) DO UPDATE SET next_due = excluded.next_due WHERE excluded.next_due < next_due AND next_due <> @closed`
 const RAISE = 'UPDATE lanes SET next_due = ? WHERE lane = ?'
 const REMOVE = 'DELETE FROM lanes WHERE lane = ?'
-const CURSOR = 'SELECT next_due FROM lanes WHERE lane = ?'
 const DUE = `
-  SELECT lane, next_due AS dueAt FROM lanes WHERE (next_due, lane) > (@dueAt, @lane) AND next_due <= @now ORDER BY next_due, lane`
+  SELECT lane, next_due FROM lanes WHERE (next_due, lane) > (@next_due, @lane) AND next_due <= @now ORDER BY next_due, lane`
 const NEXT_DUE = 'SELECT min(next_due) FROM lanes WHERE next_due > ?'
 const FIRST_DUE = `SELECT min(due_at) FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ?`
 const FIRST_DUE_AFTER = `${FIRST_DUE} AND due_at > ?`
@@ -29,16 +28,16 @@ const CLOCK_STEP_MS = 1000
 export interface DueLane {
   readonly lane: string
   /** epoch ms: the lane's cursor */
-  readonly dueAt: number
+  readonly next_due: number
 }
 
 /** Before every lane. */
-const FIRST: DueLane = { lane: '', dueAt: -1 }
+const FIRST: DueLane = { lane: '', next_due: -1 }
 
 export class LaneCursors {
   readonly #sql: Sql
-  /** as the table holds them; an absent lane is unknown */
-  readonly #cursors = new Map<string, number>()
+  /** by lane, a time to which its cursor was lowered, unless the lane is closed; forgotten where the cursor rises */
+  readonly #lowered = new Map<string, number>()
   /** the next search for due lanes begins after this one */
   #rotation = FIRST
   readonly #servedAt = new Map<string, number>()
@@ -88,31 +87,34 @@ export class LaneCursors {
     return this.#servedAt.get(lane) ?? 0
   }
 
-  /** A row of the lane is due at `dueAt`. A closed lane stays closed. Must run inside the transaction that writes the row. */
+  /** A row of the lane is due at `dueAt`. A closed lane stays closed. */
   lower(lane: string, dueAt: number): void {
-    const known = this.#cursors.get(lane)
-    if (known !== undefined && known <= dueAt) return
+    const lowered = this.#lowered.get(lane)
+    if (lowered !== undefined && lowered <= dueAt) return
     this.#sql.run(LOWER, { lane, dueAt, closed: NEVER })
-    if (known !== undefined) this.#cursors.set(lane, dueAt)
-    else this.#remember(lane)
+    if (this.#lowered.size >= MOST_REMEMBERED) this.#lowered.clear()
+    this.#lowered.set(lane, dueAt)
   }
 
   /**
-   * The lane had fewer due rows than its cursor promised. Must run inside a write transaction.
-   * @returns the earliest `due_at` of its waiting rows
+   * The lane had fewer due rows than its cursor promised. Rows that are out of time, and not ended yet, hold the cursor back.
+   * @returns epoch ms: when the first row behind these is due; `NEVER` where the cursor shows that by itself
    */
-  correct(lane: string): number | undefined {
+  correct(lane: string, now: number): number {
     const first = this.#sql.value<number | null>(FIRST_DUE, lane)
-    this.#cursors.delete(lane)
-    if (first === null) this.#servedAt.delete(lane)
-    if (first === null) this.#sql.run(REMOVE, lane)
-    else this.#sql.run(RAISE, first, lane)
-    return first ?? undefined
+    if (first !== null) {
+      this.close(lane, first)
+      return first > now ? NEVER : this.nextDueOfLane(lane, now)
+    }
+    this.#lowered.delete(lane)
+    this.#servedAt.delete(lane)
+    this.#sql.run(REMOVE, lane)
+    return NEVER
   }
 
-  /** No row of the lane may be claimed before `until`. Must run inside a write transaction. */
+  /** No row of the lane may be claimed before `until`. */
   close(lane: string, until: number): void {
-    this.#cursors.delete(lane)
+    this.#lowered.delete(lane)
     this.#sql.run(RAISE, until, lane)
   }
 
@@ -128,7 +130,7 @@ export class LaneCursors {
 
   /**
    * A claim is made at `now`. Where the clock was set back, or this process has just begun, the times of closed lanes mean nothing: they
-   * are open again. Must run inside a write transaction.
+   * are open again.
    */
   passTime(now: number): void {
     const last = this.#lastNow ?? Infinity
@@ -145,7 +147,7 @@ export class LaneCursors {
 
   /** The written cursors may have been undone. */
   forget(): void {
-    this.#cursors.clear()
+    this.#lowered.clear()
     if (this.#hasOpened) this.#lastNow = undefined
     this.#hasOpened = false
   }
@@ -153,17 +155,10 @@ export class LaneCursors {
   /** @param until the last lane of the search; without it the last due lane */
   *#search(now: number, after: DueLane, until?: DueLane): Generator<DueLane> {
     for (const due of this.#sql.iterate<DueLane>(DUE, { ...after, now })) {
-      if (until && (due.dueAt > until.dueAt || (due.dueAt === until.dueAt && due.lane > until.lane))) break
+      if (until && (due.next_due > until.next_due || (due.next_due === until.next_due && due.lane > until.lane))) break
       this.#rotation = due
       yield due
     }
     this.#rotation = FIRST
-  }
-
-  #remember(lane: string): void {
-    if (this.#cursors.size >= MOST_REMEMBERED) this.#cursors.clear()
-    const cursor = this.#sql.value<number>(CURSOR, lane)
-    // A closed lane opens without notice to this memory.
-    if (cursor !== NEVER) this.#cursors.set(lane, cursor)
   }
 }

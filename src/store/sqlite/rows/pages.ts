@@ -16,15 +16,6 @@ export interface Page<Row> {
   readonly next?: TaskKey
 }
 
-interface Bounds {
-  readonly name: string | undefined
-  readonly first: string | undefined
-  readonly end: string | undefined
-  readonly afterTime: number
-  readonly afterName: string
-  readonly to: number
-}
-
 /** One page passes this many keys of an index at the most. */
 const MOST_PASSED = 2000
 const RARE_STATES: readonly TaskState[] = ['running', 'retrying', 'failed', 'skipped']
@@ -35,50 +26,46 @@ const IS_TASK = `instr(name, '@') = 0`
 const OF_NAMES = 'AND name >= @first AND name < @end'
 const FIRST_WAITING = `SELECT min(trigger_at) FROM tasks INDEXED BY tasks_waiting_since WHERE state IN ('pending', 'retrying')`
 
-type PageEnd = Pick<TaskRow, 'name' | 'trigger_at'>
+type RowKey = Pick<TaskRow, 'name' | 'trigger_at'>
 
-export class Pages<Row extends Pick<TaskRow, 'name' | 'trigger_at'> = TaskRow> {
-  readonly #sql: Sql
-  readonly #columns: string
+/** At most `limit` rows of the selection after a key, oldest first. */
+export function readPage(sql: Sql, selection: Selection, after: TaskKey | undefined, limit: number): Page<TaskRow> {
+  return readColumns<TaskRow>('tasks.*', sql, selection, after, limit)
+}
 
-  /** @param columns those of `Row`, with `name` and `trigger_at` among them */
-  constructor(sql: Sql, columns = 'tasks.*') {
-    this.#sql = sql
-    this.#columns = columns
+/** @param columns those of `Row`, with `name` and `trigger_at` among them */
+export function readColumns<Row extends RowKey>(
+  columns: string,
+  sql: Sql,
+  given: Selection,
+  after: TaskKey | undefined,
+  limit: number,
+): Page<Row> {
+  const selection = withName(given)
+  const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
+  if (states.length === 0) return { rows: [] }
+  const bounds = boundsOf(sql, selection, states, after)
+  const ofNames = selection.names === undefined ? '' : OF_NAMES
+  if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
+    return nextAfter(sql.all<Row>(rareRows(columns, states, ofNames), { ...bounds, limit }), limit)
   }
+  const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
+  const filter = `${ofNames} ${inStates}`.trim()
+  const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
+  const end = filter === '' ? undefined : sql.get<RowKey>(pageEnd(scope), bounds)
+  const text = filteredRows(columns, scope, filter, end !== undefined)
+  const page = nextAfter(sql.all<Row>(text, { ...bounds, limit, endTime: end?.trigger_at, endName: end?.name }), limit)
+  return page.next || !end ? page : { ...page, next: { name: end.name, triggerAt: end.trigger_at } }
+}
 
-  /** At most `limit` rows of the selection after a key, oldest first. */
-  page(given: Selection, after: TaskKey | undefined, limit: number): Page<Row> {
-    const selection = withName(given)
-    const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
-    if (states.length === 0) return { rows: [] }
-    const bounds = this.#bounds(selection, states, after)
-    const ofNames = selection.names === undefined ? '' : OF_NAMES
-    if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
-      return nextAfter(this.#sql.all<Row>(rareRows(this.#columns, states, ofNames), { ...bounds, limit }), limit)
-    }
-    const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
-    const filter = `${ofNames} ${inStates}`.trim()
-    const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
-    const end = filter === '' ? undefined : this.#sql.get<PageEnd>(pageEnd(scope), bounds)
-    const text = filteredRows(this.#columns, scope, filter, end !== undefined)
-    const page = nextAfter(this.#sql.all<Row>(text, { ...bounds, limit, endTime: end?.trigger_at, endName: end?.name }), limit)
-    return page.next || !end ? page : { ...page, next: { name: end.name, triggerAt: end.trigger_at } }
-  }
-
-  #bounds(selection: Selection, states: readonly TaskState[], after: TaskKey | undefined): Bounds {
-    const waitingOnly = states.every((state) => (WAITING_STATES as readonly TaskState[]).includes(state))
-    const from = Math.max(selection.from ?? 0, waitingOnly ? this.#firstWaiting() : 0)
-    const start = after !== undefined && after.triggerAt >= from ? after : { name: '', triggerAt: from }
-    return {
-      name: selection.name,
-      ...(selection.names === undefined ? { first: undefined, end: undefined } : rangeOfNames(selection.names)),
-      ...{ afterTime: start.triggerAt, afterName: start.name, to: selection.to ?? Number.MAX_SAFE_INTEGER },
-    }
-  }
-
-  #firstWaiting(): number {
-    return this.#sql.value<number | null>(FIRST_WAITING) ?? 0
+function boundsOf(sql: Sql, { name, names, from = 0, to }: Selection, states: readonly TaskState[], after: TaskKey | undefined) {
+  const waitingOnly = states.every((state) => (WAITING_STATES as readonly TaskState[]).includes(state))
+  const first = waitingOnly ? Math.max(from, sql.value<number | null>(FIRST_WAITING) ?? 0) : from
+  const start = after !== undefined && after.triggerAt >= first ? after : { name: '', triggerAt: first }
+  const range = names === undefined ? undefined : rangeOfNames(names)
+  return {
+    ...{ name, first: range?.first, end: range?.end },
+    ...{ afterTime: start.triggerAt, afterName: start.name, to: to ?? Number.MAX_SAFE_INTEGER },
   }
 }
 
@@ -88,7 +75,7 @@ function withName(selection: Selection): Selection {
   return name === undefined && names !== undefined && !isPattern(names) ? { ...selection, name: names } : selection
 }
 
-function nextAfter<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(rows: Row[], limit: number): Page<Row> {
+function nextAfter<Row extends RowKey>(rows: Row[], limit: number): Page<Row> {
   const last = rows.at(-1)
   return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
 }

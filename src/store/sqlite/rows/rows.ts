@@ -5,7 +5,7 @@ import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { Session } from '../session.ts'
+import type { Session, Transaction } from '../session.ts'
 
 const FIND = 'SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'
 const MOVE = 'UPDATE tasks SET lane = ? WHERE id = ?'
@@ -14,11 +14,17 @@ export function findRow({ sql }: Session, key: TaskKey): TaskRow | undefined {
   return sql.get<TaskRow>(FIND, key.name, key.triggerAt)
 }
 
+/** undefined for an unknown key */
+export function getTask(session: Session, key: TaskKey): Task | undefined {
+  const row = findRow(session, key)
+  return row && readTask(session, row)
+}
+
 /** A task as it is now. @throws Error where it is not there: a defect of the program */
 export function readBack(session: Session, key: TaskKey): Task {
-  const row = findRow(session, key)
-  if (row === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)
-  return readTask(session, row)
+  const task = getTask(session, key)
+  if (task === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)
+  return task
 }
 
 /** The task of a row, with the defaults of its handler and the progress of its error callback. */
@@ -31,7 +37,6 @@ export function readTask(session: Session, row: TaskRow): Task {
   return { ...task, errorCallback: { state, attempts, executedAt, responseStatus, error } }
 }
 
-/** Must run inside a write transaction. */
-export function moveToLane({ sql }: Session, { id }: Pick<TaskRow, 'id'>, lane: string): void {
+export function moveToLane({ sql }: Transaction, { id }: Pick<TaskRow, 'id'>, lane: string): void {
   sql.run(MOVE, lane, id)
 }

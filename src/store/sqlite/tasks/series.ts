@@ -1,12 +1,10 @@
 /** Series: stores the task that follows a repeating one, inside the transaction that claims, ends or removes that one. */
-import { pendingTask } from '../../../domain/task/task.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
-import type { Changes } from '../../rules/changes.ts'
 import { firstMinute, isOfSeries, minuteAfter, seriesOf, taskAt } from '../../rules/next-in-series.ts'
-import { insertRow } from '../rows/insert-rows.ts'
+import { insertTask } from '../rows/insert-rows.ts'
 import { findRow } from '../rows/rows.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { Session } from '../session.ts'
+import type { Transaction } from '../session.ts'
 
 const MARK_REPEATED = 'UPDATE tasks SET repeated_to = ? WHERE id = ?'
 
@@ -15,19 +13,16 @@ const MARK_REPEATED = 'UPDATE tasks SET repeated_to = ? WHERE id = ?'
  * taken is passed over.
  * @returns the `trigger_at` of the following task
  */
-export function continueSeries(session: Session, row: TaskRow, now: number, changes: Changes): number | null {
+export function continueSeries(transaction: Transaction, row: TaskRow, now: number): number | null {
   const series = seriesOf(row)
   if (series === undefined) return row.repeated_to
   for (let minute = firstMinute(series, row, now); minute !== undefined; minute = minuteAfter(series, minute)) {
-    const taken = findRow(session, { name: row.name, triggerAt: minute })
+    const taken = findRow(transaction, { name: row.name, triggerAt: minute })
     if (taken !== undefined && !isOfSeries(taken, series)) continue
     if (taken === undefined) {
-      const fresh = freshRow(session.handlers, taskAt(series, minute, now), { now, definition: row.definition })
-      insertRow(session, fresh.row)
-      changes.moved(fresh.task, undefined, 'pending')
-      changes.emit('created', pendingTask(fresh.task, { created: now, now }), now)
+      insertTask(transaction, freshRow(transaction.handlers, taskAt(series, minute, now), { now, definition: row.definition }))
     }
-    session.sql.run(MARK_REPEATED, minute, row.id)
+    transaction.sql.run(MARK_REPEATED, minute, row.id)
     return minute
   }
   return null
