@@ -12,14 +12,19 @@ const TRY_AGAIN_MS = 20
 /** Further members wait for the next turn, so that other work gets its turn in between. */
 const MOST_MEMBERS = 128
 
-type Answer = () => void
-
 interface Member<Context> {
   /** when it came, in monotonic ms */
   readonly since: number
-  readonly write: (context: Context) => Answer
-  readonly undone: (value: unknown) => void
+  readonly work: (context: Context) => unknown
+  readonly resolve: (value: unknown) => void
   readonly reject: (reason: unknown) => void
+}
+
+/** What a member is told after the commit: its value, or the error for which its changes were undone. */
+interface Answer<Context> {
+  readonly member: Member<Context>
+  readonly value?: unknown
+  readonly error?: unknown
 }
 
 /** A write throws this to have its changes undone and its value answered all the same. */
@@ -46,14 +51,14 @@ export class GroupCommit<Context> {
   readonly #db: Database
   readonly #hooks: Hooks<Context>
   /** inside a transaction: a savepoint */
-  readonly #transaction: Transaction<(write: () => Answer[]) => Answer[]>
+  readonly #transaction: Transaction<(write: () => Answer<Context>[]) => Answer<Context>[]>
   #members: Member<Context>[] = []
   #flushing: Promise<void> | undefined
 
   constructor(db: Database, hooks: Hooks<Context>) {
     this.#db = db
     this.#hooks = hooks
-    this.#transaction = db.transaction((write: () => Answer[]) => write())
+    this.#transaction = db.transaction((write: () => Answer<Context>[]) => write())
   }
 
   /**
@@ -62,16 +67,7 @@ export class GroupCommit<Context> {
    */
   write<T>(work: (context: Context) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const write = (context: Context): Answer => {
-        const value = work(context)
-        return () => {
-          resolve(value)
-        }
-      }
-      const undone = (value: unknown): void => {
-        resolve(value as T)
-      }
-      this.#members.push({ since: performance.now(), write, undone, reject })
+      this.#members.push({ since: performance.now(), work, resolve: resolve as (value: unknown) => void, reject })
       this.#flushing ??= this.#flush()
     })
   }
@@ -86,11 +82,14 @@ export class GroupCommit<Context> {
       await new Promise((resolve) => setImmediate(resolve))
       const members = this.#members.splice(0, MOST_MEMBERS)
       try {
-        for (const answer of this.#writeGroup(members)) answer()
+        for (const { member, error, value } of this.#writeGroup(members)) {
+          if (error === undefined) member.resolve(value)
+          else member.reject(storeError(error))
+        }
         this.#hooks.onCommit()
       } catch (error) {
         if (isBusy(error)) await this.#waitForFile(members, error)
-        else for (const member of members) refuse(member, error)
+        else for (const { reject } of members) reject(storeError(error))
       }
     }
     this.#flushing = undefined
@@ -102,12 +101,12 @@ export class GroupCommit<Context> {
     const isPatient = ({ since }: Member<Context>): boolean => now - since < PATIENCE_MS
     const waiting = [...members, ...this.#members]
     this.#members = waiting.filter(isPatient)
-    for (const member of waiting) if (!isPatient(member)) refuse(member, error)
+    for (const member of waiting) if (!isPatient(member)) member.reject(storeError(error))
     if (this.#members.length > 0) await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS))
   }
 
   /** @throws the error of `BEGIN`, of `COMMIT` or of a lost transaction; nothing is written then */
-  #writeGroup(members: readonly Member<Context>[]): Answer[] {
+  #writeGroup(members: readonly Member<Context>[]): Answer<Context>[] {
     try {
       return this.#attempt(() => this.#write(members))
     } catch (error) {
@@ -116,28 +115,24 @@ export class GroupCommit<Context> {
     return this.#attempt(() => members.flatMap((member) => this.#writeOne(member)))
   }
 
-  #writeOne(member: Member<Context>): Answer[] {
+  #writeOne(member: Member<Context>): Answer<Context>[] {
     try {
       return this.#attempt(() => this.#write([member]))
     } catch (error) {
       // A full disk can end the whole transaction: then no savepoint is left, and no member is stored.
       if (!this.#db.inTransaction) throw error
-      return [
-        () => {
-          refuse(member, error)
-        },
-      ]
+      return [error instanceof Undo ? { member, value: error.value } : { member, error }]
     }
   }
 
-  #write(members: readonly Member<Context>[]): Answer[] {
+  #write(members: readonly Member<Context>[]): Answer<Context>[] {
     const context = this.#hooks.begin()
-    const answers = members.map((member) => member.write(context))
+    const answers = members.map((member) => ({ member, value: member.work(context) }))
     this.#hooks.end(context)
     return answers
   }
 
-  #attempt(write: () => Answer[]): Answer[] {
+  #attempt(write: () => Answer<Context>[]): Answer<Context>[] {
     try {
       return this.#transaction.immediate(write)
     } catch (error) {
@@ -145,11 +140,6 @@ export class GroupCommit<Context> {
       throw error
     }
   }
-}
-
-function refuse(member: Pick<Member<never>, 'undone' | 'reject'>, error: unknown): void {
-  if (error instanceof Undo) member.undone(error.value)
-  else member.reject(storeError(error))
 }
 
 function isBusy(error: unknown): boolean {
