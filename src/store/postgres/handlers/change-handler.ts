@@ -28,7 +28,7 @@ export class HandlerChanges {
   readonly #chores: GroupWriter
   readonly #closing: AbortSignal
   /** the last change, until the rows are in their lanes */
-  #changing: Promise<unknown> = Promise.resolve()
+  #changing: Promise<unknown> | undefined
   /** the last change, until it is stored */
   #storing: Promise<unknown> = Promise.resolve()
 
@@ -40,8 +40,11 @@ export class HandlerChanges {
 
   /** Resolves once the rows are in their lanes. Later writes of this node see the change as soon as it is stored. */
   async change<I, O>(verb: Verb<I, O | 'backfill_first'>, input: I): Promise<O> {
-    const before = this.#changing
-    const changing = before.catch(() => undefined).then(() => this.#changeAndBackfill(verb, input))
+    while (this.#changing) await this.#changing.catch(() => undefined)
+    // It begins at once, so that a close waits for it.
+    const changing = this.#changeAndBackfill(verb, input).finally(() => {
+      this.#changing = undefined
+    })
     this.#changing = changing
     return changing
   }
