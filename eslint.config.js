@@ -49,5 +49,12 @@ export default defineConfig(
         .map((rule) => [`@typescript-eslint/${rule}`, 'off']),
     ),
   },
+  {
+    files: ['test/**'],
+    ignores: ['test/support/fast-check.ts', 'test/simulation/**'],
+    rules: {
+      'no-restricted-imports': ['error', { name: 'fast-check', message: 'test/support/fast-check.ts has it with the seed of the run.' }],
+    },
+  },
   { files: ['bin/callme.js', 'schema/**', 'test/bench/**', 'test/simulation/**', 'test/chaos/**'], rules: { 'no-console': 'off' } },
 )

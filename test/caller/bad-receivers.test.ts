@@ -1,7 +1,7 @@
 /** Receivers that break the rules: a call always ends, in bounded time and memory, and says what happened. */
 import type { Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { httpCall } from '../../src/caller/http-call.ts'
 import { aCall } from '../support/a-call.ts'

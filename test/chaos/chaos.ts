@@ -1,4 +1,4 @@
-/** One run on one store: real processes, users, misfortunes; then rest, and the testimony of everybody. */
+/** One run on one store: real processes, a scene of users and misfortunes, then the testimony of everybody and what the judge says. */
 import { join } from 'node:path'
 import type { LedgerReport } from '../../src/verify/verify.ts'
 import { Child } from '../bench/support/child.ts'
@@ -10,6 +10,7 @@ import { readEntries, settled } from './collect.ts'
 import { Commands } from './commands.ts'
 import type { Evidence, Finding, Trouble } from './evidence.ts'
 import { carryOut } from './faults.ts'
+import type { FaultTargets } from './faults.ts'
 import { JournalKeeper } from './journal-keeper.ts'
 import { judge } from './judge.ts'
 import { checkLedger, readLedger } from './ledger.ts'
@@ -43,7 +44,44 @@ const TAIL_MS = 7 * 60_000
 /** Nobody leaves work unacknowledged in the last part of a run, or all would wait for it. */
 const SILENT_SHARE = 0.7
 
-export async function runChaos(store: StoreKind, options: ChaosOptions): Promise<ChaosResult> {
+/** Misfortunes by the clock, as a seed has them, among users who ask for things all the time. */
+export function runChaos(store: StoreKind, { seed, ms, users }: ChaosOptions): Promise<ChaosResult> {
+  const plan = planOf(seed, store, ms)
+  const scene = async (shared: Scene): Promise<void> => {
+    const startedAt = Date.now()
+    const options = { ...shared, count: users, endsAt: startedAt + ms }
+    await prepare(options)
+    const working = beWorkers({ ...shared, silentUntil: startedAt + ms * SILENT_SHARE })
+    const going = Promise.all([beUsers(options), carryOut(plan, shared.targets, startedAt)])
+    try {
+      await Promise.race([going.then(() => rest(options)), working])
+    } finally {
+      shared.leave()
+      await Promise.allSettled([going, working])
+    }
+  }
+  return runScene(store, { seed, nodes: NODES[store], plan }, scene)
+}
+
+/** What happens in a run: with whom, and against what. */
+export interface Scene extends Omit<UsersOptions, 'count' | 'endsAt'> {
+  readonly receiver: Child<ReceiverVerbs>
+  readonly targets: FaultTargets
+  /** Has users and workers leave. */
+  readonly leave: () => void
+}
+
+interface SceneOptions extends Pick<ChaosOptions, 'seed'> {
+  readonly nodes: number
+  readonly plan: readonly Fault[]
+}
+
+/** Starts a receiver and nodes, has a scene happen, and then has everybody testify and the judge speak. */
+export async function runScene(
+  store: StoreKind,
+  { seed, nodes: count, plan }: SceneOptions,
+  scene: (shared: Scene) => Promise<void>,
+): Promise<ChaosResult> {
   using folder = temporaryFolder()
   await using place = await openPlace(store, join(folder.path, 'callme.db'))
   await using receiver = new Child<ReceiverVerbs>('../../chaos/receiver-process.ts')
@@ -51,27 +89,23 @@ export async function runChaos(store: StoreKind, options: ChaosOptions): Promise
   const ended: Exit[] = []
   const onTrouble = (trouble: Trouble): void => void troubles.push(trouble)
   const slotOptions = { storeUrl: place.url, onTrouble, onEnded: (exit: Exit) => void ended.push(exit) }
-  await using nodes = new Slots(Array.from({ length: NODES[store] }, () => new NodeSlot(slotOptions)))
+  await using nodes = new Slots(Array.from({ length: count }, () => new NodeSlot(slotOptions)))
   const { slots } = nodes
-  const receiverUrl = await receiver.ask('open', options.seed)
+  const receiverUrl = await receiver.ask('open', seed)
   await Promise.all(slots.map((slot) => slot.start()))
 
-  const plan = planOf(options.seed, store, options.ms)
-  const api = new Api(slots)
-  const keeper = new JournalKeeper()
-  const startedAt = Date.now()
-  const left = new AbortController()
-  const shared = { seed: options.seed, api, commands: new Commands(api, keeper), keeper, left: left.signal }
-  const users = { ...shared, count: options.users, receiverUrl, endsAt: startedAt + options.ms }
-  const targets = { slots, ...place.targets, receiver, seed: options.seed, onTrouble, left: left.signal }
-  await prepare(users)
-  const working = beWorkers({ ...shared, receiver, silentUntil: startedAt + options.ms * SILENT_SHARE })
-  const going = Promise.all([beUsers(users), carryOut(plan, targets, startedAt)])
+  const [api, keeper, left] = [new Api(slots), new JournalKeeper(), new AbortController()]
+  const targets = { slots, ...place.targets, receiver, seed, onTrouble, left: left.signal }
+  const shared = { seed, api, commands: new Commands(api, keeper), keeper, left: left.signal, receiver, receiverUrl, targets }
   try {
-    await Promise.race([going.then(() => rest(users)), working])
+    await scene({
+      ...shared,
+      leave: () => {
+        left.abort()
+      },
+    })
   } finally {
     left.abort()
-    await Promise.allSettled([going, working])
   }
 
   const evidence = { journal: keeper.journal, calls: await receiver.ask('calls'), entries: await readEntries(api), troubles }
@@ -81,7 +115,7 @@ export async function runChaos(store: StoreKind, options: ChaosOptions): Promise
 }
 
 /** Resolves when all that was asked for has ended. */
-async function rest(users: UsersOptions): Promise<void> {
+export async function rest(users: Pick<UsersOptions, 'api' | 'keeper'>): Promise<void> {
   await endSeries(users)
   await settled(users.api, TAIL_MS)
 }

@@ -7,7 +7,7 @@ import type { Program } from '../support/program.ts'
 import type { Child } from '../bench/support/child.ts'
 import type { Trouble } from './evidence.ts'
 import type { NodeSlot } from './node-slot.ts'
-import type { Fault } from './plan.ts'
+import type { Fault, Misfortune } from './plan.ts'
 import type { ReceiverVerbs } from './receiver-process.ts'
 
 export interface FaultTargets {
@@ -35,7 +35,8 @@ export async function carryOut(plan: readonly Fault[], targets: FaultTargets, st
   )
 }
 
-async function befall(fault: Fault, targets: FaultTargets): Promise<void> {
+/** Has one misfortune happen now. Resolves when it is over. */
+export async function befall(fault: Misfortune & { readonly lasts: number }, targets: Omit<FaultTargets, 'left'>): Promise<void> {
   const { slots, database, file, receiver, seed, onTrouble } = targets
   const slot = 'node' in fault ? slots[fault.node] : undefined
   const from = Date.now()
@@ -69,7 +70,11 @@ async function befall(fault: Fault, targets: FaultTargets): Promise<void> {
 }
 
 /** The disk is full for every process that runs meanwhile. */
-async function fillDisk(slot: NodeSlot | undefined, file: string | undefined, { share, lasts }: Extract<Fault, { share: number }>) {
+async function fillDisk(
+  slot: NodeSlot | undefined,
+  file: string | undefined,
+  { share, lasts }: Extract<Misfortune & { readonly lasts: number }, { share: number }>,
+) {
   if (slot === undefined || file === undefined) return
   const bytes = Math.floor((statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) * share)
   const limited = new Set<Program>()

@@ -3,7 +3,7 @@ import { Random } from '../simulation/random.ts'
 
 export type StoreKind = 'sqlite' | 'postgres'
 
-type Misfortune =
+export type Misfortune =
   /** `kill -9`; it is started again when this is over */
   | { readonly does: 'kill'; readonly node: number }
   /** SIGSTOP, then SIGCONT */

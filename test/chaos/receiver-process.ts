@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { answerParent } from '../bench/support/child.ts'
 import { Random } from '../simulation/random.ts'
+import { nameOf } from './evidence.ts'
 import type { ReceivedCall } from './evidence.ts'
 
 /** Higher ones are given to outgoing connections, and a server could not have its port back. */
@@ -16,6 +17,12 @@ type Manner = 'well' | 'slowly' | 500 | 503 | 404 | 'not at all' | 'in part' | '
 
 const server = createServer(receive)
 const calls: { -readonly [Field in keyof ReceivedCall]: ReceivedCall[Field] }[] = []
+/** answers that are held back; undefined while none is */
+let held: (() => void)[] | undefined
+/** of which names; of all where empty */
+let heldNames: readonly string[] = []
+/** told of each call that is held */
+const onHeld = new Set<() => void>()
 let accepted: ReceivedCall[] = []
 let seed = 0
 let port = 0
@@ -48,6 +55,23 @@ const verbs = {
     return taken
   },
 
+  /** Holds back every answer from now on, or only those to tasks of some names. */
+  hold(names: readonly string[] = []): void {
+    held = []
+    heldNames = names
+  },
+
+  /** Resolves when so many calls are held. */
+  async holds(count: number): Promise<void> {
+    while ((held?.length ?? 0) < count) await new Promise<void>((resolve) => onHeld.add(resolve))
+  },
+
+  /** Answers what is held, and all that comes later, at once. */
+  release(): void {
+    for (const give of held ?? []) give()
+    held = undefined
+  },
+
   calls: (): readonly ReceivedCall[] => calls,
 }
 
@@ -67,10 +91,20 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
     const random = new Random(seed, call.key, call.attempt, url)
     const manner = mannerOf(random)
     if (url === '/accept' && (manner === 'well' || manner === 'slowly')) accepted.push(call)
-    answer(manner, response, random, (status) => {
-      call.status = status
-      call.answeredAt = Date.now()
-    })
+    const give = (): void => {
+      answer(manner, response, random, (status) => {
+        call.status = status
+        call.answeredAt = Date.now()
+      })
+    }
+    const isHeld = heldNames.length === 0 || heldNames.includes(nameOf(call.key))
+    if (held === undefined || !isHeld) {
+      give()
+      return
+    }
+    held.push(give)
+    for (const resolve of onHeld) resolve()
+    onHeld.clear()
   })
 }
 

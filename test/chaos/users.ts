@@ -30,7 +30,12 @@ const BATCH = [5, 40] as const
 const PAUSE = [20, 500] as const
 
 /** Has handlers and series stored. To be called before anything goes wrong. */
-export async function prepare({ api, commands, keeper, receiverUrl }: UsersOptions): Promise<void> {
+export async function prepare({
+  api,
+  commands,
+  keeper,
+  receiverUrl,
+}: Pick<UsersOptions, 'api' | 'commands' | 'keeper' | 'receiverUrl'>): Promise<void> {
   for (const [name, body] of Object.entries(HANDLERS)) await api.sendUntil({ method: 'PUT', path: `/handler/${name}`, body }, [200, 201])
   const { wanted, body } = aSeries(receiverUrl)
   for (const name of SERIES) {

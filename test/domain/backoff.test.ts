@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { backoffMs, retryAfterMs } from '../../src/domain/attempt/backoff.ts'
 

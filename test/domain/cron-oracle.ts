@@ -1,5 +1,5 @@
 /** A second, slow reading of the rules for repeating times: random expressions, and a walk over every minute with what Intl shows at it. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 
 export interface CronExpression {
   readonly text: string

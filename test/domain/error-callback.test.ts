@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, test } from 'vitest'
 import { errorCallbackKey, errorCallbackOf, isErrorCallback, reportedKey } from '../../src/domain/task/error-callback.ts'
 import { TASK_STATES, pendingTask, withDefaults } from '../../src/domain/task/task.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { Lateness } from '../../src/domain/ledger/lateness.ts'
 
 const DUE = 1_800_000_000_000

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { isPattern, matchesName, rangeOfNames } from '../../src/domain/task/name-pattern.ts'
 import { parseTaskName } from '../../src/domain/task/task-key.ts'

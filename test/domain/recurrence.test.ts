@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { nextOccurrence, parseRecurrence } from '../../src/domain/time/recurrence.ts'
 import { cronExpressions, occurrencesByWalking } from './cron-oracle.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, test } from 'vitest'
 import { deadlineOf, firstDueAt, hostOf, maxAttempts, newTask, pendingTask, withDefaults } from '../../src/domain/task/task.ts'
 import { MINUTE } from '../support/a-task.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, test } from 'vitest'
 import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { FINAL_STATES, TASK_STATES, WAITING_STATES, deadlineOf, isFinal, withDefaults } from '../../src/domain/task/task.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { expect, it } from 'vitest'
 import { KEPT_BYTES, truncateText } from '../../src/domain/attempt/truncate-text.ts'
 

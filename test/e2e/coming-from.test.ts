@@ -1,7 +1,8 @@
 /** Every curl line of the pages in `src/docs/coming-from` does what stands above it, on the real program, with a real endpoint. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
+import type { TestContext } from 'vitest'
 import { readCurl } from '../support/curl.ts'
 import { Program, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -88,7 +89,7 @@ function linesOf(system: string): Line[] {
 }
 
 /** A program and a receiver of its own, which end with the test, however it ends. */
-async function startWalk(system: string): Promise<Walk> {
+async function startWalk(system: string, { onTestFinished }: TestContext): Promise<Walk> {
   const folder = temporaryFolder()
   const receiver = await startReceiver()
   const program = new Program(join(folder.path, 'callme.db'))
@@ -116,8 +117,8 @@ async function readEvents(response: Response, count: number): Promise<{ kind: st
   return events
 }
 
-test('dsw: a job is posted to its uri at its time, and its error_uri is told of the failure', async () => {
-  const walk = await startWalk('dsw')
+test.concurrent('dsw: a job is posted to its uri at its time, and its error_uri is told of the failure', async (context) => {
+  const walk = await startWalk('dsw', context)
   const { receiver } = walk
   receiver.answer('/test', { status: 404 })
 
@@ -141,8 +142,8 @@ test('dsw: a job is posted to its uri at its time, and its error_uri is told of 
   walk.end()
 })
 
-test('rickover: a job is sent downstream, ends by the status call of its attempt, and is replayed', async () => {
-  const walk = await startWalk('rickover')
+test.concurrent('rickover: a job is sent downstream, ends by the status call of its attempt, and is replayed', async (context) => {
+  const walk = await startWalk('rickover', context)
   const { receiver, program } = walk
   receiver.answer(undefined, { status: 202 })
   const job = { id: 'job_282227eb', data: { shipmentId: 'shp_123' } }
@@ -177,76 +178,82 @@ test('rickover: a job is sent downstream, ends by the status call of its attempt
   walk.end()
 })
 
-test('errands-server: workers process, fail, retry and complete errands, and a listener is told of each change', async () => {
-  const walk = await startWalk('errands-server')
-  const stream = await walk.send('GET /v1/errands/notifications')
-  const [one, two, three] = ['extract.1', 'extract.2', 'extract.3'].map((name) => ({ task_name: name }))
+test.concurrent(
+  'errands-server: workers process, fail, retry and complete errands, and a listener is told of each change',
+  async (context) => {
+    const walk = await startWalk('errands-server', context)
+    const stream = await walk.send('GET /v1/errands/notifications')
+    const [one, two, three] = ['extract.1', 'extract.2', 'extract.3'].map((name) => ({ task_name: name }))
 
-  await walk.run('workers pull the errands of this type')
-  expect((await walk.run('POST /v1/errands/')).task).toMatchObject({ ...one, callback: null, retry: 2, payload: { file: 'one.sketch' } })
-  const claimed = await walk.run('POST /v1/errands/process/:type')
-  expect(claimed.tasks).toMatchObject([{ ...one, task_state: 'running', attempts: 1, payload: { file: 'one.sketch' } }])
-  expect((await walk.run('PUT /v1/errand/:id')).task).toMatchObject({ task_state: 'running' })
-  await walk.run('PUT /v1/errand/:id/failed')
-  const [failed] = (await walk.run('GET /v1/errand/:id')).tasks
-  expect(failed).toMatchObject({ task_state: 'retrying', error: 'acknowledged as failed: no such file', history: [{ number: 1 }] })
-  await walk.run('POST /v1/errand/:id/retry')
-  expect((await walk.run('POST /v1/errands/process/:type, again')).tasks).toMatchObject([{ ...one, attempts: 2 }])
-  const completed = await walk.run('PUT /v1/errand/:id/completed')
-  expect(completed.task).toMatchObject({ task_state: 'successful', response_body: '{"rows":7}' })
+    await walk.run('workers pull the errands of this type')
+    expect((await walk.run('POST /v1/errands/')).task).toMatchObject({ ...one, callback: null, retry: 2, payload: { file: 'one.sketch' } })
+    const claimed = await walk.run('POST /v1/errands/process/:type')
+    expect(claimed.tasks).toMatchObject([{ ...one, task_state: 'running', attempts: 1, payload: { file: 'one.sketch' } }])
+    expect((await walk.run('PUT /v1/errand/:id')).task).toMatchObject({ task_state: 'running' })
+    await walk.run('PUT /v1/errand/:id/failed')
+    const [failed] = (await walk.run('GET /v1/errand/:id')).tasks
+    expect(failed).toMatchObject({ task_state: 'retrying', error: 'acknowledged as failed: no such file', history: [{ number: 1 }] })
+    await walk.run('POST /v1/errand/:id/retry')
+    expect((await walk.run('POST /v1/errands/process/:type, again')).tasks).toMatchObject([{ ...one, attempts: 2 }])
+    const completed = await walk.run('PUT /v1/errand/:id/completed')
+    expect(completed.task).toMatchObject({ task_state: 'successful', response_body: '{"rows":7}' })
 
-  expect(await walk.run('POST /v1/errands/, several')).toMatchObject({ results: [{ status: 201 }, { status: 201 }] })
-  expect((await walk.run('GET /v1/errands/')).tasks).toMatchObject([one, two, three])
-  await walk.run('deleteOnCompleted')
-  expect((await walk.run('POST /v1/errands/process/:type, all there are')).tasks).toMatchObject([two, three])
-  await walk.run('PUT /v1/errand/:id/completed, and it is gone')
-  await walk.run('PUT /v1/errand/:id/failed, for good')
-  expect((await walk.run('GET /v1/errands/list/:key/:val, the type')).tasks).toMatchObject([one, two])
-  expect((await walk.run('GET /v1/errands/list/:key/:val, the status')).tasks).toMatchObject([{ ...two, task_state: 'failed' }])
-  const again = await walk.run('POST /v1/errands/update/:key/:val, back to the queue')
-  expect(again).toMatchObject({ rescheduled: 1, tasks: [{ ...two, task_state: 'pending' }] })
-  expect(await walk.run('POST /v1/errands/update/:key/:val, delete')).toEqual({ deleted: 1 })
-  expect(await walk.run('DELETE /v1/errand/:id')).toEqual({ deleted: 1 })
-  expect(await walk.run('POST /v1/errands/clear/:duration')).toEqual({ deleted: 1 })
-  expect((await walk.program.json('/task/')).body).toEqual({ tasks: [] })
+    expect(await walk.run('POST /v1/errands/, several')).toMatchObject({ results: [{ status: 201 }, { status: 201 }] })
+    expect((await walk.run('GET /v1/errands/')).tasks).toMatchObject([one, two, three])
+    await walk.run('deleteOnCompleted')
+    expect((await walk.run('POST /v1/errands/process/:type, all there are')).tasks).toMatchObject([two, three])
+    await walk.run('PUT /v1/errand/:id/completed, and it is gone')
+    await walk.run('PUT /v1/errand/:id/failed, for good')
+    expect((await walk.run('GET /v1/errands/list/:key/:val, the type')).tasks).toMatchObject([one, two])
+    expect((await walk.run('GET /v1/errands/list/:key/:val, the status')).tasks).toMatchObject([{ ...two, task_state: 'failed' }])
+    const again = await walk.run('POST /v1/errands/update/:key/:val, back to the queue')
+    expect(again).toMatchObject({ rescheduled: 1, tasks: [{ ...two, task_state: 'pending' }] })
+    expect(await walk.run('POST /v1/errands/update/:key/:val, delete')).toEqual({ deleted: 1 })
+    expect(await walk.run('DELETE /v1/errand/:id')).toEqual({ deleted: 1 })
+    expect(await walk.run('POST /v1/errands/clear/:duration')).toEqual({ deleted: 1 })
+    expect((await walk.program.json('/task/')).body).toEqual({ tasks: [] })
 
-  const told = [
-    ...['created 1', 'processing 1', 'retry 1', 'processing 1', 'completed 1', 'created 2', 'created 3', 'processing 2', 'processing 3'],
-    ...['completed 3', 'deleted 3', 'failed 2', 'created 2', 'deleted 2', 'deleted 2', 'deleted 1'],
-  ]
-  const events = await readEvents(stream, told.length)
-  expect(events.map(({ kind, task }) => `${kind} ${String(task['task_name']).slice('extract.'.length)}`)).toEqual(told)
-  walk.end()
-})
+    const told = [
+      ...['created 1', 'processing 1', 'retry 1', 'processing 1', 'completed 1', 'created 2', 'created 3', 'processing 2', 'processing 3'],
+      ...['completed 3', 'deleted 3', 'failed 2', 'created 2', 'deleted 2', 'deleted 2', 'deleted 1'],
+    ]
+    const events = await readEvents(stream, told.length)
+    expect(events.map(({ kind, task }) => `${kind} ${String(task['task_name']).slice('extract.'.length)}`)).toEqual(told)
+    walk.end()
+  },
+)
 
-test('delay-tasks: the handler of a category is called with what the task holds, in advance where it is deleted with exec', async () => {
-  const walk = await startWalk('delay-tasks')
-  const { receiver, program } = walk
+test.concurrent(
+  'delay-tasks: the handler of a category is called with what the task holds, in advance where it is deleted with exec',
+  async (context) => {
+    const walk = await startWalk('delay-tasks', context)
+    const { receiver, program } = walk
 
-  expect(await walk.run('GET /health')).toMatchObject({ status: 'ok' })
-  await walk.run('POST /handler/:cate')
-  expect((await walk.run('POST /task/:cate')).task).toMatchObject({ callback: `${receiver.url}/remind` })
-  await walk.run('POST /task/:cate, updated')
-  const { task: last } = await walk.run('POST /task/:cate, the last key, with a handler of its own')
-  expect(last).toMatchObject({ callback: `${receiver.url}/other`, callback_method: 'POST' })
-  const { tasks } = await walk.run('GET /task/:cate/:key')
-  expect(tasks).toMatchObject([{ trigger_at: String(MINUTE), callback: `${receiver.url}/remind`, payload: { params: { to: 'bob' } } }])
-  expect((await walk.run('GET /task/:cate/:key, with timestamp')).tasks).toEqual([{ ...tasks[0], history: [] }])
-  expect((await walk.run('GET /tasks')).tasks).toEqual([last, ...tasks])
-  expect((await walk.run('GET /tasks, of a category')).tasks).toEqual([last, ...tasks])
+    expect(await walk.run('GET /health')).toMatchObject({ status: 'ok' })
+    await walk.run('POST /handler/:cate')
+    expect((await walk.run('POST /task/:cate')).task).toMatchObject({ callback: `${receiver.url}/remind` })
+    await walk.run('POST /task/:cate, updated')
+    const { task: last } = await walk.run('POST /task/:cate, the last key, with a handler of its own')
+    expect(last).toMatchObject({ callback: `${receiver.url}/other`, callback_method: 'POST' })
+    const { tasks } = await walk.run('GET /task/:cate/:key')
+    expect(tasks).toMatchObject([{ trigger_at: String(MINUTE), callback: `${receiver.url}/remind`, payload: { params: { to: 'bob' } } }])
+    expect((await walk.run('GET /task/:cate/:key, with timestamp')).tasks).toEqual([{ ...tasks[0], history: [] }])
+    expect((await walk.run('GET /tasks')).tasks).toEqual([last, ...tasks])
+    expect((await walk.run('GET /tasks, of a category')).tasks).toEqual([last, ...tasks])
 
-  await walk.run('DELETE /task/:cate, exec')
-  const [call] = await receiver.waitFor(1)
-  expect(call).toMatchObject({ method: 'POST', url: '/remind', headers: { 'callme-in-advance': 'true' } })
-  expect(JSON.parse(call?.body ?? '')).toEqual({ cate: 'reminder', key: 42, params: { to: 'bob' } })
-  while ((await program.json(`/task/reminder.42@${MINUTE}`)).status !== 404);
-  expect(await walk.run('DELETE /task/:cate')).toEqual({ deleted: 1 })
-  expect((await program.json('/task/')).body).toEqual({ tasks: [] })
-  walk.end()
-})
+    await walk.run('DELETE /task/:cate, exec')
+    const [call] = await receiver.waitFor(1)
+    expect(call).toMatchObject({ method: 'POST', url: '/remind', headers: { 'callme-in-advance': 'true' } })
+    expect(JSON.parse(call?.body ?? '')).toEqual({ cate: 'reminder', key: 42, params: { to: 'bob' } })
+    while ((await program.json(`/task/reminder.42@${MINUTE}`)).status !== 404);
+    expect(await walk.run('DELETE /task/:cate')).toEqual({ deleted: 1 })
+    expect((await program.json('/task/')).body).toEqual({ tasks: [] })
+    walk.end()
+  },
+)
 
-test('the Go callme: what its README shows works as it stands there', async () => {
-  const walk = await startWalk('go-callme')
+test.concurrent('the Go callme: what its README shows works as it stands there', async (context) => {
+  const walk = await startWalk('go-callme', context)
   const { receiver, program } = walk
   receiver.answer('/far-far-away', { status: 204 })
 

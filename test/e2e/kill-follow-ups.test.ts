@@ -1,10 +1,11 @@
 /** `kill -9` under load for all that follows from a call: error callbacks, acknowledgements, pulled work, series and events. */
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, inject, test } from 'vitest'
 import { Program, keyOf, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-const KILLS = 40
+/** The night has time for more. */
+const KILLS = inject('isNightly') ? 40 : 15
 /** What kills follow each other so fast for that all attempts of a run are lost. */
 const GIVEN_UP = 'this run was lost 5 times'
 const SERIES = 20

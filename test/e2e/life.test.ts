@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { Program, clockWrongBy, keyOf, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-test('a task is called on its minute, not before it, and its status says what happened', async () => {
+test.concurrent('a task is called on its minute, not before it, and its status says what happened', async () => {
   using folder = temporaryFolder()
   const receiver = await startReceiver({ body: 'well done' })
   const program = await new Program(join(folder.path, 'callme.db')).started()
@@ -32,7 +32,7 @@ test('a task is called on its minute, not before it, and its status says what ha
   await receiver.close()
 })
 
-test('a failed task says why, and a reschedule has it called again as a new run', async () => {
+test.concurrent('a failed task says why, and a reschedule has it called again as a new run', async () => {
   using folder = temporaryFolder()
   const receiver = await startReceiver({ status: 410, body: 'gone' })
   const program = await new Program(join(folder.path, 'callme.db')).started()
@@ -54,30 +54,33 @@ test('a failed task says why, and a reschedule has it called again as a new run'
   await receiver.close()
 })
 
-test('what was missed while the program was away runs at its start if its window is open, and is skipped with the reason if not', async () => {
-  using folder = temporaryFolder()
-  const store = join(folder.path, 'callme.db')
-  const receiver = await startReceiver()
-  const first = await new Program(store).started()
-  const put = (name: string, max_delay: number) =>
-    first.json(`/task/${name}`, {
-      method: 'PUT',
-      body: JSON.stringify({ trigger_at: '+1m', max_delay, callback: `${receiver.url}/${name}` }),
-    })
-  const [open, closed] = await Promise.all([put('open', 60), put('closed', 1)])
-  await first.kill()
+test.concurrent(
+  'what was missed while the program was away runs at its start if its window is open, and is skipped with the reason if not',
+  async () => {
+    using folder = temporaryFolder()
+    const store = join(folder.path, 'callme.db')
+    const receiver = await startReceiver()
+    const first = await new Program(store).started()
+    const put = (name: string, max_delay: number) =>
+      first.json(`/task/${name}`, {
+        method: 'PUT',
+        body: JSON.stringify({ trigger_at: '+1m', max_delay, callback: `${receiver.url}/${name}` }),
+      })
+    const [open, closed] = await Promise.all([put('open', 60), put('closed', 1)])
+    await first.kill()
 
-  // Two minutes pass: the second life of the program begins with its clock ahead.
-  const second = await new Program(store, [], clockWrongBy(120_000)).started()
-  expect(await second.taskIn(keyOf(open.body), 'successful')).toMatchObject({ attempts: 1 })
-  const skipped = await second.taskIn(keyOf(closed.body), 'skipped')
-  expect(skipped['error']).toContain('out of time: no call may start at or after')
-  expect(receiver.requests.map(({ url }) => url)).toEqual(['/open'])
-  await second.kill()
-  await receiver.close()
-})
+    // Two minutes pass: the second life of the program begins with its clock ahead.
+    const second = await new Program(store, [], clockWrongBy(120_000)).started()
+    expect(await second.taskIn(keyOf(open.body), 'successful')).toMatchObject({ attempts: 1 })
+    const skipped = await second.taskIn(keyOf(closed.body), 'skipped')
+    expect(skipped['error']).toContain('out of time: no call may start at or after')
+    expect(receiver.requests.map(({ url }) => url)).toEqual(['/open'])
+    await second.kill()
+    await receiver.close()
+  },
+)
 
-test('a second program on one file is refused in one sentence, and the first goes on', async () => {
+test.concurrent('a second program on one file is refused in one sentence, and the first goes on', async () => {
   using folder = temporaryFolder()
   const store = join(folder.path, 'callme.db')
   const first = await new Program(store).started()

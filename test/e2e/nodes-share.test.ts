@@ -2,7 +2,7 @@
  * Three nodes on one PostgreSQL share what is due, also while some of them fail or are restarted: nothing is lost, and only what a failure
  * has left in doubt is called again. Much of this is waiting, for the minute and for leases, so it is done at the same time.
  */
-import { expect, test } from 'vitest'
+import { expect, inject, test } from 'vitest'
 import { nameOf, startHolder } from '../support/holder.ts'
 import { WINDOW, idOf, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
 import { createDatabase } from '../support/postgres.ts'
@@ -12,13 +12,14 @@ import { startReceiver } from '../support/receiver.ts'
 import type { ReceivedRequest } from '../support/receiver.ts'
 import { openEvents } from '../support/sse.ts'
 
-const TASKS = 10_000
+/** The night has time for more. */
+const TASKS = inject('isNightly') ? 10_000 : 3000
 /** Calls that are not answered until the test says so: more than three nodes make to a host that has not answered yet. */
 const HELD = 60
 /** How many calls are made before two nodes fail. */
-const MIDDLE = 3000
+const MIDDLE = TASKS / 3
 const SECONDS_TO_REGISTER = 20
-const RESTARTS = 12
+const RESTARTS = inject('isNightly') ? 12 : 6
 /** How many calls are made between two restarts. */
 const BETWEEN = 150
 const LOST = 'the node was lost while the call was under way'

@@ -7,7 +7,7 @@ import { startReceiver } from '../support/receiver.ts'
 const put = (program: Program, name: string, callback: string, more = {}) =>
   program.json(`/task/${name}`, { method: 'PUT', body: JSON.stringify({ trigger_at: '+0m', max_delay: 60, callback, ...more }) })
 
-test('a call under way at SIGTERM is finished and recorded before the program ends with 0', async () => {
+test.concurrent('a call under way at SIGTERM is finished and recorded before the program ends with 0', async () => {
   using folder = temporaryFolder()
   const store = join(folder.path, 'callme.db')
   let finish: () => void = () => undefined
@@ -25,7 +25,7 @@ test('a call under way at SIGTERM is finished and recorded before the program en
   await receiver.close()
 })
 
-test('a call that does not end within the shutdown timeout is cut off: made again, or failed where it must not be', async () => {
+test.concurrent('a call that does not end within the shutdown timeout is cut off: made again, or failed where it must not be', async () => {
   using folder = temporaryFolder()
   const store = join(folder.path, 'callme.db')
   const receiver = await startReceiver(() => undefined)
@@ -45,7 +45,7 @@ test('a call that does not end within the shutdown timeout is cut off: made agai
   await receiver.close()
 })
 
-test('tasks that wait behind full slots at SIGTERM stay as they were and are called by the next program', async () => {
+test.concurrent('tasks that wait behind full slots at SIGTERM stay as they were and are called by the next program', async () => {
   using folder = temporaryFolder()
   const store = join(folder.path, 'callme.db')
   const receiver = await startReceiver(() => undefined)
@@ -65,7 +65,7 @@ test('tasks that wait behind full slots at SIGTERM stay as they were and are cal
   await receiver.close()
 })
 
-test('a second signal ends the program at once', async () => {
+test.concurrent('a second signal ends the program at once', async () => {
   using folder = temporaryFolder()
   const receiver = await startReceiver(() => undefined)
   const program = await new Program(join(folder.path, 'callme.db')).started()

@@ -1,5 +1,5 @@
 /** What a claimed task looks like on the wire. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import type { CallRequest } from '../../src/caller/caller.ts'
 import type { JsonValue, TaskDefinition } from '../../src/domain/task/task.ts'

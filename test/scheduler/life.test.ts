@@ -1,5 +1,5 @@
 /** The whole of it, over an hour of anything: what must hold for every task, however calls end, limits change and processes die. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { expect, it } from 'vitest'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import { isFinal, withDefaults } from '../../src/domain/task/task.ts'

@@ -1,5 +1,5 @@
 /** The limits of a name: paused, so many at a time, so many in a minute; over all nodes and restarts, and to no other name's cost. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { NewTask } from '../../src/domain/task/task.ts'
@@ -110,7 +110,7 @@ describe('concurrency', () => {
         await harness.clock.advance(30 * MINUTES)
         expect(most).toBe(concurrency)
         expect(await harness.store.counts()).toMatchObject({ pending: 0, running: 0, retrying: 0 })
-        expect(harness.lanes.inflight).toBe(0)
+        expect(harness.hosts.inflight).toBe(0)
         await harness.stop()
         await harness.store.close()
       }),

@@ -1,5 +1,5 @@
 /** When a call is made again, and when there is no time left for it. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness, afterOneCall } from '../support/scheduler-harness.ts'
@@ -196,7 +196,7 @@ describe('a window that closes', () => {
     expect(harness.caller.calls).toEqual([])
     expect(await harness.task()).toMatchObject({ state: 'skipped', attempts: 0, error: closed })
     expect(await harness.history()).toEqual([])
-    expect(harness.lanes.inflight).toBe(0)
+    expect(harness.hosts.inflight).toBe(0)
   })
 
   it('after the claim but before a second call ends the task as failed, with the one attempt and its answer', async () => {

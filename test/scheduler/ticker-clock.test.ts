@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/clock.ts'
 import { createLog } from '../../src/telemetry/log.ts'

@@ -1,12 +1,13 @@
 /**
- * `npm run simulate -- [--seed N] [--days D] [--only IDS] [--store postgres://…]`: lets worlds live, from seed N on, until D days have
- * passed in them. The first one in which a rule does not hold is shown with the shortest history that is found, which `--only` has
- * happen again. The user of a PostgreSQL server must be one who may create databases.
+ * `npm run simulate -- [--seed N] [--days D] [--only IDS] [--store postgres]`: lets worlds live, from seed N on, until D days have passed
+ * in them. Without N the seed is a fresh one. The first world in which a rule does not hold is shown with the shortest history that is found.
+ * `--only` has a part of a history happen again. `--store postgres` starts a server; the URL of another one names a user who may create databases.
  */
 import { parseArgs } from 'node:util'
+import { startPostgresServer } from '../support/postgres-server.ts'
 import type { Decision } from './decisions.ts'
 import { DAYS_OF_WORLD, historyOf, shrink, simulate } from './simulate.ts'
-import type { Outcome } from './simulate.ts'
+import type { Outcome, SimulateOptions } from './simulate.ts'
 
 const DAY_MS = 86_400_000
 const SHRINK_MS = 120_000
@@ -21,7 +22,10 @@ if (!Number.isSafeInteger(first) || !(days > 0)) {
   process.exit(2)
 }
 
-const options = values.store === undefined ? {} : { postgres: values.store }
+await using server = values.store === 'postgres' ? await startPostgresServer('fsync=off') : undefined
+const postgres = server?.url ?? values.store
+const options: SimulateOptions = postgres === undefined ? {} : { postgres }
+const store = values.store === undefined ? '' : ` --store ${values.store}`
 
 const startedAt = performance.now()
 process.exitCode = values.only === undefined ? await runWorlds() : await runPart(first, values.only.split(',').map(Number))
@@ -56,5 +60,5 @@ function show(seed: number, part: readonly Decision[], { violation, trace }: Out
   for (const { id, at, ...action } of part) console.log(`  #${id} after ${(at / 1000).toFixed(3)} s: ${JSON.stringify(action)}`)
   console.log(`\nWhat happens last:\n  ${trace.join('\n  ')}`)
   console.log(`\n${violation?.message ?? 'Every rule holds.'}`)
-  console.log(`\nAgain: npm run simulate -- --seed ${seed} --only ${part.map(({ id }) => id).join(',')}`)
+  console.log(`\nAgain: npm run simulate -- --seed ${seed} --only ${part.map(({ id }) => id).join(',')}${store}`)
 }

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { startPostgresProxy } from '../support/postgres-proxy.ts'
-import { aClaim, DUE } from './contract/entries.ts'
+import { aClaim, DUE } from './contract/support/tasks.ts'
 import { emptyDatabase, openNode } from './support/postgres-nodes.ts'
 
 test('a claim of many tasks takes few statements, also where most lanes have room for one', async () => {

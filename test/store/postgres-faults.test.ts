@@ -7,7 +7,18 @@ import { startPostgresProxy } from '../support/postgres-proxy.ts'
 import type { Break, PostgresProxy } from '../support/postgres-proxy.ts'
 import { ackOf } from './contract/acknowledge.ts'
 import { changesSince } from './contract/changes.ts'
-import { aClaim, anEntry, answered, claimOne, DUE, expectCountsToAddUp, finish, LEASE_MS, mustGet, putHandler } from './contract/entries.ts'
+import {
+  aClaim,
+  anEntry,
+  answered,
+  claimOne,
+  DUE,
+  expectCountsToAddUp,
+  finish,
+  LEASE_MS,
+  mustGet,
+  putHandler,
+} from './contract/support/tasks.ts'
 import { emptyDatabase, openNode } from './support/postgres-nodes.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }

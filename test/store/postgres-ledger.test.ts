@@ -4,7 +4,7 @@ import { TASK_STATES } from '../../src/domain/task/task.ts'
 import { readPostgresLedger } from '../../src/store/postgres/history/open-ledger.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { aTask } from '../support/a-task.ts'
-import { claimAll, finishAll } from './contract/entries.ts'
+import { claimAll, finishAll } from './contract/support/tasks.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 import { openTransaction, untilBlocked } from './support/postgres-sessions.ts'
 

@@ -4,7 +4,7 @@ import type { TaskChange } from '../../src/domain/task/task-change.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aTask } from '../support/a-task.ts'
 import { changesSince } from './contract/changes.ts'
-import { claimAll, DUE, expectCountsToAddUp, finishAll, keysOf } from './contract/entries.ts'
+import { claimAll, DUE, expectCountsToAddUp, finishAll, keysOf } from './contract/support/tasks.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 import { openTransaction, untilBlocked } from './support/postgres-sessions.ts'
 

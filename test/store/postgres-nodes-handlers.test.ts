@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback } from '../support/a-task.ts'
-import { claimAll, DUE, expectCountsToAddUp, keysOf, LEASE_MS, mustGet, putHandler } from './contract/entries.ts'
+import { claimAll, DUE, expectCountsToAddUp, keysOf, LEASE_MS, mustGet, putHandler } from './contract/support/tasks.ts'
 import { emptyDatabase, openNode, openNodes } from './support/postgres-nodes.ts'
 import { openTransaction, untilBlocked } from './support/postgres-sessions.ts'
 

@@ -1,5 +1,5 @@
 /** Random verbs on few keys from several nodes at once: a key is in one table at the most, and nothing is lost, counted or told wrong. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { expect, test } from 'vitest'
 import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { isFinal } from '../../src/domain/task/task.ts'
@@ -8,7 +8,7 @@ import type { PutResult, Store } from '../../src/store/store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { changesSince } from './contract/changes.ts'
-import { answered, claimAll, DUE, expectCountsToAddUp, finishAll, keyOf, LEASE_MS, listAll, NODE } from './contract/entries.ts'
+import { answered, claimAll, DUE, expectCountsToAddUp, finishAll, keyOf, LEASE_MS, listAll, NODE } from './contract/support/tasks.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 
 const KEYS = ['a', 'b', 'c'].map((name) => ({ name, triggerAt: MINUTE }))

@@ -1,8 +1,8 @@
 /** The limits of handlers while several nodes race for their tasks: used up to the last place, and never exceeded. */
-import fc from 'fast-check'
+import fc from '../support/fast-check.ts'
 import { expect, test } from 'vitest'
 import { aTask } from '../support/a-task.ts'
-import { aClaim, claimAll, DUE, expectCountsToAddUp, finishAll, putHandler } from './contract/entries.ts'
+import { aClaim, claimAll, DUE, expectCountsToAddUp, finishAll, putHandler } from './contract/support/tasks.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 
 const HANDLERS = ['a', 'b', 'c'].map((name) => `${name}*`)

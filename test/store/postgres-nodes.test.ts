@@ -18,7 +18,7 @@ import {
   mustGet,
   putHandler,
   rescheduleAll,
-} from './contract/entries.ts'
+} from './contract/support/tasks.ts'
 import { aRepeating, minutesOf } from './contract/series.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 

@@ -18,7 +18,7 @@ import {
   LEASE_MS,
   listAll,
   NODE,
-} from './contract/entries.ts'
+} from './contract/support/tasks.ts'
 import { emptyDatabase, openNode, openNodes } from './support/postgres-nodes.ts'
 import { openTransaction, untilBlocked } from './support/postgres-sessions.ts'
 

@@ -16,7 +16,7 @@ import {
   mustGet,
   putHandler,
   rescheduleAll,
-} from './contract/entries.ts'
+} from './contract/support/tasks.ts'
 import { aRepeating } from './contract/series.ts'
 import { emptyDatabase, openNode } from './support/postgres-nodes.ts'
 

@@ -4,7 +4,7 @@ import { TASK_STATES } from '../../src/domain/task/task.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
-import { anEntry, claimAll, DUE, expectCountsToAddUp, finishAll, keyOf, listAll, mustGet } from './contract/entries.ts'
+import { anEntry, claimAll, DUE, expectCountsToAddUp, finishAll, keyOf, listAll, mustGet } from './contract/support/tasks.ts'
 import { emptyDatabase, openNode, openNodes } from './support/postgres-nodes.ts'
 import { openTransaction, untilBlocked } from './support/postgres-sessions.ts'
 

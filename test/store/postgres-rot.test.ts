@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
-import { aClaim, claimAll, DUE, expireAll, finishAll, LEASE_MS } from './contract/entries.ts'
+import { aClaim, claimAll, DUE, expireAll, finishAll, LEASE_MS } from './contract/support/tasks.ts'
 import { openNodes } from './support/postgres-nodes.ts'
 import { openTransaction, untilThere } from './support/postgres-sessions.ts'
 

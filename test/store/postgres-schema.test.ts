@@ -6,7 +6,7 @@ import { migrate } from '../../src/store/postgres/commit/migrate.ts'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask } from '../support/a-task.ts'
-import { anEntry, claimAll, DUE, expectCountsToAddUp, listAll, putHandler } from './contract/entries.ts'
+import { anEntry, claimAll, DUE, expectCountsToAddUp, listAll, putHandler } from './contract/support/tasks.ts'
 import { changesSince } from './contract/changes.ts'
 import { emptyDatabase, openNode } from './support/postgres-nodes.ts'
 

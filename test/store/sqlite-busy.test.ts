@@ -6,7 +6,7 @@ import type { PutResult } from '../../src/store/store.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import { aTask } from '../support/a-task.ts'
-import { DUE, listAll } from './contract/entries.ts'
+import { DUE, listAll } from './contract/support/tasks.ts'
 import { tempFolder } from './support/temp-folder.ts'
 
 const REFUSED = { code: 'store_unavailable' }

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
-import { aClaim, claimAll, DUE, putHandler } from './contract/entries.ts'
+import { aClaim, claimAll, DUE, putHandler } from './contract/support/tasks.ts'
 import { tempFolder } from './support/temp-folder.ts'
 
 const HOUR_MS = 3_600_000

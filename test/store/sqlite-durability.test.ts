@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
-import { aClaim, anEntry, answered, claimOne, DUE, expectCountsToAddUp, keysOf, listAll, NODE } from './contract/entries.ts'
+import { aClaim, anEntry, answered, claimOne, DUE, expectCountsToAddUp, keysOf, listAll, NODE } from './contract/support/tasks.ts'
 import { startChild } from './support/child.ts'
 import { tempFolder } from './support/temp-folder.ts'
 

@@ -6,7 +6,7 @@ import { CallmeError } from '../../src/domain/errors.ts'
 import { readMigrations } from '../../src/store/migrations.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import { aTask } from '../support/a-task.ts'
-import { listAll } from './contract/entries.ts'
+import { listAll } from './contract/support/tasks.ts'
 import { startChild } from './support/child.ts'
 import { tempFolder } from './support/temp-folder.ts'
 

@@ -6,7 +6,7 @@ import type { Selection } from '../../src/store/store.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import { MINUTE, aTask, aTaskWithoutCallback } from '../support/a-task.ts'
-import { DUE, NODE, aClaim, putHandler, seed } from './contract/entries.ts'
+import { DUE, NODE, aClaim, putHandler, seed } from './contract/support/tasks.ts'
 import { tempFolder } from './support/temp-folder.ts'
 
 test('no statement walks through a whole table, and pages need no sorting of what they pass', async () => {

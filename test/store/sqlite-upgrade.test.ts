@@ -19,7 +19,7 @@ import {
   listAll,
   mustGet,
   putHandler,
-} from './contract/entries.ts'
+} from './contract/support/tasks.ts'
 import { tempFolder } from './support/temp-folder.ts'
 
 const DEFINITION = { callback: 'http://receiver.test/run', payload: { a: 'ä' }, retry: 3, max_delay: 30 }

@@ -4,7 +4,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { afterEach, expect, test, vi } from 'vitest'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import { aTask, aTaskWithoutCallback } from '../support/a-task.ts'
-import { DUE, listAll, putHandler } from './contract/entries.ts'
+import { DUE, listAll, putHandler } from './contract/support/tasks.ts'
 import { tempFolder } from './support/temp-folder.ts'
 
 const COUNT = 20_000

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inject, vi } from 'vitest'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import { storeContract } from './contract.ts'
-import type { OpenStore } from './contract/define-test.ts'
+import type { OpenStore } from './contract/support/area.ts'
 
 async function open(): Promise<OpenStore> {
   const folder = await mkdtemp(join(tmpdir(), 'callme-store-'))
@@ -25,4 +26,5 @@ async function open(): Promise<OpenStore> {
   return opened
 }
 
+vi.setConfig({ testTimeout: inject('isNightly') ? 600_000 : 60_000 })
 storeContract({ name: 'SQLite', open })

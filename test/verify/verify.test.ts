@@ -11,7 +11,7 @@ import { verify } from '../../src/verify/verify.ts'
 import type { LedgerReport, VerifyOptions } from '../../src/verify/verify.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { createDatabase } from '../support/postgres.ts'
-import { anEntry, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, seed } from '../store/contract/entries.ts'
+import { anEntry, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, seed } from '../store/contract/support/tasks.ts'
 import { tempFolder } from '../store/support/temp-folder.ts'
 
 interface Place {

@@ -3,10 +3,10 @@ import type { Task } from '../../../src/domain/task/task.ts'
 import type { Acknowledgement, AckResult, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import { accepted, ACCEPTED, ACK_MS, ackOf } from './acknowledge.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, answered, claimAll, DUE, finish, listAll, mustGet } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, answered, claimAll, DUE, finish, listAll, mustGet } from './support/tasks.ts'
 
-export function describeRefusedAcknowledgements(test: DefineTest): void {
+export default area('a refused acknowledgement', (test) => {
   test('of an earlier attempt, or of one that is not there yet, changes nothing', async ({ store }) => {
     const { dueAt } = await anEntry(store, 'retrying', { definition: { ack_timeout: 5 } })
     const [second] = (await claimAll(store, dueAt)) as [Task]
@@ -79,7 +79,7 @@ export function describeRefusedAcknowledgements(test: DefineTest): void {
       expect(await store.history(task)).toHaveLength(1)
     }
   })
-}
+})
 
 /** Answers `refusal` with the entry as it is, and leaves entry and history so. */
 async function expectRefused(store: Store, fields: Partial<Acknowledgement>, refusal: AckResult['status']): Promise<void> {

@@ -2,8 +2,21 @@ import { expect } from 'vitest'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Acknowledgement, Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, answered, claimAll, claimOne, DUE, finish, LEASE_MS, listAll, mustGet, NODE, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import {
+  aClaim,
+  anEntry,
+  answered,
+  claimAll,
+  claimOne,
+  DUE,
+  finish,
+  LEASE_MS,
+  listAll,
+  mustGet,
+  NODE,
+  putHandler,
+} from './support/tasks.ts'
 
 /** Five minutes, which the tasks here have until they are acknowledged. */
 export const ACK_MS = 5 * 60_000
@@ -26,7 +39,7 @@ export function ackOf(task: Task, fields: Partial<Acknowledgement> = {}): Acknow
   return { key: { name, triggerAt }, attempt, status: 'successful', retryable: true, detail: null, now: DUE + 9000, random: 0, ...fields }
 }
 
-export function describeAcknowledgement(test: DefineTest): void {
+export default area('an acknowledgement', (test) => {
   test('an expected answer of a task with ack_timeout leaves it running until it is acknowledged', async ({ store, reopen }) => {
     const task = await accepted(store)
     const fields = { state: 'running', attempts: 1, awaiting: 'ack', claimedBy: NODE, leaseUntil: ACCEPTED + ACK_MS, updated: ACCEPTED }
@@ -226,4 +239,4 @@ export function describeAcknowledgement(test: DefineTest): void {
     expect(await store.removeHandler('a-task', { force: true })).toBe('removed')
     expect(await store.acknowledge(ackOf(task))).toMatchObject({ status: 'acknowledged', task: { state: 'successful' } })
   })
-}
+})

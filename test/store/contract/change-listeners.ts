@@ -3,8 +3,8 @@ import type { TaskChange } from '../../../src/domain/task/task-change.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask } from '../../support/a-task.ts'
 import { changesSince } from './changes.ts'
-import type { DefineTest } from './define-test.ts'
-import { claimAll, DUE, expireAll, finishAll, LEASE_MS } from './entries.ts'
+import { area } from './support/area.ts'
+import { claimAll, DUE, expireAll, finishAll, LEASE_MS } from './support/tasks.ts'
 
 /** Counts how often a store tells that it has changed. */
 class Listening {
@@ -23,7 +23,7 @@ class Listening {
   }
 }
 
-export function describeChangeListeners(test: DefineTest): void {
+export default area('listeners', (test) => {
   test('a listener that is told can read what there is to tell', async ({ store }) => {
     const seen: Promise<string[]>[] = []
     const unsubscribe = store.onChange(() => seen.push(changesSince(store).then((changes) => changes.map(({ kind }) => kind))))
@@ -81,4 +81,4 @@ export function describeChangeListeners(test: DefineTest): void {
     expect(read.length).toBeGreaterThan(450)
     expect(read).toEqual(await changesSince(store))
   })
-}
+})

@@ -1,11 +1,11 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import type { TaskChange } from '../../../src/domain/task/task-change.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import { changesSince, told } from './changes.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, claimAll, DUE, expireAll, finishAll, LEASE_MS, listAll, mustGet } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, claimAll, DUE, expireAll, finishAll, LEASE_MS, listAll, mustGet } from './support/tasks.ts'
 
 /** A payload that makes a task's JSON longer than what is kept of it. */
 const LARGE = 'x'.repeat(17 * 1024)
@@ -25,7 +25,7 @@ function expectIncreasing(changes: readonly TaskChange[]): void {
   for (const [n, { id }] of changes.entries()) expect(id).toBeGreaterThan(changes[n - 1]?.id ?? 0)
 }
 
-export function describeChangeLog(test: DefineTest): void {
+export default area('changes', (test) => {
   test('ids grow with every change, also in a store that is opened again, and are never used twice', async ({ store, reopen }) => {
     await store.put([aTask(), aTask({ name: 'b' })], { now: DUE })
     await store.remove({}, { now: DUE, limit: 10 })
@@ -167,7 +167,7 @@ export function describeChangeLog(test: DefineTest): void {
       { numRuns: 20 },
     )
   })
-}
+})
 
 type What = 'put' | 'claim' | 'succeed' | 'fail' | 'rescue' | 'expire' | 'remove' | 'reschedule'
 

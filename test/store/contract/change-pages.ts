@@ -2,12 +2,12 @@
 import { expect } from 'vitest'
 import { aTask } from '../../support/a-task.ts'
 import { changesSince } from './changes.ts'
-import type { DefineTest } from './define-test.ts'
-import { DUE } from './entries.ts'
+import { area } from './support/area.ts'
+import { DUE } from './support/tasks.ts'
 
 const PAYLOAD = 'x'.repeat(4000)
 
-export function describeChangePages(test: DefineTest): void {
+export default area('changes of a large commit', (test) => {
   test('a page of a large commit holds about as many as are asked for, and nothing is lost at any position', async ({ store, reopen }) => {
     await store.put([aTask({ name: 'before' })], { now: DUE })
     const names = Array.from({ length: 1000 }, (_, n) => `n${n}`)
@@ -43,4 +43,4 @@ export function describeChangePages(test: DefineTest): void {
     expect(all.map(({ id }) => id)).toEqual(all.map((_, n) => (all[0]?.id ?? 0) + n))
     expect(all.map(({ task }) => task.name)).toEqual(Array.from({ length: 150 }, (_, n) => [`one-${n}`, `two-${n}`]).flat())
   })
-}
+})

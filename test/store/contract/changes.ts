@@ -4,8 +4,20 @@ import type { TaskChange } from '../../../src/domain/task/task-change.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import { ackOf } from './acknowledge.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, answered, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, mustGet, putHandler, rescheduleAll } from './entries.ts'
+import { area } from './support/area.ts'
+import {
+  anEntry,
+  answered,
+  claimAll,
+  claimOne,
+  DUE,
+  expireAll,
+  finish,
+  LEASE_MS,
+  mustGet,
+  putHandler,
+  rescheduleAll,
+} from './support/tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 const ACK = { ack_timeout: 5 }
@@ -155,7 +167,7 @@ const SILENT: readonly (readonly [string, (store: Store, task: Task) => Promise<
   ['a handler', (store) => putHandler(store, 'a-task', { callback: 'http://handler.test/' })],
 ]
 
-export function describeChanges(test: DefineTest): void {
+export default area('a change', (test) => {
   test('a store that holds nothing tells of nothing', async ({ store, reopen }) => {
     expect(await store.changes({ after: 0, limit: 10 })).toEqual({ changes: [], first: 0, last: 0 })
     expect(await (await reopen()).changes({ after: 7, limit: 10 })).toEqual({ changes: [], first: 0, last: 0 })
@@ -234,4 +246,4 @@ export function describeChanges(test: DefineTest): void {
     expect(changes.map(({ task: { state } }) => state)).toEqual(states)
     expect(changes.map(({ task: { attempts } }) => attempts)).toEqual([0, 1, 1, 2, 2, 2])
   })
-}
+})

@@ -2,10 +2,10 @@ import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { HostCapacity, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, claimAll, DUE } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, claimAll, DUE } from './support/tasks.ts'
 
-export function describeLanes(test: DefineTest): void {
+export default area('claimDue over lanes', (test) => {
   test('gives a lane no more than its room, and one it does not know the room of a new one', async ({ store }) => {
     await putLanes(store, { known: 9, full: 9, fresh: 9 })
     const lanes = rooms({ known: 4, full: 0, idle: 5 })
@@ -105,7 +105,7 @@ export function describeLanes(test: DefineTest): void {
     await putLanes(store, { a: 2, b: 1 })
     expect(perLane(await claimAll(await reopen()))).toEqual({ a: 2, b: 1 })
   })
-}
+})
 
 function putLanes(store: Store, sizes: Record<string, number>): Promise<unknown> {
   const tasks = Object.entries(sizes).flatMap(([host, size]) =>

@@ -2,8 +2,8 @@
 import { expect } from 'vitest'
 import type { Claim, HostCapacity, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, DUE } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, DUE } from './support/tasks.ts'
 
 const HOUR_MS = 3_600_000
 const BUSY: HostCapacity = { free: 1, isProven: true, inflight: 2 }
@@ -28,7 +28,7 @@ async function claimNext(store: Store, fields: Partial<Claim>): Promise<string |
   return tasks[0]?.host
 }
 
-export function describeRotation(test: DefineTest): void {
+export default area('claimDue, a few at a time', (test) => {
   test('an idle host is served within five claims though hundreds of busy ones have waited longer', async ({ store }) => {
     const busy = await putBacklog(store, 300, 9)
     await store.put([aTask({ name: 'idle', host: 'idle', dueAt: DUE - 1 })], { now: DUE - 9 })
@@ -88,4 +88,4 @@ export function describeRotation(test: DefineTest): void {
     expect(served.size).toBe(400)
     expect(served).not.toContain('none')
   })
-}
+})

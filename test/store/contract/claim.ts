@@ -1,11 +1,11 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, answered, claimAll, DUE, finish, keysOf, listAll, mustGet, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, anEntry, answered, claimAll, DUE, finish, keysOf, listAll, mustGet, seed } from './support/tasks.ts'
 
-export function describeClaims(test: DefineTest): void {
+export default area('claimDue', (test) => {
   test('hands a task out from the millisecond on in which it is due', async ({ store }) => {
     await store.put([aTask()], { now: DUE - 9 })
     expect(await store.claimDue(aClaim({ now: DUE - 1 }))).toEqual({ tasks: [], nextDue: DUE })
@@ -150,4 +150,4 @@ export function describeClaims(test: DefineTest): void {
     for (const task of other) expect(task.claimedBy).toBe('node-2')
     for (const task of [...one, ...other]) expect(await mustGet(store, task)).toEqual(task)
   })
-}
+})

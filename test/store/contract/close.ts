@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
 import { aTask } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, DUE, listAll, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, DUE, listAll, seed } from './support/tasks.ts'
 
-export function describeClosing(test: DefineTest): void {
+export default area('close', (test) => {
   test('waits for the writes under way, which are stored', async ({ store, reopen }) => {
     const writing = Array.from({ length: 50 }, (_, n) => store.put([aTask({ name: `n${n}` })], { now: DUE }))
     const reopened = await reopen()
@@ -36,4 +36,4 @@ export function describeClosing(test: DefineTest): void {
     await store.close()
     expect(await listAll(reopened)).toEqual([])
   })
-}
+})

@@ -3,12 +3,12 @@ import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, answered, claimAll, DUE, finishAll, keyOf, LEASE_MS, listAll, mustGet, NODE, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, answered, claimAll, DUE, finishAll, keyOf, LEASE_MS, listAll, mustGet, NODE, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 
-export function describeConcurrency(test: DefineTest): void {
+export default area('concurrency', (test) => {
   test('lets so many tasks of a name run and no more, the oldest first, whoever asks', async ({ store, reopen }) => {
     await putHandler(store, 'a-task', { ...CALLBACK, concurrency: 3 })
     await putAll(store, 8, () => ({}))
@@ -151,7 +151,7 @@ export function describeConcurrency(test: DefineTest): void {
     }
     await expectNeverMoreRunning(opened, 3)
   })
-}
+})
 
 /** One node claims, and ends, hands back, loses or rescues what others have claimed, all in the same moment as the others. */
 async function oneOfTheRace(store: Store, running: readonly Task[], { node, turn, now }: { node: string; turn: number; now: number }) {

@@ -2,10 +2,22 @@ import { expect } from 'vitest'
 import type { ErrorCallbackProgress, Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { answered, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, listAll, mustGet, putHandler, rescheduleAll } from './entries.ts'
+import { area } from './support/area.ts'
+import {
+  answered,
+  claimAll,
+  claimOne,
+  DUE,
+  expireAll,
+  finish,
+  LEASE_MS,
+  listAll,
+  mustGet,
+  putHandler,
+  rescheduleAll,
+} from './support/tasks.ts'
 import { claimCallback, claimCallbacks } from './error-callbacks.ts'
-import { ERRORS, FAILED, failedTask } from './failing-tasks.ts'
+import { ERRORS, FAILED, failedTask } from './support/failing-tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 const UNTRIED: ErrorCallbackProgress = { state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null }
@@ -19,7 +31,7 @@ async function expectOutcome(store: Store, outcome: ErrorCallbackProgress | null
   expect(await listAll(store, { name: 'a-task', states: [task.state] })).toEqual([task])
 }
 
-export function describeErrorCallbackOutcomes(test: DefineTest): void {
+export default area('what came of an error callback', (test) => {
   test('its task shows how far it is, from the first moment on until it has arrived', async ({ store, reopen }) => {
     await failedTask(store)
     await expectOutcome(store, UNTRIED)
@@ -230,7 +242,7 @@ export function describeErrorCallbackOutcomes(test: DefineTest): void {
     expect(await listAll(store)).toEqual([])
     await claimCallback(store, FAILED + 5)
   })
-}
+})
 
 async function failedTaskOf(store: Store, name: string): Promise<void> {
   await store.put([{ ...aTask({ definition: ERRORS }), name }], { now: DUE - 9 })

@@ -3,9 +3,22 @@ import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, answered, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, listAll, mustGet, NODE, putHandler } from './entries.ts'
-import { ENDS, ERRORS, FAILED, failedTask } from './failing-tasks.ts'
+import { area } from './support/area.ts'
+import {
+  aClaim,
+  answered,
+  claimAll,
+  claimOne,
+  DUE,
+  expireAll,
+  finish,
+  LEASE_MS,
+  listAll,
+  mustGet,
+  NODE,
+  putHandler,
+} from './support/tasks.ts'
+import { ENDS, ERRORS, FAILED, failedTask } from './support/failing-tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 
@@ -22,7 +35,7 @@ export async function claimCallback(store: Store, now = FAILED): Promise<Task> {
   return callback
 }
 
-export function describeErrorCallbacks(test: DefineTest): void {
+export default area('an error callback', (test) => {
   for (const { how, end, state, error, statuses } of ENDS) {
     test(`a task that ends ${how} is told of once, as it ended, with its attempts`, async ({ store, reopen }) => {
       const now = await end(store)
@@ -141,4 +154,4 @@ export function describeErrorCallbacks(test: DefineTest): void {
       expect(await claimCallback(store)).toMatchObject({ host })
     }
   })
-}
+})

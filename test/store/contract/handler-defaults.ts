@@ -2,8 +2,21 @@ import { expect } from 'vitest'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, claimAll, DUE, expireAll, finish, answered, LEASE_MS, listAll, mustGet, NODE, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import {
+  aClaim,
+  anEntry,
+  claimAll,
+  DUE,
+  expireAll,
+  finish,
+  answered,
+  LEASE_MS,
+  listAll,
+  mustGet,
+  NODE,
+  putHandler,
+} from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const MINUTE_MS = 60_000
@@ -32,7 +45,7 @@ const DEFAULTS: TaskDefinition = {
   ack_timeout: 17,
 }
 
-export function describeHandlerDefaults(test: DefineTest): void {
+export default area('the defaults of a handler', (test) => {
   test("stand behind a task's own values, one by one", async ({ store }) => {
     await putHandler(store, 'a-task', { ...DEFAULTS, concurrency: 5, rate: 5, paused: false, pull: false })
     const { headers: _headers, ...plain } = OWN
@@ -148,4 +161,4 @@ export function describeHandlerDefaults(test: DefineTest): void {
     await putHandler(store, 'a-task', { timeout: 99 })
     expect(await listAll(store)).toMatchObject([{ state: 'failed', definition: { timeout: 99 } }])
   })
-}
+})

@@ -2,14 +2,14 @@
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import { aTaskWithoutCallback } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, claimAll, DUE, finishAll, LEASE_MS, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, claimAll, DUE, finishAll, LEASE_MS, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const PULL = { pull: true }
 const CHANGE = { now: DUE, force: false }
 
-export function describeHandlerMoments(test: DefineTest): void {
+export default area('a handler that comes or goes', (test) => {
   test('serves what had ended before it, and is run again: for workers', async ({ store }) => {
     const task = await anEntry(store, 'failed', { name: 'a.x' })
     await putHandler(store, 'a.*', PULL)
@@ -74,7 +74,7 @@ export function describeHandlerMoments(test: DefineTest): void {
     expect(await Promise.all(removing)).toEqual(['removed', 'needed', 'unknown'])
     expect(await claimAll(store)).toMatchObject([{ name: 'a.x', definition: CALLBACK }])
   })
-}
+})
 
 function aWorker(now = DUE) {
   return { now, node: 'node-1', leaseUntil: now + LEASE_MS, limit: 9 }

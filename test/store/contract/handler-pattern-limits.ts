@@ -3,13 +3,13 @@ import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, claimAll, DUE, expireAll, finishAll, keyOf, keysOf, LEASE_MS, listAll, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, claimAll, DUE, expireAll, finishAll, keyOf, keysOf, LEASE_MS, listAll, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const NAMES = ['a.1', 'a.2', 'a.*', 'a.é', 'a.\u{10ffff}']
 
-export function describeHandlerPatternLimits(test: DefineTest): void {
+export default area('a limit of a handler of many names', (test) => {
   test('lets so many tasks of all its names together run and no more, the oldest first, whoever asks', async ({ store, reopen }) => {
     await putHandler(store, 'a.*', { ...CALLBACK, concurrency: 3 })
     await putTasks(store, 10)
@@ -166,7 +166,7 @@ export function describeHandlerPatternLimits(test: DefineTest): void {
     for (let turn = 0; turn < 30 && (await claimAll(opened)).length > 0; turn += 1);
     expect(await listAll(opened, { states: ['pending'] })).toEqual([])
   })
-}
+})
 
 function namesOf(tasks: readonly Task[]): string[] {
   return tasks.map(({ name }) => name).sort()

@@ -4,8 +4,8 @@ import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { answered, claimAll, DUE, finish, listAll, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { answered, claimAll, DUE, finish, listAll, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const PULL = { pull: true }
@@ -120,7 +120,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 }
 
-export function describeHandlerPatternNeeds(test: DefineTest): void {
+export default area('a need of a handler of many names', (test) => {
   for (const [title, { handlers, task, changes }] of Object.entries(CASES)) {
     for (const state of ['pending', 'retrying', 'running'] as const) {
       test(`is refused to go or to change where a ${state} task needs what it says: ${title}`, async ({ store, reopen }) => {
@@ -177,7 +177,7 @@ export function describeHandlerPatternNeeds(test: DefineTest): void {
     expect(await change(store, 'a.b.*', null, false)).toBe(false)
     expect(await change(store, 'a.*', null, false)).toBe(true)
   })
-}
+})
 
 /** @returns whether it is needed */
 async function change(store: Store, name: string, definition: HandlerDefinition | null, force: boolean): Promise<boolean> {

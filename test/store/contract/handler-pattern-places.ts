@@ -3,13 +3,13 @@ import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, claimAll, DUE, finishAll, LEASE_MS, listAll, mustGet, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, claimAll, DUE, finishAll, LEASE_MS, listAll, mustGet, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const ONE = { ...CALLBACK, concurrency: 1 }
 
-export function describeHandlerPatternPlaces(test: DefineTest): void {
+export default area('a place of a handler of many names', (test) => {
   for (const inner of ['a.b.*', 'a.b.1']) {
     test(`are left to the others when ${inner} takes what runs along: at once`, async ({ store, reopen }) => {
       await putHandler(store, 'a.*', ONE)
@@ -131,7 +131,7 @@ export function describeHandlerPatternPlaces(test: DefineTest): void {
     await Promise.all([handling, putting])
     expect(namesOf(tasks)).toEqual(['a.b.1', 'a.b.2', 'a.b.3'])
   })
-}
+})
 
 function namesOf(tasks: readonly Task[]): string[] {
   return tasks.map(({ name }) => name).sort()

@@ -4,8 +4,8 @@ import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, answered, claimAll, DUE, expireAll, finish, listAll, mustGet, NODE, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, answered, claimAll, DUE, expireAll, finish, listAll, mustGet, NODE, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const PULL = { pull: true }
@@ -35,7 +35,7 @@ const NAMES: readonly (readonly [name: string, handler: string])[] = [
   ['m*de', '*'],
 ]
 
-export function describeHandlerPatterns(test: DefineTest): void {
+export default area('a handler of many names', (test) => {
   test('holds for the names that begin like its own, but where one of a longer beginning or the very name does', async ({
     store,
     reopen,
@@ -190,7 +190,7 @@ export function describeHandlerPatterns(test: DefineTest): void {
     expect(await claimAll(store)).toMatchObject([{ name: 'a.x', host: 'all.test' }])
     expect(await store.removeHandler('*', { force: false })).toBe('needed')
   })
-}
+})
 
 async function putAll(store: Store): Promise<void> {
   const results = await store.put(

@@ -3,8 +3,9 @@ import { setImmediate } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask } from '../../support/a-task.ts'
-import type { DefineTest, OpenStore } from './define-test.ts'
-import { claimAll, DUE, expireAll, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import type { OpenStore } from './support/area.ts'
+import { claimAll, DUE, expireAll, putHandler } from './support/tasks.ts'
 
 const COUNT = 3001
 const CHANGE = { now: DUE, force: false }
@@ -25,7 +26,7 @@ async function reopenedOnTheWay({ store, reopen }: OpenStore): Promise<Store> {
   return opened
 }
 
-export function describeHandlerWalks(test: DefineTest): void {
+export default area('tasks that a store was closed over', (test) => {
   test('all of them are handed out once another handler has changed', async (opened) => {
     const store = await reopenedOnTheWay(opened)
     await putHandler(store, 'other', {})
@@ -66,4 +67,4 @@ export function describeHandlerWalks(test: DefineTest): void {
     expect(handlers.length).toBeGreaterThan(0)
     expect(await expireAll(opened, DUE + MINUTE_MS)).toHaveLength(handlers.length * 500)
   })
-}
+})

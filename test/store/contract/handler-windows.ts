@@ -1,12 +1,12 @@
 import { expect } from 'vitest'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { claimAll, DUE, expireAll, keysOf, listAll, mustGet, putHandler, rescheduleAll } from './entries.ts'
+import { area } from './support/area.ts'
+import { claimAll, DUE, expireAll, keysOf, listAll, mustGet, putHandler, rescheduleAll } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const MINUTE_MS = 60_000
 
-export function describeHandlerWindows(test: DefineTest): void {
+export default area('max_delay of a handler', (test) => {
   for (const [when, stored] of [
     ['after the handler', [false, true]],
     ['before it', [true, false]],
@@ -114,4 +114,4 @@ export function describeHandlerWindows(test: DefineTest): void {
     await expireAll(opened, DUE)
     expect(await opened.counts()).toMatchObject({ pending: 60, skipped: 4940 })
   })
-}
+})

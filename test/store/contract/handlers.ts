@@ -4,8 +4,8 @@ import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, answered, claimAll, DUE, expireAll, finish, listAll, mustGet, NODE, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, answered, claimAll, DUE, expireAll, finish, listAll, mustGet, NODE, putHandler } from './support/tasks.ts'
 
 /** Every field has a value of its own. */
 const FULL: HandlerDefinition = {
@@ -29,7 +29,7 @@ const PULL = { pull: true }
 /** Their order as UTF-8 differs from their order as UTF-16 and from any dictionary's. */
 const NAMES = ['a', 'Z', 'z', 'aa', 'é', 'e\u0301', 'ß', '日本', '\uE000', '😀', '\u{10FFFD}', '0', '~', "'", '%']
 
-export function describeHandlers(test: DefineTest): void {
+export default area('a handler', (test) => {
   test('reads back as it was given, in a store opened again too', async ({ store, reopen }) => {
     const handler = { name: 'ä-“name”-😀', definition: FULL, created: DUE + 1, updated: DUE + 1 }
     expect(await store.putHandler(handler.name, FULL, { now: DUE + 1, force: false })).toEqual({ status: 'created', handler })
@@ -199,7 +199,7 @@ export function describeHandlers(test: DefineTest): void {
     await store.removeHandler('a-task', { force: true })
     expect(await expireAll(store, DUE + 600_000)).toMatchObject([{ state: 'skipped', host: '' }])
   })
-}
+})
 
 async function namesOfAllHandlers(store: Store, limit: number): Promise<string[]> {
   const names: string[] = []

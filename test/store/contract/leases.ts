@@ -1,14 +1,14 @@
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, claimAll, claimOne, DUE, LEASE_MS, listAll, mustGet, NODE } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, anEntry, claimAll, claimOne, DUE, LEASE_MS, listAll, mustGet, NODE } from './support/tasks.ts'
 
 const LEASE_END = DUE + LEASE_MS
 const NOTHING_EXPIRED = { tasks: [], more: false }
 const LOSS = 'the node was lost while the call was under way; it is not known whether it was made'
 
-export function describeLeases(test: DefineTest): void {
+export default area('expire, renew and rescue', (test) => {
   test('expire ends what waits from its deadline on, with the reason, and answers it as it now is', async ({ store }) => {
     const { task } = (await store.put([aTask()], { now: DUE - 9 }))[0] as { task: Task }
     expect(await store.expire({ now: task.deadline - 1, limit: 10 })).toEqual(NOTHING_EXPIRED)
@@ -178,4 +178,4 @@ export function describeLeases(test: DefineTest): void {
     expect(await opened.rescue({ now: LEASE_END + 499, limit: 10 })).toEqual([])
     expect(await opened.rescue({ now: LEASE_END + 500, limit: 10 })).toMatchObject([{ name: 'a-task', triggerAt: MINUTE }])
   })
-}
+})

@@ -5,8 +5,22 @@ import type { KeySelection, PastRunCount } from '../../../src/store/ledger.ts'
 import { readLedger } from '../../../src/store/open-store.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest, OpenStore } from './define-test.ts'
-import { answered, anEntry, claimAll, claimOne, DUE, expireAll, finish, keyOf, keysOf, listAll, rescheduleAll, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import type { OpenStore } from './support/area.ts'
+import {
+  answered,
+  anEntry,
+  claimAll,
+  claimOne,
+  DUE,
+  expireAll,
+  finish,
+  keyOf,
+  keysOf,
+  listAll,
+  rescheduleAll,
+  seed,
+} from './support/tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 
@@ -38,7 +52,7 @@ async function pastRuns({ where }: OpenStore, standing: PastRunCount['standing']
   })
 }
 
-export function describeLedger(test: DefineTest): void {
+export default area('the ledger', (test) => {
   test('tells each entry with the attempts of all its runs', async ({ store }) => {
     await anEntry(store, 'failed')
     await store.run(KEY, { now: DUE + 100 })
@@ -199,4 +213,4 @@ export function describeLedger(test: DefineTest): void {
       expect(await ledger.pastRuns({ from: 0, to: MINUTE })).toEqual([])
     })
   })
-}
+})

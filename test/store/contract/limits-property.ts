@@ -1,51 +1,86 @@
-/** Random writes, claims, pulls and handlers of three names at two hosts: no limit is ever exceeded, and nothing is forgotten. */
-import fc from 'fast-check'
-import { expect } from 'vitest'
+/** Random writes, claims, pulls and handlers, side by side or inside each other: no limit is ever exceeded, and nothing is forgotten. */
+import { expect, inject } from 'vitest'
 import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
-import type { Task } from '../../../src/domain/task/task.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
-import { aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, answered, DUE, LEASE_MS, listAll, NODE, putHandler } from './entries.ts'
+import { aTaskWithoutCallback } from '../../support/a-task.ts'
+import fc from '../../support/fast-check.ts'
+import { area } from './support/area.ts'
+import { expectNothingLeft, expectWithinLimits, forgetStarts, handlerOf, waiting } from './support/limit-rules.ts'
+import type { Run, Setting } from './support/limit-rules.ts'
+import { aClaim, answered, DUE, LEASE_MS, listAll, NODE } from './support/tasks.ts'
 
-const NAMES = ['a', 'b', 'c']
+const SETTINGS: readonly Setting[] = [
+  { names: ['a', 'b', 'c'], handlers: ['a', 'b', 'c'] },
+  { names: ['a', 'a.x', 'a.b', 'a.b.x', 'c'], handlers: ['a', 'a.b.*', 'a.*', '*'] },
+]
+const RUNS = inject('isNightly') ? 200 : 60
 const CALLBACK = { callback: 'http://host-0.test/' }
-/** A rate is counted by whole seconds, so a place comes back after 61 of them at the latest. */
-const PLACE_MS = 61_000
-
-interface Run {
-  readonly store: Store
-  now: number
-  readonly handlers: Map<string, HandlerDefinition>
-  /** when attempts of a name started; only those since its handler has a rate, which are the ones that it counts, are `counted` */
-  readonly starts: Map<string, { at: number; counted: boolean }[]>
-}
+/** Longer than starts are remembered. */
+const RUN_MS = 86_400_000
 
 type Step = (run: Run) => Promise<unknown>
+type Steps = fc.Arbitrary<Step>
+
+export default area('limits', (test) => {
+  test('are never exceeded and hold back nothing else, whichever handlers come and go in whatever order', async ({ store, reopen }) => {
+    const histories = fc
+      .constantFrom(...SETTINGS)
+      .chain((setting) => fc.tuple(fc.constant(setting), fc.array(stepsOf(setting), { minLength: 20, maxLength: 60, size: 'max' })))
+    let opened = store
+    let from = DUE
+    await fc.assert(
+      fc.asyncProperty(histories, async ([setting, steps]) => {
+        await clear(opened, from)
+        from += RUN_MS
+        let run: Run = { store: opened, setting, from, now: from, handlers: new Map(), starts: new Map() }
+        for (const step of steps) {
+          if (step === 'reopen') opened = await reopen()
+          run = { ...run, store: opened }
+          if (step !== 'reopen') await step(run)
+        }
+        await expectAllEnds(run)
+      }),
+      { numRuns: RUNS },
+    )
+  })
+})
+
+function stepsOf({ names, handlers }: Setting): fc.Arbitrary<Step | 'reopen'> {
+  const handlerNames = fc.constantFrom(...handlers)
+  const [handling, unhandling] = [handlingOf(handlerNames), unhandlingOf(handlerNames)]
+  return fc.oneof(
+    { arbitrary: puttingOf(fc.constantFrom(...names)), weight: 5 },
+    { arbitrary: handling, weight: 2 },
+    { arbitrary: unhandling, weight: 1 },
+    { arbitrary: changingAndClaiming(fc.oneof(handling, unhandling)), weight: 1 },
+    { arbitrary: claiming, weight: 5 },
+    { arbitrary: pullingOf(handlerNames), weight: 2 },
+    { arbitrary: ending, weight: 5 },
+    { arbitrary: rescuing, weight: 1 },
+    { arbitrary: passing, weight: 4 },
+    { arbitrary: fc.constant<'reopen'>('reopen'), weight: 1 },
+  )
+}
 
 /** A step as it is shown in the report of a failure. */
 function named(text: string, values: unknown, step: Step): Step {
   return Object.assign(step, { [fc.toStringMethod]: () => `${text} ${JSON.stringify(values)}` })
 }
 
-const names = fc.constantFrom(...NAMES)
+function puttingOf(names: fc.Arbitrary<string>): Steps {
+  const callback = fc.constantFrom(undefined, 'http://host-0.test/', 'http://host-1.test/')
+  const tasks = fc.record({ name: names, minute: fc.integer({ min: -9, max: 9 }), callback, count: fc.integer({ min: 1, max: 4 }) })
+  return tasks.map((values) => {
+    const { name, minute, callback, count } = values
+    const definition = { max_delay: 525_600, ...(callback !== undefined && { callback }) }
+    const task = (from: number) => (_: unknown, n: number) =>
+      aTaskWithoutCallback({ name, triggerAt: from / 1000 + (minute + n) * 60, dueAt: from + minute * 7000 + n, definition })
+    return named('put', values, ({ store, from, now }) => store.put(Array.from({ length: count }, task(from)), { now }))
+  })
+}
+
 const optional = (max: number) => fc.option(fc.integer({ min: 1, max }), { nil: undefined })
-
-const tasks = fc.record({
-  name: names,
-  minute: fc.integer({ min: -9, max: 9 }),
-  callback: fc.constantFrom(undefined, 'http://host-0.test/', 'http://host-1.test/'),
-  count: fc.integer({ min: 1, max: 4 }),
-})
-const putting = tasks.map((values) => {
-  const { name, minute, callback, count } = values
-  const definition = { max_delay: 525_600, ...(callback !== undefined && { callback }) }
-  const task = (_: unknown, n: number) =>
-    aTaskWithoutCallback({ name, triggerAt: MINUTE + (minute + n) * 60, dueAt: DUE + minute * 7000 + n, definition })
-  return named('put', values, ({ store, now }) => store.put(Array.from({ length: count }, task), { now }))
-})
-
 const definitions = fc
   .record({
     concurrency: optional(3),
@@ -54,42 +89,70 @@ const definitions = fc
     pull: fc.constantFrom(false, false, true),
   })
   .map((limits): HandlerDefinition => ({ ...CALLBACK, ...(JSON.parse(JSON.stringify(limits)) as HandlerDefinition) }))
-const handling = fc.tuple(names, definitions).map(([name, definition]) =>
-  named('handler', [name, definition], async ({ store, now, handlers, starts }) => {
-    await putHandler(store, name, definition, now)
-    if (definition.rate === undefined || handlers.get(name)?.rate === undefined) forgetStarts(starts, name)
-    handlers.set(name, definition)
-  }),
-)
 
-const unhandling = names.map((name) =>
-  named('no handler', name, async ({ store, handlers, starts }) => {
-    await store.removeHandler(name, { force: true })
-    handlers.delete(name)
-    forgetStarts(starts, name)
-  }),
-)
+function handlingOf(names: fc.Arbitrary<string>): Steps {
+  return fc.tuple(names, definitions).map(([name, definition]) =>
+    named('handler', [name, definition], async (run) => {
+      const before = run.handlers.get(name)
+      if (definition.rate === undefined || before?.rate === undefined) forgetStarts(run, name)
+      run.handlers.set(name, definition)
+      await run.store.putHandler(name, definition, { now: run.now, force: true })
+    }),
+  )
+}
 
-const claiming = fc.record({ node: fc.constantFrom('node-1', 'node-2'), limit: fc.constantFrom(1, 3, 99, 99) }).map((values) =>
+function unhandlingOf(names: fc.Arbitrary<string>): Steps {
+  return names.map((name) =>
+    named('no handler', name, async (run) => {
+      run.handlers.delete(name)
+      forgetStarts(run, name)
+      await run.store.removeHandler(name, { force: true })
+    }),
+  )
+}
+
+const claiming: Steps = fc.record({ node: fc.constantFrom('node-1', 'node-2'), limit: fc.constantFrom(1, 3, 99, 99) }).map((values) =>
   named('claim', values, async (run) => {
     const before = await waiting(run.store)
-    const running = await runningOf(run.store)
+    const running = await listAll(run.store, { states: ['running'] })
     const result = await run.store.claimDue(aClaim({ now: run.now, ...values }))
-    for (const name of NAMES) expectNothingLeft(run, name, { before, running: running.get(name) ?? 0, result, limit: values.limit })
-    for (const name of NAMES) await expectWithinLimits(run, name, result.tasks, false)
+    for (const handler of [...run.setting.handlers, undefined]) {
+      expectNothingLeft(run, handler, { before, running, result, limit: values.limit })
+    }
+    for (const handler of run.setting.handlers) await expectWithinLimits(run, handler, result.tasks, false)
   }),
 )
 
-const pulling = names.map((name) =>
-  named('pull', name, async (run) => {
-    const { store, now } = run
-    const result = await store.pull(name, { now, node: NODE, leaseUntil: now + LEASE_MS, limit: 2 })
-    expect(result === 'not_pulled').toBe(run.handlers.get(name)?.pull !== true)
-    if (result !== 'not_pulled') await expectWithinLimits(run, name, result.tasks, true)
-  }),
-)
+/** A claim that the store is asked for before the change of a handler is through. */
+function changingAndClaiming(changes: Steps): Steps {
+  return fc.tuple(changes, claiming).map(([change, claim]) =>
+    named('at once', [fc.stringify(change), fc.stringify(claim)], async (run) => {
+      const changed = change(run)
+      const { tasks } = await run.store.claimDue(aClaim({ now: run.now, limit: 2 }))
+      await changed
+      for (const handler of run.setting.handlers) await expectWithinLimits(run, handler, tasks, false)
+      await claim(run)
+    }),
+  )
+}
 
-const ending = fc.record({ pick: fc.nat(9), how: fc.constantFrom(200, 503, 404, 'stopping' as const) }).map((values) =>
+function pullingOf(names: fc.Arbitrary<string>): Steps {
+  return names.map((name) =>
+    named('pull', name, async (run) => {
+      const { store, now, handlers } = run
+      const due = (await waiting(store)).filter((task) => handlerOf(run, task) === name && task.dueAt <= now)
+      const result = await store.pull(name, { now, node: NODE, leaseUntil: now + LEASE_MS, limit: 2 })
+      const { pull, paused, concurrency, rate } = handlers.get(name) ?? {}
+      expect(result === 'not_pulled').toBe(pull !== true)
+      if (result === 'not_pulled') return
+      expect(result.tasks.map((task) => handlerOf(run, task))).toEqual(result.tasks.map(() => name))
+      if (!paused && concurrency === undefined && rate === undefined) expect(result.tasks).toHaveLength(Math.min(2, due.length))
+      await expectWithinLimits(run, name, result.tasks, true)
+    }),
+  )
+}
+
+const ending: Steps = fc.record({ pick: fc.nat(9), how: fc.constantFrom(200, 503, 404, 'stopping' as const) }).map((values) =>
   named('end', values, async ({ store, now }) => {
     const running = await listAll(store, { states: ['running'] })
     const task = running[values.pick % Math.max(1, running.length)]
@@ -101,103 +164,18 @@ const ending = fc.record({ pick: fc.nat(9), how: fc.constantFrom(200, 503, 404, 
   }),
 )
 
-const rescuing = fc.constant(named('rescue', '', ({ store, now }) => store.rescue({ now, limit: 2 })))
-const passing = fc.constantFrom(0, 500, 1000, 20_000, 30_000, 61_000, -20_000).map((ms) =>
+const rescuing: Steps = fc.constant(named('rescue', '', ({ store, now }) => store.rescue({ now, limit: 2 })))
+const passing: Steps = fc.constantFrom(0, 500, 1000, 20_000, 30_000, 61_000, -20_000).map((ms) =>
   named('wait', ms, (run) => {
     run.now += ms
     return Promise.resolve()
   }),
 )
 
-const steps: fc.Arbitrary<Step | 'reopen'> = fc.oneof(
-  { arbitrary: putting, weight: 4 },
-  { arbitrary: handling, weight: 2 },
-  { arbitrary: unhandling, weight: 1 },
-  { arbitrary: claiming, weight: 5 },
-  { arbitrary: pulling, weight: 2 },
-  { arbitrary: ending, weight: 5 },
-  { arbitrary: rescuing, weight: 1 },
-  { arbitrary: passing, weight: 4 },
-  { arbitrary: fc.constant<'reopen'>('reopen'), weight: 1 },
-)
-
-export function describeLimitsProperty(test: DefineTest): void {
-  test('are never exceeded and hold back nothing else, whatever happens in whatever order', async ({ store, reopen }) => {
-    let opened = store
-    await fc.assert(
-      fc.asyncProperty(fc.array(steps, { minLength: 20, maxLength: 60, size: 'max' }), async (sequence) => {
-        await clear(opened)
-        let run: Run = { store: opened, now: DUE, handlers: new Map(), starts: new Map() }
-        for (const step of sequence) {
-          if (step === 'reopen') opened = await reopen()
-          run = { ...run, store: opened }
-          if (step !== 'reopen') await step(run)
-        }
-        await expectAllEnds(run)
-      }),
-      { numRuns: 60 },
-    )
-  })
-}
-
-async function waiting(store: Store): Promise<Task[]> {
-  return listAll(store, { states: ['pending', 'retrying'] })
-}
-
-async function runningOf(store: Store): Promise<Map<string, number>> {
-  const running = await listAll(store, { states: ['running'] })
-  return new Map(NAMES.map((name) => [name, running.filter((task) => task.name === name).length]))
-}
-
-function forgetStarts(starts: Run['starts'], name: string): void {
-  for (const start of starts.get(name) ?? []) start.counted = false
-}
-
-/** What has just been handed out of a name is within its limits; notes when it started. */
-async function expectWithinLimits(
-  { store, now, handlers, starts }: Run,
-  name: string,
-  tasks: readonly Task[],
-  isPull: boolean,
-): Promise<void> {
-  const count = tasks.filter((task) => task.name === name).length
-  if (count === 0) return
-  const { paused, pull, concurrency = Infinity, rate } = handlers.get(name) ?? {}
-  expect([paused ?? false, pull ?? false]).toEqual([false, isPull])
-  expect((await runningOf(store)).get(name)).toBeLessThanOrEqual(concurrency)
-  const all = starts.get(name) ?? []
-  all.push(...Array.from({ length: count }, () => ({ at: now, counted: rate !== undefined })))
-  starts.set(name, all)
-  const times = all.filter(({ counted }) => counted).map(({ at }) => at)
-  for (const from of times.filter((at) => at > now - 60_000 && at <= now))
-    expect(times.filter((at) => at >= from && at < from + 60_000).length).toBeLessThanOrEqual(rate ?? Infinity)
-}
-
-interface Claimed {
-  readonly before: readonly Task[]
-  readonly running: number
-  readonly result: ClaimResult
-  readonly limit: number
-}
-
-/** A claim with places left has taken all that the limits of the name allow, and says when there is more. */
-function expectNothingLeft({ now, handlers, starts }: Run, name: string, { before, running, result, limit }: Claimed): void {
-  const { paused, pull, concurrency = Infinity, rate = Infinity } = handlers.get(name) ?? {}
-  if (paused === true || pull === true || result.tasks.length >= limit) return
-  const started = (starts.get(name) ?? []).map(({ at }) => at).filter((at) => at > now - PLACE_MS)
-  const due = before.filter((task) => task.name === name && task.dueAt <= now).length
-  const room = Math.max(0, Math.min(concurrency - running, rate - started.length))
-  const claimed = result.tasks.filter((task) => task.name === name).length
-  expect(claimed, `${name} has room for ${room}, and ${due} due`).toBeGreaterThanOrEqual(Math.min(due, room))
-  const later = before.filter((task) => task.name === name && task.dueAt > now).map(({ dueAt }) => dueAt)
-  if (claimed < room) expect(result.nextDue ?? Infinity).toBeLessThanOrEqual(Math.min(...later, Infinity))
-  else if (running + claimed < concurrency && due > claimed)
-    expect(result.nextDue ?? Infinity).toBeLessThanOrEqual(Math.max(now, ...started) + PLACE_MS)
-}
-
 /** With limits that let something through, everything is called in the end, at the times that the claims themselves name. */
-async function expectAllEnds({ store, now }: Run): Promise<void> {
-  for (const name of NAMES) await putHandler(store, name, { ...CALLBACK, concurrency: 2, rate: 3 }, now)
+async function expectAllEnds({ store, now, handlers }: Run): Promise<void> {
+  for (const name of handlers.size > 0 ? handlers.keys() : ['*'])
+    await store.putHandler(name, { ...CALLBACK, concurrency: 2, rate: 3 }, { now, force: true })
   await store.rescue({ now: now + 10 * LEASE_MS, limit: 1000 })
   for (let [turn, at]: [number, number | undefined] = [0, now]; at !== undefined; turn += 1) {
     const { tasks, nextDue }: ClaimResult = await store.claimDue(aClaim({ now: at }))
@@ -209,8 +187,8 @@ async function expectAllEnds({ store, now }: Run): Promise<void> {
   expect(await waiting(store)).toEqual([])
 }
 
-async function clear(store: Store): Promise<void> {
-  await store.rescue({ now: DUE + 1e9, limit: 10_000 })
-  await store.remove({}, { now: DUE, limit: 10_000 })
-  for (const name of NAMES) await store.removeHandler(name, { force: true })
+async function clear(store: Store, now: number): Promise<void> {
+  await store.rescue({ now: now + RUN_MS, limit: 10_000 })
+  await store.remove({}, { now, limit: 10_000 })
+  for (const name of new Set(SETTINGS.flatMap(({ handlers }) => handlers))) await store.removeHandler(name, { force: true })
 }

@@ -1,13 +1,14 @@
 /** A model-based run: random sequences of writes against a store and against a Map, compared row by row after every step. */
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
-import type { DefineTest, OpenStore } from './define-test.ts'
-import { DUE, inOrder, keyOf, keysOf, listAll } from './entries.ts'
-import { CLAIM_COMMANDS } from './model-claims.ts'
-import { ENTRY_COMMANDS } from './model-entries.ts'
+import { area } from './support/area.ts'
+import type { OpenStore } from './support/area.ts'
+import { DUE, inOrder, keyOf, keysOf, listAll } from './support/tasks.ts'
+import { CLAIM_COMMANDS } from './support/model-claims.ts'
+import { TASK_COMMANDS } from './support/model-tasks.ts'
 
 export interface Model {
   now: number
@@ -28,9 +29,9 @@ export type Step = (model: Model, store: Store) => Promise<void>
 const RUNS = 15
 const STEPS = 120
 
-export function describeModel(test: DefineTest, open: () => Promise<OpenStore>): void {
+export default area('a model', (test, open) => {
   test('of a Map holds the same rows, attempts, counts and pages after every step', async () => {
-    const commands = fc.commands([...CLAIM_COMMANDS, ...ENTRY_COMMANDS].map(toCommand).concat(reopening), {
+    const commands = fc.commands([...CLAIM_COMMANDS, ...TASK_COMMANDS].map(toCommand).concat(reopening), {
       maxCommands: STEPS,
       size: 'max',
     })
@@ -47,7 +48,7 @@ export function describeModel(test: DefineTest, open: () => Promise<OpenStore>):
       { numRuns: RUNS },
     )
   })
-}
+})
 
 /** A step and how it is shown in the report of a failure. */
 export interface NamedStep {

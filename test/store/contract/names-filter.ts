@@ -3,8 +3,8 @@ import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { TaskState } from '../../../src/domain/task/task.ts'
 import type { Selection, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { claimAll, DUE, finishAll, inOrder, keyOf, keysOf, listAll, putHandler, rescheduleAll, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { claimAll, DUE, finishAll, inOrder, keyOf, keysOf, listAll, putHandler, rescheduleAll, seed } from './support/tasks.ts'
 
 /** Those that `mail.*` stands for are around it in the order of bytes. */
 const NAMES = ['mail', 'mail-', 'mail.', 'mail.a', 'mail.é', 'mail.\u{10ffff}', 'mail0', 'Mail.a', 'mail.*', 'ä', 'a\u0308']
@@ -12,7 +12,7 @@ const PATTERNS = ['*', 'mail*', 'mail.*', 'mail.a', 'mail.a*', 'mail.**', 'm', '
 const MINUTES = [-60, 0, 60]
 const RESCHEDULED = MINUTE + 6000
 
-export function describeNamesFilter(test: DefineTest): void {
+export default area('a filter by names', (test) => {
   test('lists those whose names match, in order, with any other filter and any size of page', async ({ store }) => {
     await seedAll(store)
     const all = await listAll(store)
@@ -112,7 +112,7 @@ export function describeNamesFilter(test: DefineTest): void {
       expect(await listAll(store, { names, states: ['running', 'pending'] })).toEqual([])
     }
   })
-}
+})
 
 function isSelected(
   { name, names = '*', states, from = 0, to = Infinity }: Selection,

@@ -1,20 +1,20 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { TaskState } from '../../../src/domain/task/task.ts'
 import type { TaskKey } from '../../../src/domain/task/task-key.ts'
 import type { Selection, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { DUE, inOrder, keyOf, keysOf, listAll, seed } from './entries.ts'
-import type { Entry } from './entries.ts'
+import { area } from './support/area.ts'
+import { DUE, inOrder, keyOf, keysOf, listAll, seed } from './support/tasks.ts'
+import type { Entry } from './support/tasks.ts'
 
 /** Their order as UTF-8 differs from their order as UTF-16 and from any dictionary's. */
 const NAMES = ['a', 'Z', 'z', 'aa', 'é', 'e\u0301', 'ß', '日本', '\uE000', '\uFFFD', '😀', '\u{10FFFD}', '0', '~', "'"]
 /** More rows than a store may look at in one go. */
 const MANY = 4100
 
-export function describePages(test: DefineTest): void {
+export default area('list', (test) => {
   test('orders by minute, then by the bytes of the name', async ({ store }) => {
     const keys = NAMES.flatMap((name) => [2, 0, 1].map((minute) => ({ name, triggerAt: MINUTE + minute * 60 })))
     await store.put(keys.map(aTask), { now: DUE })
@@ -166,7 +166,7 @@ export function describePages(test: DefineTest): void {
       { numRuns: 60 },
     )
   })
-}
+})
 
 /** Between two pages one entry is removed and another one, which was not there, is stored. */
 async function pagesWhileRowsMove(store: Store, selection: Selection, limit: number, others: readonly Listed[]): Promise<TaskKey[]> {

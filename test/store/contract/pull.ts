@@ -2,15 +2,15 @@ import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { PullResult, Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, claimAll, DUE, expireAll, finishAll, keyOf, keysOf, LEASE_MS, listAll, mustGet, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, claimAll, DUE, expireAll, finishAll, keyOf, keysOf, LEASE_MS, listAll, mustGet, putHandler } from './support/tasks.ts'
 
 const PULL = { pull: true }
 const CALLBACK = { callback: 'http://handler.test/run' }
 const LEASE_END = DUE + LEASE_MS
 const LOSS = 'the worker that pulled it did not acknowledge it before its lease was over'
 
-export function describePull(test: DefineTest): void {
+export default area('pull', (test) => {
   for (const [what, handler] of [
     ['no handler', undefined],
     ['a handler that calls', CALLBACK],
@@ -218,7 +218,7 @@ export function describePull(test: DefineTest): void {
     expect(await pulled(store)).toEqual({ tasks: [], nextDue: DUE + 540_000 })
     expect((await pulled(store, { now: DUE + 600_000 })).tasks).toHaveLength(2)
   })
-}
+})
 
 interface Worker {
   readonly now: number

@@ -2,8 +2,8 @@ import { expect } from 'vitest'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { NewTask, Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, claimAll, DUE, keysOf, listAll, mustGet, NEVER_RUN, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, claimAll, DUE, keysOf, listAll, mustGet, NEVER_RUN, seed } from './support/tasks.ts'
 
 const DEFINITION: TaskDefinition = {
   callback: 'https://receiver.test:8443/run?q=ü',
@@ -35,7 +35,7 @@ const FULL: NewTask = {
 
 const UNTOUCHED = { ...NEVER_RUN, rescheduledFrom: null }
 
-export function describePut(test: DefineTest): void {
+export default area('put', (test) => {
   test('stores a pending entry with every field as it was given', async ({ store, reopen }) => {
     const expected: Task = {
       ...FULL,
@@ -182,4 +182,4 @@ export function describePut(test: DefineTest): void {
     expect(await store.history({ name: 'other', triggerAt: MINUTE })).toEqual([])
     expect(await store.history(aTask())).toEqual([])
   })
-}
+})

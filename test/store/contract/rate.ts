@@ -1,17 +1,17 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, claimAll, DUE, finishAll, NODE, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, claimAll, DUE, finishAll, NODE, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 /** A rate is counted by whole seconds, so a place comes back after 61 of them at the latest. */
 const PLACE_MS = 61_000
 
-export function describeRate(test: DefineTest): void {
+export default area('rate', (test) => {
   test('lets so many attempts of a name start in a minute, the oldest first, whoever asks', async ({ store, reopen }) => {
     await putHandler(store, 'a-task', { ...CALLBACK, rate: 3 })
     await putTasks(store, 8, () => ({}))
@@ -147,7 +147,7 @@ export function describeRate(test: DefineTest): void {
     expect(starts).toHaveLength(4)
     expect(Math.max(...starts)).toBeLessThanOrEqual(DUE + 2 * PLACE_MS)
   })
-}
+})
 
 /** Claims at a time, then at the one that this claim says, and so on. */
 async function walk(store: Store, from: number, most = Infinity): Promise<{ starts: number[]; times: number[] }> {

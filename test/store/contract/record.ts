@@ -6,13 +6,13 @@ import type { TaskUpdate } from '../../../src/domain/attempt/transitions.ts'
 import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, answered, claimAll, claimOne, DUE, finish, LEASE_MS, listAll, mustGet, NODE, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, anEntry, answered, claimAll, claimOne, DUE, finish, LEASE_MS, listAll, mustGet, NODE, seed } from './support/tasks.ts'
 
 const NOT_CALLED: CallResult = { kind: 'not_called', reason: 'stopping' }
 const AT_MOST_ONCE = { delivery: 'at_most_once' } as const
 
-export function describeRecords(test: DefineTest): void {
+export default area('record', (test) => {
   test('writes every field of an outcome, and its attempt', async ({ store, reopen }) => {
     const task = await claimOne(store, aTask({ definition: { retry: 5 } }))
     const outcome: AttemptReport = {
@@ -228,7 +228,7 @@ export function describeRecords(test: DefineTest): void {
     expect(await store.history(aTask())).toMatchObject([{ status: 200 }])
     expect(await store.history(aTask({ triggerAt: MINUTE + 60 }))).toMatchObject([{ status: 404 }])
   })
-}
+})
 
 /** A result of this claim is refused and leaves entry and history as they are. */
 async function expectFenced(store: Store, task: Task): Promise<void> {

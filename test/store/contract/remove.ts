@@ -3,12 +3,12 @@ import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { TaskState } from '../../../src/domain/task/task.ts'
 import type { Selection } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, claimAll, claimOne, DUE, listAll, rescheduleAll, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, anEntry, claimAll, claimOne, DUE, listAll, rescheduleAll, seed } from './support/tasks.ts'
 
 const FINAL_STATES = ['successful', 'failed', 'skipped'] as const
 
-export function describeRemoval(test: DefineTest): void {
+export default area('remove and prune', (test) => {
   test('remove takes all that is not running, and answers how many', async ({ store }) => {
     await seed(
       store,
@@ -125,4 +125,4 @@ export function describeRemoval(test: DefineTest): void {
     expect(await store.history({ name: 'old', triggerAt: MINUTE })).toEqual([])
     expect((await store.claimDue(aClaim())).tasks).toEqual([])
   })
-}
+})

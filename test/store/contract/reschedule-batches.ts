@@ -1,19 +1,19 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { isFinal, TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { TaskKey } from '../../../src/domain/task/task-key.ts'
 import type { RescheduleRequest, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { DUE, keyOf, keysOf, listAll, rescheduleAll, seed } from './entries.ts'
-import type { Entry } from './entries.ts'
+import { area } from './support/area.ts'
+import { DUE, keyOf, keysOf, listAll, rescheduleAll, seed } from './support/tasks.ts'
+import type { Entry } from './support/tasks.ts'
 
 const NOW = DUE + 1234
 const STATES = ['failed', 'pending', 'skipped', 'successful', 'retrying'] as const
 type KeyedEntry = Entry & TaskKey
 
-export function describeRescheduleBatches(test: DefineTest): void {
+export default area('reschedule in batches', (test) => {
   const entries: KeyedEntry[] = Array.from({ length: 1200 }, (_, n) => ({
     name: `name-${n % 3}`,
     triggerAt: MINUTE + Math.floor(n / 3) * 60,
@@ -88,7 +88,7 @@ export function describeRescheduleBatches(test: DefineTest): void {
     }
     expect(keysOf(tasks).sort()).toEqual([0, 1, 2].map((n) => keyOf(aTask({ name: `n${n}`, triggerAt: MINUTE + 600 }))))
   })
-}
+})
 
 type Batches = Pick<RescheduleRequest, 'triggerAt' | 'all' | 'limit'>
 

@@ -3,15 +3,15 @@ import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { Task, TaskState } from '../../../src/domain/task/task.ts'
 import type { RescheduleRequest, Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, claimAll, DUE, keysOf, listAll, mustGet, NEVER_RUN, rescheduleAll, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, anEntry, claimAll, DUE, keysOf, listAll, mustGet, NEVER_RUN, rescheduleAll, seed } from './support/tasks.ts'
 
 const TARGET = MINUTE + 3600
 const NOW = DUE + 1234
 const FINAL_STATES = ['successful', 'failed', 'skipped'] as const
 const UUID = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/
 
-export function describeReschedule(test: DefineTest): void {
+export default area('reschedule', (test) => {
   for (const state of FINAL_STATES) {
     test(`leaves a ${state} entry as the record of what happened and makes a pending copy`, async ({ store }) => {
       const original = await anEntry(store, state, { definition: { payload: { a: 1 }, max_delay: 25 } })
@@ -206,7 +206,7 @@ export function describeReschedule(test: DefineTest): void {
   test('finds nothing to take in an empty store', async ({ store }) => {
     for (const all of [true, false]) expect(await reschedule(store, { all })).toEqual([])
   })
-}
+})
 
 function reschedule(store: Store, fields: Partial<RescheduleRequest> = {}): Promise<Task[]> {
   return rescheduleAll(store, { selection: {}, all: false, triggerAt: TARGET, now: NOW, dryRun: false, limit: 1000, ...fields })

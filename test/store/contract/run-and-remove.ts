@@ -3,8 +3,8 @@ import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import { ackOf } from './acknowledge.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, answered, claimAll, DUE, finish, finishAll, LEASE_MS, listAll, mustGet, rescheduleAll } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, answered, claimAll, DUE, finish, finishAll, LEASE_MS, listAll, mustGet, rescheduleAll } from './support/tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 /** When the person asks, a day before the minute. */
@@ -25,7 +25,7 @@ async function expectGone(store: Store): Promise<void> {
   expect(await store.history(KEY)).toEqual([])
 }
 
-export function describeRunAndRemove(test: DefineTest): void {
+export default area('run and remove', (test) => {
   test('calls a pending entry in advance, and removes it once that succeeded', async ({ store, reopen }) => {
     await store.put([aTask()], { now: NOW - 9 })
     const before = await mustGet(store, KEY)
@@ -166,4 +166,4 @@ export function describeRunAndRemove(test: DefineTest): void {
     await expectGone(opened)
     expect(await opened.acknowledge(ackOf(task, { now }))).toEqual({ status: 'unknown' })
   })
-}
+})

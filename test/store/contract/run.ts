@@ -2,13 +2,13 @@ import { expect } from 'vitest'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, anEntry, claimAll, DUE, listAll, mustGet, seed } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, anEntry, claimAll, DUE, listAll, mustGet, seed } from './support/tasks.ts'
 
 const WINDOW_MS = 11 * 60_000
 const DEFINITION = { max_delay: 11 }
 
-export function describeRun(test: DefineTest): void {
+export default area('run', (test) => {
   test('makes a pending entry due now, in advance, with a window of its own', async ({ store }) => {
     const before = await anEntry(store, 'pending', { triggerAt: MINUTE + 86_400, definition: DEFINITION })
     const now = DUE + 777
@@ -91,4 +91,4 @@ export function describeRun(test: DefineTest): void {
     await store.run({ name: 'failed', triggerAt: MINUTE }, { now: DUE + 5 })
     expect((await listAll(store)).filter(({ name }) => name !== 'failed')).toEqual(others)
   })
-}
+})

@@ -2,8 +2,8 @@ import { expect } from 'vitest'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { answered, claimAll, DUE, expireAll, finish, LEASE_MS, listAll, mustGet, rescheduleAll } from './entries.ts'
+import { area } from './support/area.ts'
+import { answered, claimAll, DUE, expireAll, finish, LEASE_MS, listAll, mustGet, rescheduleAll } from './support/tasks.ts'
 import { aRepeating, minutesOf } from './series.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
@@ -19,7 +19,7 @@ async function failedHead(store: Store, definition: Partial<TaskDefinition> = {}
   return mustGet(store, KEY)
 }
 
-export function describeSeriesChanges(test: DefineTest): void {
+export default area('a series whose entries are changed', (test) => {
   test('an entry that is removed by its key is left out, and the series goes on', async ({ store, reopen }) => {
     await store.put([aRepeating()], { now: DUE - 9 })
     const { last } = await store.changes({ after: 0, limit: 1 })
@@ -182,4 +182,4 @@ export function describeSeriesChanges(test: DefineTest): void {
     await finish(store, head, answered(200, DUE - 4000), DUE - 4000)
     expect(await minutesOf(store)).toEqual([5])
   })
-}
+})

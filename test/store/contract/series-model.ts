@@ -1,13 +1,14 @@
 /** Series under random sequences of what nodes and people do, compared after every step with the entries that there should be. */
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest, OpenStore } from './define-test.ts'
-import { aClaim, answered, DUE, expireAll, LEASE_MS, listAll, mustGet, NODE } from './entries.ts'
+import { area } from './support/area.ts'
+import type { OpenStore } from './support/area.ts'
+import { aClaim, answered, DUE, expireAll, LEASE_MS, listAll, mustGet, NODE } from './support/tasks.ts'
 
 /** `period` and `first` in seconds say what `repeat` says: its times are `first`, `first + period`, … from 1970 on. */
 const PATTERNS = [
@@ -37,7 +38,7 @@ interface Step {
   run(series: Series, opened: OpenStore): Promise<void>
 }
 
-export function describeSeriesModel(test: DefineTest): void {
+export default area('a series of two days', (test) => {
   test('over two days no time of a series is lost, none comes twice, and one entry waits to be followed', async (opened) => {
     const definitions = fc.record({ pattern: fc.constantFrom(...PATTERNS), max_delay: fc.constantFrom(1, 4, 10, 60, 1440) })
     await fc.assert(
@@ -55,7 +56,7 @@ export function describeSeriesModel(test: DefineTest): void {
       { numRuns: 50 },
     )
   })
-}
+})
 
 function firstAfter({ period, first }: Series['pattern'], seconds: number): number {
   return first + (Math.floor((seconds - first) / period) + 1) * period

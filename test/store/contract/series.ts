@@ -3,8 +3,8 @@ import { firstDueAt } from '../../../src/domain/task/task.ts'
 import type { NewTask, Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { aClaim, answered, claimAll, DUE, expireAll, finish, LEASE_MS, listAll, mustGet, putHandler } from './entries.ts'
+import { area } from './support/area.ts'
+import { aClaim, answered, claimAll, DUE, expireAll, finish, LEASE_MS, listAll, mustGet, putHandler } from './support/tasks.ts'
 
 const EVERY_5_MIN = { repeat: '*/5 * * * *' }
 const NEXT = MINUTE + 300
@@ -40,7 +40,7 @@ async function lastChange(store: Store): Promise<number> {
   return (await store.changes({ after: 0, limit: 1 })).last
 }
 
-export function describeSeries(test: DefineTest): void {
+export default area('a series', (test) => {
   test('a claim stores the next entry with it: the same definition, a run of its own', async ({ store, reopen }) => {
     const definition = { max_delay: 3, retry: 7, payload: { ä: [1, null] }, headers: { 'X-One': '1' }, timezone: 'Europe/Berlin' }
     await store.put([aRepeating(definition)], { now: DUE - 9 })
@@ -229,4 +229,4 @@ export function describeSeries(test: DefineTest): void {
     expect(await nextOf(store)).toEqual(next)
     expect(await minutesOf(store)).toEqual([0, 5])
   })
-}
+})

@@ -2,8 +2,8 @@ import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
-import type { DefineTest } from './define-test.ts'
-import { anEntry, claimAll, DUE, listAll, mustGet, rescheduleAll } from './entries.ts'
+import { area } from './support/area.ts'
+import { anEntry, claimAll, DUE, listAll, mustGet, rescheduleAll } from './support/tasks.ts'
 
 const names = Array.from({ length: 1000 }, (_, n) => `task-${n}`)
 
@@ -23,7 +23,7 @@ function secondsOf(tasks: readonly Task[]): number[] {
   return tasks.map(({ dueAt, triggerAt }) => dueAt / 1000 - triggerAt)
 }
 
-export function describeSpread(test: DefineTest): void {
+export default area('spread', (test) => {
   test('spreads the tasks of a minute over all of its seconds', async ({ store }) => {
     const perSecond = Object.groupBy(secondsOf(await putSpread(store, 59)), (second) => second)
     expect(Object.keys(perSecond).map(Number)).toEqual(Array.from({ length: 60 }, (_, second) => second))
@@ -104,4 +104,4 @@ export function describeSpread(test: DefineTest): void {
     expect(await store.run(task, { now: DUE - 5000 })).toMatchObject({ dueAt: DUE - 5000, deadline: DUE - 5000 + 600_000 })
     expect(await claimAll(store, DUE - 5000)).toMatchObject([{ name: task.name }])
   })
-}
+})

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { ClaimShares, byTurn } from '../../../src/store/rules/claim-shares.ts'
 import type { LaneShare } from '../../../src/store/rules/claim-shares.ts'

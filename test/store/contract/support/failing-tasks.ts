@@ -1,9 +1,9 @@
 /** Tasks that ask for an error callback, brought to a bad end in every way that there is. */
-import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
-import type { Store } from '../../../src/store/store.ts'
-import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import { accepted, ackOf } from './acknowledge.ts'
-import { answered, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, mustGet, putHandler } from './entries.ts'
+import type { Task, TaskDefinition } from '../../../../src/domain/task/task.ts'
+import type { Store } from '../../../../src/store/store.ts'
+import { aTask, aTaskWithoutCallback, MINUTE } from '../../../support/a-task.ts'
+import { accepted, ackOf } from '../acknowledge.ts'
+import { answered, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, mustGet, putHandler } from './tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
 export const ERRORS = { error_callback: 'http://errors.test:8080/failed?x=1' }

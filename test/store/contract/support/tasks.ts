@@ -1,13 +1,13 @@
 /** Brings entries into any state through the verbs of the store, and reads back all that a store holds. */
 import { expect } from 'vitest'
-import type { Handler, HandlerDefinition } from '../../../src/domain/task/handler.ts'
-import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
-import { TASK_STATES } from '../../../src/domain/task/task.ts'
-import type { NewTask, Task, TaskState } from '../../../src/domain/task/task.ts'
-import type { TaskKey } from '../../../src/domain/task/task-key.ts'
-import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
-import type { Claim, RescheduleCursor, RescheduleRequest, Selection, Store } from '../../../src/store/store.ts'
-import { aTask, MINUTE } from '../../support/a-task.ts'
+import type { Handler, HandlerDefinition } from '../../../../src/domain/task/handler.ts'
+import { reportOf } from '../../../../src/domain/attempt/attempt-report.ts'
+import { TASK_STATES } from '../../../../src/domain/task/task.ts'
+import type { NewTask, Task, TaskState } from '../../../../src/domain/task/task.ts'
+import type { TaskKey } from '../../../../src/domain/task/task-key.ts'
+import type { CallResult } from '../../../../src/domain/attempt/verdict.ts'
+import type { Claim, RescheduleCursor, RescheduleRequest, Selection, Store } from '../../../../src/store/store.ts'
+import { aTask, MINUTE } from '../../../support/a-task.ts'
 
 /** The first instant at which a task of `MINUTE` is due. */
 export const DUE = MINUTE * 1000

@@ -1,14 +1,14 @@
 /** The steps of the model-based run that a person takes: put, list, reschedule, run, remove, and the prune. */
-import fc from 'fast-check'
+import fc from '../../../support/fast-check.ts'
 import { expect } from 'vitest'
-import { isFinal, pendingTask, TASK_STATES } from '../../../src/domain/task/task.ts'
-import type { Delivery, Task } from '../../../src/domain/task/task.ts'
-import type { TaskKey } from '../../../src/domain/task/task-key.ts'
-import type { Selection } from '../../../src/store/store.ts'
-import { aTask, MINUTE } from '../../support/a-task.ts'
-import { inOrder, keyOf, keysOf, listAll, NEVER_RUN, rescheduleAll } from './entries.ts'
+import { isFinal, pendingTask, TASK_STATES } from '../../../../src/domain/task/task.ts'
+import type { Delivery, Task } from '../../../../src/domain/task/task.ts'
+import type { TaskKey } from '../../../../src/domain/task/task-key.ts'
+import type { Selection } from '../../../../src/store/store.ts'
+import { aTask, MINUTE } from '../../../support/a-task.ts'
+import { inOrder, keyOf, keysOf, listAll, NEVER_RUN, rescheduleAll } from './tasks.ts'
 import { isWaiting, LANES } from './model-claims.ts'
-import type { Model, NamedStep } from './model.ts'
+import type { Model, NamedStep } from '../model.ts'
 
 const NAMES = ['a', 'ä', '😀']
 const keys = fc.record({ name: fc.constantFrom(...NAMES), triggerAt: fc.integer({ min: -2, max: 2 }).map((n) => MINUTE + n * 60) })
@@ -129,7 +129,7 @@ const lists = fc.record({ selection: selections, limit: fc.integer({ min: 1, max
   return { text: `list ${JSON.stringify(selection)} ${limit}`, step }
 })
 
-export const ENTRY_COMMANDS = [puts, puts, puts, runs, reschedules, reschedules, removals, prunes, lists]
+export const TASK_COMMANDS = [puts, puts, puts, runs, reschedules, reschedules, removals, prunes, lists]
 
 function selected(model: Model, { name, states, from = -Infinity, to = Infinity }: Selection): Task[] {
   const isSelected = (task: Task) =>

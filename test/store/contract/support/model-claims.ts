@@ -1,12 +1,12 @@
 /** The steps of the model-based run that a node takes: claim, record, renew, rescue, expire, and the passing of time. */
-import fc from 'fast-check'
+import fc from '../../../support/fast-check.ts'
 import { expect } from 'vitest'
-import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
-import type { Task } from '../../../src/domain/task/task.ts'
-import type { CallResult } from '../../../src/domain/attempt/verdict.ts'
-import type { Claim, ClaimResult, HostCapacity } from '../../../src/store/store.ts'
-import { keyOf, LEASE_MS } from './entries.ts'
-import type { Model, NamedStep } from './model.ts'
+import { reportOf } from '../../../../src/domain/attempt/attempt-report.ts'
+import type { Task } from '../../../../src/domain/task/task.ts'
+import type { CallResult } from '../../../../src/domain/attempt/verdict.ts'
+import type { Claim, ClaimResult, HostCapacity } from '../../../../src/store/store.ts'
+import { keyOf, LEASE_MS } from './tasks.ts'
+import type { Model, NamedStep } from '../model.ts'
 
 export const LANES = ['a.test', 'b.test', 'c.test']
 const NODES = ['node-1', 'node-2']

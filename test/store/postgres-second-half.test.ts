@@ -1,0 +1,3 @@
+import { postgresContract } from './support/postgres-contract.ts'
+
+postgresContract(2)
