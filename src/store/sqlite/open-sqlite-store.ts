@@ -16,10 +16,10 @@ export function openSqliteStore(path: string): SqliteStore {
   const unlock = path === ':memory:' ? () => undefined : lock(path)
   let db: Database | undefined
   try {
-    // Another program that writes must not hold up this process: a group of writes waits for its turn by itself.
+    // Another program that writes must not hold up this process. The group commit waits by itself.
     db = new SqliteDatabase(path, { timeout: 0 })
     db.pragma('journal_mode = WAL')
-    // better-sqlite3 builds SQLite with NORMAL for WAL, which loses acknowledged rows when the power goes.
+    // better-sqlite3 builds SQLite with NORMAL for WAL, which loses answered writes when the power fails.
     db.pragma('synchronous = FULL')
     migrate(db, path)
     return new SqliteStore(db, unlock)
@@ -31,8 +31,8 @@ export function openSqliteStore(path: string): SqliteStore {
 }
 
 /**
- * A second process would call every task a second time. The lock is SQLite's own, on an empty file beside the store, because the
- * operating system drops it with the process, and because readers of a live store are welcome.
+ * Keeps out a second process, which would call every task a second time. SQLite itself locks an empty file beside the store: the operating
+ * system drops that lock with the process, and readers of the store need no lock.
  */
 function lock(path: string): () => void {
   const lockPath = `${realPath(path)}.lock`
@@ -53,7 +53,7 @@ function lock(path: string): () => void {
 function openLockFile(lockPath: string): Database {
   try {
     const holder = new SqliteDatabase(lockPath, { timeout: 0 })
-    // SQLite takes no lock on a file that it can only read, and says nothing.
+    // SQLite gives no error for a file that it can only read, and takes no lock.
     accessSync(lockPath, constants.W_OK)
     return holder
   } catch (error) {
@@ -61,7 +61,7 @@ function openLockFile(lockPath: string): Database {
   }
 }
 
-/** Two names of one file must meet at one lock, so the file is made before it is asked for its real name. */
+/** All names of a file must lead to one lock. Only a file that is there has a real name, so a new one is made first. */
 function realPath(path: string): string {
   try {
     if (!existsSync(path)) closeSync(openSync(path, 'a'))

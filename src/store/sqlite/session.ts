@@ -1,4 +1,4 @@
-/** What every operation on one open database works with. */
+/** The parts of one open database that every operation works with. */
 import type { Database } from 'better-sqlite3'
 import { Changes } from '../rules/changes.ts'
 import { HandlerBook } from '../rules/handler-book.ts'
@@ -21,7 +21,7 @@ export interface Session {
   readonly changeLog: ChangeLog
 }
 
-/** A session in which rows may be written: all of it becomes durable at once, or nothing. */
+/** A session that may write rows. All of its writes become durable at once, or none. */
 export interface Transaction extends Session {
   readonly changes: Changes
 }
@@ -49,7 +49,7 @@ export function openSession(db: Database): { session: Session; group: GroupCommi
     onRollback: () => {
       cursors.forget()
       changeLog.forget()
-      // A change of a handler may have been undone: the next use reads them again.
+      // A change of a handler may have been undone, so the next use reads all handlers.
       handlers = undefined
     },
   })

@@ -46,7 +46,7 @@ export class SqliteStore implements Store {
   readonly listHandlers = this.#reading(listHandlers)
   readonly removeHandler = this.#changing(removeHandler)
   readonly runs = this.#reading(readRuns)
-  /** No other node has a clock or tasks to go by. */
+  /** No other node has a clock or tasks that matter here. */
   readonly time = (): Promise<undefined> => Promise.resolve(undefined)
   readonly onDue = (): (() => void) => () => undefined
   readonly tidy = (): Promise<void> => Promise.resolve()
@@ -56,7 +56,7 @@ export class SqliteStore implements Store {
   readonly #handlerChanges: HandlerChanges
   readonly #afterClose: () => void
 
-  /** @param db migrated, and used by nobody else from now on */
+  /** @param db a migrated database, which nobody else uses from now on */
   constructor(db: Database, afterClose: () => void) {
     this.#db = db
     const { session, group } = openSession(db)

@@ -28,7 +28,7 @@ class ClaimRun {
   readonly #transaction: Transaction
   readonly #claim: Claim
   readonly #shares: ClaimShares<OpenLane>
-  /** by handler, before the tasks of this claim */
+  /** by handler, without the tasks of this claim */
   readonly #capacities = new Map<string, HandlerCapacity>()
 
   constructor(transaction: Transaction, claim: Claim) {
@@ -54,7 +54,7 @@ class ClaimRun {
     return Math.min(this.#shares.againAt, this.#transaction.cursors.nextDue(this.#claim.now))
   }
 
-  /** Due lanes that this claim has not seen. Lanes of full hosts are passed over, lanes of handlers without capacity are closed. */
+  /** Due lanes that this claim has not seen. It passes over lanes of full hosts, and closes lanes of handlers without capacity. */
   #openLanes(): OpenLane[] {
     const { cursors, handlers } = this.#transaction
     for (const { lane, next_due: dueAt } of cursors.due(this.#claim.now)) {
@@ -70,7 +70,7 @@ class ClaimRun {
     return this.#shares.takeFound().sort(byTurn)
   }
 
-  /** Workers leave no capacity for calls. @param known counted already */
+  /** For calls: a handler whose tasks workers pull has no capacity. @param known the handlers that are counted already */
   #limitsOf(name: string, known: Map<string, HandlerCapacity>): HandlerCapacity {
     const handler = this.#transaction.handlers.of(name)
     if (handler === undefined) return noLimit()
@@ -95,7 +95,7 @@ class ClaimRun {
     return claimed
   }
 
-  /** @returns undefined where too many rows had to move for one claim */
+  /** @returns undefined where the claim must stop, because it has moved too many rows */
   #claimOfLane(share: OpenLane, limit: number): TaskRow[] | undefined {
     const { sql, handlers, cursors } = this.#transaction
     const { lane, handler } = share
@@ -109,7 +109,7 @@ class ClaimRun {
   }
 
   /**
-   * Rows leave the lane before the claim where their handler came, went or changed place since they were stored.
+   * Moves due rows to their lanes where a handler came or went since they were stored.
    * @returns whether the first `limit` due rows may be claimed
    */
   #moveMisplaced(lane: string, limit: number): boolean {
@@ -127,7 +127,7 @@ class ClaimRun {
     }
   }
 
-  /** Counts anew: tasks of this claim run now. */
+  /** Counts the handlers again, because the tasks of this claim run now. */
   #closeExhausted(lanes: readonly OpenLane[]): void {
     const counted = new Map<string, HandlerCapacity>()
     for (const { lane, handler } of this.#shares.exhausted(lanes)) this.#shares.close(lane, this.#limitsOf(handler, counted).opensAt)

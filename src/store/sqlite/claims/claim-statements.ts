@@ -1,4 +1,4 @@
-/** The statements that both claims share: the due rows of a lane, in the order of `due_at`, and what a claim writes into a row. */
+/** The SQL of both claims. Due rows come in the order of `due_at`. */
 import type { TaskRow } from '../../rows/task-row.ts'
 
 const DUE = `FROM tasks INDEXED BY tasks_waiting

@@ -20,7 +20,7 @@ export function finishClaim(transaction: Transaction, rows: TaskRow[], claim: { 
     const repeatedTo = continueSeries(transaction, row, claim.now)
     const task = { ...toTask(row, transaction.handlers.of(row.name)?.definition), repeatedTo }
     if (claim.now >= task.deadline) {
-      // The handler allows less time than at the write of the row.
+      // The handler allows less time now than when the row was written.
       recordReport(transaction, reportOf(task, { kind: 'not_called', reason: 'late' }, claim.node, claim.now, 0))
       return []
     }

@@ -6,7 +6,7 @@ import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
 import { lanesOf } from '../../rows/lane-name.ts'
 import type { Transaction } from '../session.ts'
 
-// Names of a pattern may have handlers of their own, so the lane decides.
+// A name inside a pattern may have a handler of its own, so the lane decides.
 const RUNNING = `
   SELECT count(*) FROM (
     SELECT 1 FROM tasks INDEXED BY tasks_running_of_handler

@@ -1,4 +1,4 @@
-/** The claim for a worker: due rows of one handler, within its limits. */
+/** The claim for a worker: takes due rows of one handler, and keeps the limits of that handler. */
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { PullResult } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
@@ -25,7 +25,7 @@ export function pullDue(transaction: Transaction, name: string, worker: Worker):
   if (limit <= 0) return { tasks: [], nextDue: opensAt < NEVER ? opensAt : undefined }
   const lanes = cursors.lanesOfHandler(name)
   const due = lanes.flatMap((lane) => sql.all<DueRow>(FIND_DUE, { lane, now, limit }))
-  // Rows of a handler that has just come are about to leave the lane.
+  // The backfill of a new handler has not moved all of its rows out of these lanes yet.
   const own = due.filter((row) => handlers.of(row.name)?.name === name)
   const oldest = own.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
   const rows = oldest.map(({ id }) => sql.one<TaskRow>(CLAIM_FOR_WORKER, { id, now, node, leaseUntil }))

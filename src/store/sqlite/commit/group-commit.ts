@@ -6,21 +6,21 @@ import { SqliteError } from 'better-sqlite3'
 import type { Database, Transaction } from 'better-sqlite3'
 import { storeError } from './store-error.ts'
 
-/** How long a write waits while another program writes to the file, and how often it tries. */
+/** While another program writes to the file, a write waits this long at the most, and tries in these steps. */
 const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 20
 /** Further members wait for the next turn, so that other work gets its turn in between. */
 const MOST_MEMBERS = 128
 
 interface Member<Context> {
-  /** when it came, in monotonic ms */
+  /** monotonic ms of its call */
   readonly since: number
   readonly work: (context: Context) => unknown
   readonly resolve: (value: unknown) => void
   readonly reject: (reason: unknown) => void
 }
 
-/** What a member is told after the commit: its value, or the error for which its changes were undone. */
+/** A member's value, or the error that has undone its changes. Given after the commit. */
 interface Answer<Context> {
   readonly member: Member<Context>
   readonly value?: unknown
@@ -72,7 +72,7 @@ export class GroupCommit<Context> {
     })
   }
 
-  /** Resolves when no write waits. */
+  /** Resolves once all writes are answered. */
   async drained(): Promise<void> {
     while (this.#flushing) await this.#flushing
   }
@@ -95,7 +95,7 @@ export class GroupCommit<Context> {
     this.#flushing = undefined
   }
 
-  /** Another program writes to the file: members with patience left are written once it lets go. */
+  /** Another program writes to the file. Members wait for it as long as they have patience. */
   async #waitForFile(members: readonly Member<Context>[], error: unknown): Promise<void> {
     const now = performance.now()
     const isPatient = ({ since }: Member<Context>): boolean => now - since < PATIENCE_MS

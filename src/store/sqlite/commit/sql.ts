@@ -1,4 +1,4 @@
-/** Runs the SQL texts of one database. A text stands beside its use, and is prepared once, at its first use. */
+/** Runs the SQL texts of one database. Each text stands beside its use, and is prepared at its first use. */
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- who writes a text knows its rows */
 import type { Database, Statement } from 'better-sqlite3'
 
@@ -27,14 +27,14 @@ export class Sql {
     return this.#prepare(text).iterate(...params) as IterableIterator<Row>
   }
 
-  /** The only row of a text that always gives one. @throws Error where there is none: a defect of the program */
+  /** The row of a text that always gives one. @throws Error without a row, which only a defect explains */
   one<Row>(text: string, ...params: unknown[]): Row {
     const row = this.get<Row>(text, ...params)
     if (row === undefined) throw new Error(`no row: ${text}`)
     return row
   }
 
-  /** The value of a text that always gives one row with one column. @throws Error where there is no row: a defect of the program */
+  /** The value of a text that always gives one row with one column. @throws Error without a row, which only a defect explains */
   value<T>(text: string, ...params: unknown[]): T {
     const value = this.#prepare(text)
       .pluck()

@@ -1,10 +1,10 @@
-/** Translates the driver's errors into ours. */
+/** Translates the errors of better-sqlite3. */
 import { SqliteError } from 'better-sqlite3'
 import { CallmeError } from '../../../domain/errors.ts'
 
 const UNAVAILABLE = /^SQLITE_(FULL|IOERR|READONLY|BUSY|LOCKED|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|NOLFS|PROTOCOL)/
 
-/** A fault of the storage becomes `store_unavailable`; anything else is a defect and stays as it is. */
+/** A fault of the storage becomes `store_unavailable`. Any other error is a defect, and stays the same. */
 export function storeError(error: unknown): unknown {
   if (!(error instanceof SqliteError) || !UNAVAILABLE.test(error.code)) return error
   return new CallmeError('store_unavailable', `the store does not answer: ${error.message} (${error.code})`, { cause: error })

@@ -1,4 +1,4 @@
-/** Changes of handlers, one after the other. Each is over once its backfill has put all waiting rows of its names into their lanes. */
+/** Changes of handlers, one after the other. A change is over once its backfill has put the waiting rows of its names into their lanes. */
 import { setImmediate } from 'node:timers/promises'
 import { CallmeError } from '../../../domain/errors.ts'
 import { isErrorCallback } from '../../../domain/task/error-callback.ts'
@@ -11,7 +11,7 @@ import type { Sql } from '../commit/sql.ts'
 import { storeError } from '../commit/store-error.ts'
 import type { Transaction } from '../session.ts'
 
-/** Small, because a pattern may have millions of rows, and other work must get its turn. */
+/** A pattern may have millions of rows, so pages are small and other work gets its turn. */
 const PAGE_ROWS = 100
 
 const ANY = 'SELECT * FROM handler_walks LIMIT 1'
@@ -56,7 +56,7 @@ export class HandlerChanges {
   }
 
   async #changeAndBackfill<T>(change: (transaction: Transaction) => T): Promise<T> {
-    // Whether tasks need a handler shows once the backfill before has put them into their lanes.
+    // The lanes of tasks show which handler they need, so the backfill before must be over.
     if (this.#isBackfillLeft()) await this.#backfill()
     if (this.#isClosing) throw new CallmeError('store_unavailable', 'the store is being closed')
     const result = await this.#group.write(change)
@@ -80,7 +80,7 @@ export class HandlerChanges {
   }
 }
 
-/** Corrects the lanes and deadlines by which claims and expiries find a page of waiting rows. They look at the handler themselves. */
+/** Corrects the lanes and deadlines of one page of waiting rows. Until then a claim or an expiry looks at the handler itself. */
 function backfillPage({ sql, cursors, handlers }: Transaction): void {
   const { name, after_name: afterName, after_trigger_at: triggerAt } = sql.one<BackfillRow>(ANY)
   const rows = sql.all<TaskRow>(ROWS_OF_NAMES, { name: afterName, triggerAt, end: rangeOfNames(name).end, limit: PAGE_ROWS })

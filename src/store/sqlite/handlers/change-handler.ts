@@ -1,4 +1,4 @@
-/** Stores and removes handlers. Running tasks change lanes with their handler at once, waiting ones in the backfill that follows. */
+/** Stores and removes handlers. Running tasks change lanes at once, waiting tasks in the backfill that follows. */
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
 import type { Handler, HandlerDefinition } from '../../../domain/task/handler.ts'
 import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
@@ -88,7 +88,7 @@ function applyChange({ handlers, cursors, changeLog }: Transaction, name: string
   changeLog.notify()
 }
 
-/** A limit counts running tasks by their lane. */
+/** Running tasks change lanes at once, because limits count them by lane. */
 function moveRunning(transaction: Transaction, name: string): void {
   for (const row of transaction.sql.all<Pick<TaskRow, 'id' | 'name' | 'lane'>>(RUNNING_OF_NAMES, rangeOfNames(name))) {
     const lane = transaction.handlers.laneOf(row.name, parseLane(row.lane).host)
@@ -96,7 +96,7 @@ function moveRunning(transaction: Transaction, name: string): void {
   }
 }
 
-/** The stored mark has the backfill go on after a crash. */
+/** The backfill goes on after a crash, because its beginning is stored. */
 function beginBackfill({ sql }: Transaction, name: string): void {
   sql.run(BEGIN_BACKFILL, name, rangeOfNames(name).first)
 }

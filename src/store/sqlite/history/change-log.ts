@@ -5,7 +5,7 @@ import { batchesOf, parseBatch } from '../../rows/change-batches.ts'
 import type { Changes } from '../../rules/changes.ts'
 import type { Sql } from '../commit/sql.ts'
 
-/** This many changes are kept, give or take those of one commit. */
+/** About this many changes are kept: whole commits are removed. */
 const KEPT = 50_000
 const TRIM_EVERY = 1000
 
@@ -36,7 +36,7 @@ export class ChangeLog {
     this.#sql = sql
   }
 
-  /** Must run inside the transaction of the changes. */
+  /** Must run inside the transaction that made the changes. */
   write(changes: Changes): void {
     for (const [state, delta] of changes.deltas()) this.#sql.run(ADD_TO_COUNT, delta, state)
     for (const past of changes.pastRuns()) this.#sql.run(ADD_PAST_RUNS, past)
@@ -53,24 +53,24 @@ export class ChangeLog {
     this.#isNew = true
   }
 
-  /** The written changes may have been undone. Listeners may be notified for nothing. */
+  /** A rollback may have undone changes. Listeners may be notified for nothing. */
   forget(): void {
     this.#last = undefined
   }
 
-  /** Notifies listeners after the commit of a change that is not a task's. */
+  /** Has listeners notified after the commit, although no task has changed. */
   notify(): void {
     this.#isNew = true
   }
 
-  /** The written changes are durable. */
+  /** The changes are durable. */
   committed(): void {
     if (!this.#isNew) return
     this.#isNew = false
     for (const listener of this.#listeners) listener()
   }
 
-  /** @returns a function that ends this */
+  /** @returns a function that removes the listener */
   listen(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => {
@@ -89,7 +89,7 @@ export class ChangeLog {
     return { changes, first: oldest?.first_id ?? 0, last: this.#newest() }
   }
 
-  /** Changes a row and changes it back: SQLite writes nothing where a row keeps its values. Must run inside a write transaction. */
+  /** Must run inside a transaction. SQLite writes nothing where a row keeps its value, so a count goes up and down. */
   proveWritable(): void {
     for (const delta of [1, -1]) this.#sql.run(ADD_TO_COUNT, delta, 'pending')
   }

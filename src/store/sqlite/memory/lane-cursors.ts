@@ -22,7 +22,7 @@ const OPEN_CLOSED = `${OPEN} AND next_due = @closed`
 const OPEN_LATER = `UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`
 
 const MOST_REMEMBERED = 10_000
-/** Smaller corrections of the clock are usual. */
+/** A clock is often set back by less than this. */
 const CLOCK_STEP_MS = 1000
 
 export interface DueLane {
@@ -36,7 +36,7 @@ const FIRST: DueLane = { lane: '', next_due: -1 }
 
 export class LaneCursors {
   readonly #sql: Sql
-  /** by lane, a time to which its cursor was lowered, unless the lane is closed; forgotten where the cursor rises */
+  /** by lane: its cursor is at most this time, or the lane is closed until another event */
   readonly #lowered = new Map<string, number>()
   /** the next search for due lanes begins after this one */
   #rotation = FIRST
@@ -52,8 +52,8 @@ export class LaneCursors {
   }
 
   /**
-   * The lanes that may have a due task, the longest due first. A caller that stops early gets the other lanes first the next time, so that
-   * many lanes with a backlog hide none behind them. The caller writes nothing until it stops.
+   * The lanes that may have a due task, the longest due first. After an early stop the next search begins with the other lanes, so many
+   * lanes with a backlog hide none behind them. The caller must not write before it stops.
    */
   *due(now: number): Generator<DueLane> {
     const start = this.#rotation
@@ -66,7 +66,7 @@ export class LaneCursors {
     return this.#sql.value<number | null>(NEXT_DUE, now) ?? NEVER
   }
 
-  /** Epoch ms: when the first waiting row of the lane is due that is due after `now`; `NEVER` without one. */
+  /** Epoch ms: the first `due_at` after `now` of the lane's waiting rows; `NEVER` without one. */
   nextDueOfLane(lane: string, now: number): number {
     return this.#sql.value<number | null>(FIRST_DUE_AFTER, lane, now) ?? NEVER
   }
@@ -118,19 +118,19 @@ export class LaneCursors {
     this.#sql.run(RAISE, until, lane)
   }
 
-  /** A task of the handler has ended: its lanes that wait for that are open again. */
+  /** Opens the lanes of a handler that wait for the end of a task. */
   openClosed(handler: string): void {
     this.#sql.run(OPEN_CLOSED, { ...lanesOf(handler), closed: NEVER })
   }
 
-  /** The limits of the handler have changed: all its lanes are open again. */
+  /** Opens all lanes of a handler. */
   open(handler: string): void {
     this.#sql.run(OPEN, lanesOf(handler))
   }
 
   /**
-   * A claim is made at `now`. Where the clock was set back, or this process has just begun, the times of closed lanes mean nothing: they
-   * are open again.
+   * A claim is made at `now`. Where the clock was set back, or this process has just begun, the times of closed lanes mean nothing, and
+   * the lanes open.
    */
   passTime(now: number): void {
     const last = this.#lastNow ?? Infinity
@@ -140,12 +140,12 @@ export class LaneCursors {
     this.#hasOpened ||= mustOpen
   }
 
-  /** The written cursors are durable. */
+  /** The cursors are durable. */
   committed(): void {
     this.#hasOpened = false
   }
 
-  /** The written cursors may have been undone. */
+  /** A rollback may have undone cursors. */
   forget(): void {
     this.#lowered.clear()
     if (this.#hasOpened) this.#lastNow = undefined

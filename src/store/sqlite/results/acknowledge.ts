@@ -1,4 +1,4 @@
-/** Ends or prolongs a running task as its worker, or the receiver of its call, says. */
+/** Acknowledgements: a worker, or the receiver of a call, ends or prolongs its task. */
 import type { AckResult, Acknowledgement } from '../../store.ts'
 import { rulingOf } from '../../rules/acknowledgement.ts'
 import { findRow, getTask, readBack, readTask } from '../rows/rows.ts'

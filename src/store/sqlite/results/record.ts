@@ -1,4 +1,4 @@
-/** Records the report of one attempt, with everything that follows from it: counts, changes, the error callback, the removal. */
+/** Records the report of an attempt, with its counts, its changes, the error callback and the removal that follow from it. */
 import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
 import { isFinal } from '../../../domain/task/task.ts'
@@ -36,7 +36,7 @@ export function recordReports(transaction: Transaction, reports: readonly Attemp
 
 type RecordedRow = Pick<TaskRow, 'id' | 'lane' | 'executed_at' | 'remove_after'>
 
-/** @returns the task afterwards; undefined, with nothing changed, where the lease was lost */
+/** @returns the task after its report; undefined, with nothing changed, where the lease was lost */
 export function recordReport(transaction: Transaction, report: AttemptReport): Task | undefined {
   const { sql, cursors } = transaction
   const { task, update, now, responseStatus, responseBody, attempt } = report

@@ -1,4 +1,4 @@
-/** Leases: renews those of a node's calls, and rescues running tasks whose lease is over. */
+/** Renews the leases of a node's calls, and rescues running tasks whose lease is over. */
 import { lossOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
@@ -19,7 +19,7 @@ export function renewLeases({ sql }: Transaction, claims: readonly Task[], { lea
   for (const { name, triggerAt, runId, attempts } of claims) sql.run(RENEW, { name, triggerAt, runId, attempts, leaseUntil })
 }
 
-/** @param onlyNode whose own calls are left alone; all calls of other nodes are rescued then. */
+/** @param onlyNode the node that keeps its calls; the calls of all other nodes are rescued */
 export function rescueRows(transaction: Transaction, { now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number }): Task[] {
   const { sql } = transaction
   const rows = onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, onlyNode, limit)

@@ -1,4 +1,4 @@
-/** Retention: removes final tasks that nobody has changed for long, and the counts of runs before them. */
+/** Removes final tasks whose last change is old, and the counts of past runs of that time. */
 import type { TaskRow } from '../../rows/task-row.ts'
 import { removeRows } from '../tasks/remove.ts'
 import type { Transaction } from '../session.ts'

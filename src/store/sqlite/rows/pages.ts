@@ -1,6 +1,6 @@
 /**
- * Reads the pages of a selection, in the order of trigger_at, then name. States that few rows have are found in indexes of their own. For
- * other states a page passes a bounded part of an index over all rows, so that no filter holds up the process.
+ * Reads the pages of a selection, in the order of trigger_at, then name. Rare states have indexes of their own. For other states a
+ * page passes a bounded part of the index over all rows, so that no filter holds up the process.
  */
 import { isPattern, rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { TASK_STATES, WAITING_STATES } from '../../../domain/task/task.ts'
@@ -10,7 +10,7 @@ import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Sql } from '../commit/sql.ts'
 
-/** `next` is where the following page starts, also where this page is empty; absent at the end. */
+/** `next` is the key before the following page, even if this page is empty. The last page has none. */
 export interface Page<Row> {
   readonly rows: Row[]
   readonly next?: TaskKey
@@ -28,7 +28,7 @@ const FIRST_WAITING = `SELECT min(trigger_at) FROM tasks INDEXED BY tasks_waitin
 
 type RowKey = Pick<TaskRow, 'name' | 'trigger_at'>
 
-/** At most `limit` rows of the selection after a key, oldest first. */
+/** The first rows of the selection after a key. */
 export function readPage(sql: Sql, selection: Selection, after: TaskKey | undefined, limit: number): Page<TaskRow> {
   return readColumns<TaskRow>('tasks.*', sql, selection, after, limit)
 }
@@ -69,7 +69,7 @@ function boundsOf(sql: Sql, { name, names, from = 0, to }: Selection, states: re
   }
 }
 
-/** Rows of one name have an index of their own. */
+/** One name without a pattern is found by the index of names. */
 function withName(selection: Selection): Selection {
   const { name, names } = selection
   return name === undefined && names !== undefined && !isPattern(names) ? { ...selection, name: names } : selection

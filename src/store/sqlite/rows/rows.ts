@@ -1,4 +1,4 @@
-/** Reads single rows, and the tasks that they stand for. */
+/** Reads single rows and their tasks. */
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
@@ -14,13 +14,13 @@ export function findRow({ sql }: Session, key: TaskKey): TaskRow | undefined {
   return sql.get<TaskRow>(FIND, key.name, key.triggerAt)
 }
 
-/** undefined for an unknown key */
+/** @returns undefined for an unknown key */
 export function getTask(session: Session, key: TaskKey): Task | undefined {
   const row = findRow(session, key)
   return row && readTask(session, row)
 }
 
-/** A task as it is now. @throws Error where it is not there: a defect of the program */
+/** The stored task. @throws Error without a row, which only a defect explains */
 export function readBack(session: Session, key: TaskKey): Task {
   const task = getTask(session, key)
   if (task === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)

@@ -1,4 +1,4 @@
-/** Begins a fresh run in a row that had one before, and closes the account of the run before. */
+/** Begins a fresh run in a row that had another one before, and closes the account of that one. */
 import type { FreshRow } from '../../rules/assign-lane.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Transaction } from '../session.ts'
@@ -22,7 +22,7 @@ export function replaceRow(transaction: Transaction, before: PreviousRun, row: F
   transaction.cursors.lower(row.lane, row.dueAt)
 }
 
-/** Counts the run that another one follows in the same row. The last attempt of a failed run says so. */
+/** Counts the run that a fresh one replaces in its row. The last attempt of a failed run gets the outcome `failed`. */
 export function endPreviousRun({ sql, changes }: Transaction, before: PreviousRun): void {
   changes.previousRunEnded({ triggerAt: before.trigger_at }, before)
   if (before.state === 'failed') sql.run(END_LAST_ATTEMPT, before.id, before.run_id, before.attempts)

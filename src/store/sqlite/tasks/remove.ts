@@ -48,7 +48,7 @@ export function removeTasks(
   return { removed: removeRows(transaction, rows), ...(next && { next }) }
 }
 
-/** An error callback that still waits stays: the task did fail. */
+/** A waiting error callback stays, because its task has failed all the same. */
 function removeErrorCallback(transaction: Transaction, { name, run_id: runId, trigger_at: triggerAt }: TaskRow): void {
   const callback = findRow(transaction, errorCallbackKey({ name, runId, triggerAt }))
   if (callback && isFinal(callback.state)) removeRows(transaction, [callback])

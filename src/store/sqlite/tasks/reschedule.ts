@@ -1,4 +1,4 @@
-/** One batch of a reschedule: copies final tasks, moves waiting ones, and passes over taken minutes. */
+/** Reschedules one batch of tasks: final tasks are copied, waiting tasks move, taken minutes are passed over. */
 import { isFinal, newTask } from '../../../domain/task/task.ts'
 import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
@@ -34,7 +34,7 @@ function rescheduleRow(transaction: Transaction, row: TaskRow, { triggerAt, now 
   const key = { name: row.name, triggerAt }
   const own = { ...newTask(key, JSON.parse(row.definition) as TaskDefinition, now), host: parseLane(row.lane).host }
   const isCopied = isFinal(row.state)
-  // Neither a copy nor a moved task continues its series a second time.
+  // A series goes on once: neither the copy nor the moved task continues it a second time.
   const kept = { definition: row.definition, rescheduledFrom: row.trigger_at, repeatedTo: row.repeated_to }
   const fresh = freshRow(transaction.handlers, own, { now, ...kept }).row
   if (isCopied) {

@@ -24,7 +24,7 @@ export function runTask(
   const state = nextState(row.state, 'run', row.attempts)
   if (state === undefined) return 'running'
   if (isFinal(row.state) && removeAfter) return 'final'
-  // An ended row has stayed in its lane, whichever handlers came and went since.
+  // An ended row keeps its lane while handlers come and go.
   const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
   const deadline = deadlineOf(now, readTask(transaction, row).definition)
   const window = { id: row.id, lane, now, deadline, inAdvance: row.trigger_at * 1000 > now ? 1 : 0 }
