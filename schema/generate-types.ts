@@ -27,13 +27,15 @@ const typesFile = new URL('../src/wire/bodies.ts', import.meta.url)
 
 async function generate(name: string): Promise<string> {
   const schema = JSON.parse(await readFile(new URL(`${name}.json`, schemaFolder), 'utf8')) as JSONSchema & { title: string }
-  return compile(schema, schema.title, {
+  const types = await compile(schema, schema.title, {
     cwd: fileURLToPath(schemaFolder),
     bannerComment: '',
     declareExternallyReferenced: true,
     ignoreMinAndMaxItems: true,
     style: { semi: false, singleQuote: true, printWidth: 140 },
   })
+  // The schemas say what each field means. Here their words would stand a second time.
+  return types.replace(/^ *\/\*\*[^]*?\*\/\n/gm, '')
 }
 
 const types = await Promise.all(SCHEMAS.map(generate))

@@ -1,4 +1,4 @@
-/** The only source of time. Everything that waits or compares takes a Clock, so that tests can set it. */
+/** The only source of time. Code that waits or compares times takes a Clock, so that tests can set the time. */
 
 export interface Clock {
   /** wall clock, epoch ms; may jump in either direction */
@@ -20,7 +20,7 @@ export const systemClock: Clock = {
   },
 }
 
-/** By how many ms a time is ahead of the system's clock: one whole number, which threads can share. */
+/** The lead of a clock over the system's in ms: one whole number that threads share. */
 export type ClockOffset = BigInt64Array<SharedArrayBuffer>
 
 /** An offset of 0. */
@@ -28,7 +28,7 @@ export function newClockOffset(): ClockOffset {
   return new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT))
 }
 
-/** `base`, with a time that is ahead of its own by what `offset` holds at each moment. */
+/** A clock that is ahead of `base` by the present value of `offset`. */
 export function offsetClock(base: Clock, offset: ClockOffset): Clock {
   return {
     now: () => base.now() + Number(Atomics.load(offset, 0)),

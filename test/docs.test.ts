@@ -8,6 +8,7 @@ import handlerSchema from '../schema/api/handler.json' with { type: 'json' }
 import taskSchema from '../schema/api/task.json' with { type: 'json' }
 import configSchema from '../schema/config.json' with { type: 'json' }
 import { PAGES, tablesOf, withTables } from '../schema/docs-tables.ts'
+import { ENDPOINTS } from '../src/api/endpoints.ts'
 import { verifyCommand } from '../src/cli/commands/verify.ts'
 import { SETTINGS } from '../src/config/settings.ts'
 import { presentTask } from '../src/wire/present-task.ts'
@@ -147,9 +148,7 @@ test('the tables of parameters hold the query parameters of the schemas', () => 
 
 /** Method and path, without what stands for a name or a key. */
 const served = new Set(
-  [...read('src/api/create-app.ts').matchAll(/'(\/[^']*)': \{ ([^}]+) \}/g)].flatMap(([, path = '', methods = '']) =>
-    [...methods.matchAll(/(get|put|post|delete): /g)].map(([, method = '']) => `${method.toUpperCase()} ${path.replace('/:target', '')}`),
-  ),
+  ENDPOINTS.flatMap(({ method, paths }) => paths.map((path) => `${method.toUpperCase()} ${path.replace('/:target', '')}`)),
 )
 
 test('the table of endpoints holds the paths and methods of the API', () => {

@@ -1,10 +1,10 @@
-/** What the API is made of: everything that its endpoints need from the outside. */
+/** Everything that the endpoints need from the outside. */
 import type { Clock } from '../clock.ts'
 import type { ServerDefaults } from '../wire/present-task.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
 
-/** Whether the scheduler does its work. */
+/** The state of the scheduler. */
 export interface Readiness {
   /** whether the last tick is younger than two minutes */
   readonly ready: boolean
@@ -16,14 +16,14 @@ export interface Readiness {
 
 export interface AppOptions {
   readonly store: Store
-  /** who this is, for the claims of workers */
+  /** the id of this node, for the claims of workers */
   readonly node: string
   readonly clock: Clock
   readonly log: Log
-  /** Called after every write that makes something due, with the earliest time (epoch ms). */
+  /** Is called after every write that makes a task due, with the earliest time (epoch ms). */
   readonly wake: (dueAt: number) => void
   readonly readiness: () => Readiness
-  /** Ends answers that take long by intention: event streams, and claims that wait for something due. */
+  /** Ends the answers that take long on purpose: event streams, and claims that wait. */
   readonly stopping: AbortSignal
   /** @returns a number in [0, 1), for the jitter of a retry */
   readonly random: () => number

@@ -1,4 +1,4 @@
-/** Why a call got no complete answer, as one sentence with the code. It never holds a header, a payload or the query of a URL. */
+/** Describes why a call got no complete answer. A description never holds a header, a payload or the query of a URL. */
 import { RequestError, TimeoutError } from 'got'
 import type { CallRequest } from './caller.ts'
 
@@ -6,7 +6,7 @@ const MAX_ERROR_LENGTH = 500
 const TLS_CODE =
   /^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH$|INVALID_CA$|INVALID_PURPOSE$)/
 
-/** What is said about a code of the system, the resolver or Node. */
+/** The sentences for codes of the system, the resolver and Node. */
 const SENTENCES: Readonly<Record<string, (host: string) => string>> = {
   ECONNREFUSED: (host) => `connection refused by ${host}`,
   ECONNRESET: (host) => `connection reset by ${host}`,
@@ -21,11 +21,12 @@ const SENTENCES: Readonly<Record<string, (host: string) => string>> = {
   ERR_HTTP_CONTENT_LENGTH_MISMATCH: (host) => `the response of ${host} was cut short`,
 }
 
-/** The status of the answer that could not be read to its end, if there was one. */
+/** The status of an answer that ended too early; undefined where there was no answer. */
 export function statusOfCallError(error: unknown): number | undefined {
   return error instanceof RequestError ? error.response?.statusCode : undefined
 }
 
+/** One sentence with the code, cut to 500 characters. */
 export function describeCallError(error: unknown, request: CallRequest): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'no code'
   const text = `${sentenceOf(error, code, request)} (${code})`
@@ -44,7 +45,7 @@ function sentenceOf(error: unknown, code: string, { url, timeoutMs }: CallReques
   return SENTENCES[code]?.(host) ?? message
 }
 
-/** OpenSSL's reason alone, without the place in its source. */
+/** Of a message of OpenSSL, the reason alone. */
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   return /:error:[^:]*:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1] ?? message

@@ -1,4 +1,4 @@
-/** One worker thread and the calls that it was given. A thread that dies is replaced, and none of its calls is left without a result. */
+/** One worker thread and its calls. A thread that dies is replaced, and each of its calls gets a result. */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Clock, ClockOffset } from '../clock.ts'
@@ -8,12 +8,12 @@ import type { CallWorkerData, FromCallWorker, ToCallWorker } from './call-worker
 import type { CallRequest } from './caller.ts'
 
 export interface CallThreadOptions {
-  /** how many calls may be under way at once; the others wait */
+  /** how many calls may be under way at once; more calls wait */
   readonly concurrency: number
-  /** a thread whose heap grows beyond this dies alone, the process lives */
+  /** a thread with a larger heap dies alone; the process lives */
   readonly maxHeapMb: number
   readonly clock: Clock
-  /** of `clock`, which the thread goes by as well */
+  /** of `clock`; the thread goes by it as well */
   readonly clockOffset: ClockOffset
   readonly log: Log
 }
@@ -25,7 +25,7 @@ interface Outstanding {
 
 // The source runs as TypeScript in a checkout, as JavaScript in a built package.
 const ENTRY = new URL(`call-worker${extname(import.meta.url)}`, import.meta.url)
-/** A thread that dies at once, again and again, must not take a whole core. */
+/** A thread that dies at once, again and again, must not use a whole core. */
 const REPLACE_AFTER_MS = 250
 const NOT_CALLED = { kind: 'not_called', reason: 'stopping' } as const
 const DIED = 'the worker thread died while the call was under way; it is not known whether it was made'
@@ -46,12 +46,12 @@ export class CallThread {
     this.#options = options
   }
 
-  /** Starts the thread, unless it runs or is about to: it holds memory that a node without tasks need not spend. */
+  /** Starts the thread, unless it runs or is about to. A node without tasks need not spend its memory. */
   prepare(): void {
     if (this.#worker === undefined && this.#cancelReplacement === undefined && !this.#isStopping) this.#spawn()
   }
 
-  /** Whether a call would have to wait for the replacement of a thread that died. */
+  /** Whether the thread has died and its replacement does not run yet. */
   get isDead(): boolean {
     return this.#cancelReplacement !== undefined
   }
@@ -69,7 +69,7 @@ export class CallThread {
     })
   }
 
-  /** Starts none of the calls that wait. Resolves when no call is left; no other may be given any more. */
+  /** Starts no further call. Resolves when no call is left. `call` must not be used any more. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#cancelReplacement?.()
@@ -80,7 +80,7 @@ export class CallThread {
     if (this.load > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
   }
 
-  /** Ends the thread; the calls still under way are cut off and lost. */
+  /** Ends the thread. The calls under way are cut off and lost. */
   async terminate(): Promise<void> {
     this.#resolveAll(CUT_OFF)
     await this.#worker?.terminate()
@@ -98,7 +98,7 @@ export class CallThread {
     worker.on('error', (cause) => {
       error = cause
     })
-    // Comes after the last message and after the error.
+    // 'exit' comes after the last message and after the error.
     worker.on('exit', (exitCode) => {
       this.#worker = undefined
       if (!this.#isStopping) this.#replace(error, exitCode)
@@ -119,7 +119,7 @@ export class CallThread {
     })
   }
 
-  /** The calls of one turn of the event loop travel together. */
+  /** Sends the calls of one turn of the event loop together. */
   readonly #send = (): void => {
     if (this.#worker === undefined || this.#unsent.length === 0) return
     this.#post(this.#unsent)
@@ -136,7 +136,7 @@ export class CallThread {
     if (this.load === 0) this.#onIdle?.()
   }
 
-  /** Calls that were started are lost with the thread; of the others it is known that they were not made. */
+  /** The started calls are lost with the thread. The other calls were not made. */
   #resolveAll(error: string): void {
     const started = Atomics.load(this.#started, 0)
     const endedAt = this.#options.clock.now()

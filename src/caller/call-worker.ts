@@ -1,4 +1,4 @@
-/** The entry of a worker thread: makes the calls it is given, a limited number at once and in their order, and sends back the results. */
+/** The main file of a worker thread: makes calls in their order, a limited number at once, and sends back the results. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { offsetClock, systemClock } from '../clock.ts'
 import type { ClockOffset } from '../clock.ts'
@@ -10,13 +10,13 @@ import { warmUp } from './warm-up.ts'
 export interface CallWorkerData {
   /** how many calls may be under way at once */
   readonly concurrency: number
-  /** one number, kept by the worker: how many calls it has started. It can be read when the worker is dead. */
+  /** one number: how many calls the worker has started. The main thread can read it when the worker is dead. */
   readonly started: BigInt64Array
-  /** of the time that deadlines and results go by */
+  /** of the clock for deadlines and results */
   readonly clockOffset: ClockOffset
 }
 
-/** To the worker: calls, numbered from 0 in the order in which they are sent, or the word to start none of those that wait. */
+/** To the worker: calls, numbered from 0 in the order of sending, or `stop`, after which no waiting call starts. */
 export type ToCallWorker = readonly CallRequest[] | 'stop'
 
 /** From the worker: results, each with the number of its call. */
@@ -42,14 +42,14 @@ port.on('message', (message: ToCallWorker) => {
   }
 })
 
-// Without it the first call is late, and nothing else is worse.
+// A failed warm-up only makes the first call late.
 warmUp().catch(() => undefined)
 
 function startWaiting(): void {
   for (let request; underWay < concurrency && (request = waiting.shift());) {
     const number = nextNumber++
     underWay += 1
-    // Before the call: one that a dying worker may have made must never count as not started.
+    // Before the call: a call that a dying worker may have made must count as started.
     Atomics.store(started, 0, BigInt(nextNumber))
     void httpCall(request, clock).then((result) => {
       underWay -= 1
@@ -59,7 +59,7 @@ function startWaiting(): void {
   }
 }
 
-/** The results of one turn of the event loop travel together. */
+/** Sends the results of one turn of the event loop together. */
 function give(number: number, result: CallResult): void {
   if (results.push({ number, result }) === 1) setImmediate(sendResults)
 }

@@ -1,7 +1,7 @@
-/** The seam to the network: one HTTP call, its request and its plain outcome. */
+/** The seam to the network: one HTTP call, its request and its plain result. */
 import type { CallResult } from '../domain/attempt/verdict.ts'
 
-/** Everything one call needs; it crosses to a worker thread, so it holds only plain data. */
+/** One call. It crosses to a worker thread, so it holds only plain data. */
 export interface CallRequest {
   readonly url: string
   readonly method: string
@@ -11,25 +11,25 @@ export interface CallRequest {
   readonly body: string | undefined
   /** from connecting to the last byte */
   readonly timeoutMs: number
-  /** epoch ms; before it no request is sent, because the clock was set back, and the result is `not_called` */
+  /** epoch ms; before it (the clock was set back) no request is sent and the result is `not_called` */
   readonly dueAt: number
   /** epoch ms; at or after it no request is sent and the result is `not_called` */
   readonly deadline: number
   /**
-   * Whether the call may use a connection of an earlier one. The receiver may be closing it at that moment, and then the call fails:
-   * what is not tried again wants a connection of its own.
+   * Whether the call may use a connection of an earlier call. The call fails if the receiver closes that connection at the same moment,
+   * so a call that is not tried again needs a connection of its own.
    */
   readonly mayReuseConnection: boolean
 }
 
 export interface Caller {
-  /** Gets ready for calls that will come, so that the first one is on time. */
+  /** Gets ready for coming calls, so that the first one is on time. */
   prepare(): void
-  /** Makes one call and never retries it. Resolves with every outcome, bad ones too; it does not reject. */
+  /** Makes one call and never retries it. Resolves with every result, bad ones too; it does not reject. */
   call(request: CallRequest): Promise<CallResult>
   /**
-   * Starts no further call: those that wait resolve as `not_called`. Those under way may end within `graceMs`, then
-   * they are cut off and resolve as `lost`. Resolves when no call is left.
+   * Starts no further call: waiting calls resolve as `not_called`. Calls under way may end within `graceMs`; then they are cut off and
+   * resolve as `lost`. Resolves when no call is left.
    */
   stop(graceMs: number): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** One HTTP call over got: exactly one request, no redirect, a bounded part of the answer, and every outcome a value. */
+/** One HTTP call over got: exactly one request, no redirect, a bounded part of the answer, and every result a value. */
 import http from 'node:http'
 import type { AgentOptions, ClientRequest } from 'node:http'
 import https from 'node:https'
@@ -14,7 +14,7 @@ import { describeCallError, statusOfCallError } from './call-error.ts'
 import type { CallRequest } from './caller.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
-/** Receivers close idle connections; one that idles for longer than this is not used again. */
+/** Receivers close idle connections. A connection that idles for longer than this is not used again. */
 const IDLE_SOCKET_MS = 500
 
 interface Answer {
@@ -23,13 +23,7 @@ interface Answer {
   readonly retryAfter: string | undefined
 }
 
-interface Lateness {
-  readonly isLate: () => boolean
-  /** is told when it was too late once the connection stood */
-  readonly onLate: () => void
-}
-
-// Cuts idle sockets only: a call under way outlives the agent's timeout. How many calls there are at once is not its business.
+// The timeout cuts idle sockets only, not calls. The agents do not limit the number of calls.
 const AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_SOCKET_MS, maxFreeSockets: Infinity }
 const httpAgent = new http.Agent(AGENT_OPTIONS)
 const httpsAgent = new https.Agent(AGENT_OPTIONS)
@@ -37,7 +31,7 @@ const singleHttpAgent = new http.Agent({ keepAlive: false })
 const singleHttpsAgent = new https.Agent({ keepAlive: false })
 const TOO_LATE = new Error('connected after the deadline')
 
-// Filled in for each call, of which got takes a copy at once. That is a fifth of a call less than merging a call's own options into a client's.
+// Filled in for each call; got copies it at once. Merging the options of each call into those of a client costs a fifth of a call more.
 const options = new Options(undefined, {
   retry: { limit: 0, methods: [], statusCodes: [], errorCodes: [] },
   followRedirect: false,
@@ -46,11 +40,11 @@ const options = new Options(undefined, {
   allowGetBody: true,
 })
 options.isStream = true
-// Every header is the caller's, got's own default included, and what is not there need not be copied.
+// Every header comes from the request. Without got's defaults there is less to copy.
 options.headers = {}
 options.https = {}
 
-/** Makes one call, unless by `clock` it is not due yet, or its deadline has passed. Resolves with every outcome, bad ones too; it does not reject. */
+/** Makes one call, unless by `clock` it is early or late. Resolves with every result, bad ones too; it does not reject. */
 export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> = systemClock): Promise<CallResult> {
   const isLate = (): boolean => clock.now() >= request.deadline
   const startedAt = clock.now()
@@ -70,7 +64,11 @@ export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> =
 
 function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const stream = open(call, { isLate, onLate: reject.bind(undefined, TOO_LATE) })
+    const stream = open(call, (request) => {
+      if (!isLate()) return
+      reject(TOO_LATE)
+      request.destroy()
+    })
     let response: Response | undefined
     const chunks: Buffer[] = []
     let size = 0
@@ -93,7 +91,7 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
         finish(head)
       })
     })
-    // Nobody asked for another protocol: an answer of status 101 without a body. The socket is no longer the request's.
+    // An answer of status 101, without a body: the call asked for no other protocol. The request no longer owns the socket.
     stream.once('upgrade', (head: Response, socket: Socket) => {
       socket.destroy()
       finish(head)
@@ -103,7 +101,7 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
         reject(error)
         return
       }
-      // The answer is whole, and what came after it is the error: mostly a Content-Length that is too small.
+      // The answer is complete and the error came after it: mostly a Content-Length that is too small.
       const rest = response.read() as Buffer | null
       if (rest) keep(rest)
       finish(response)
@@ -112,18 +110,19 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
   })
 }
 
-/** Starts a call that got watches over: its time, its errors and what comes back. */
-function open(call: CallRequest, lateness: Lateness): Request {
+/** Starts a call; got watches over its time, its errors and its answer. */
+function open(call: CallRequest, onConnected: (request: ClientRequest) => void): Request {
   options.url = call.url
   options.method = call.method
   options.body = call.body
   options.timeout = { request: call.timeoutMs }
-  options.request = (url) => send(url, call, lateness)
+  options.request = (url) => send(url, call, onConnected)
   return got(undefined, undefined, options) as unknown as Request
 }
 
-/** Hands over no more than is needed; got's own set of options costs a quarter of a call. */
-function send(url: URL, { method, headers, body, mayReuseConnection }: CallRequest, { isLate, onLate }: Lateness): ClientRequest {
+/** Makes the request with few options; got's own set of options costs a quarter of a call. */
+function send(url: URL, call: CallRequest, onConnected: (request: ClientRequest) => void): ClientRequest {
+  const { method, headers, body, mayReuseConnection } = call
   const isSecure = url.protocol === 'https:'
   const [reusing, single] = isSecure ? [httpsAgent, singleHttpsAgent] : [httpAgent, singleHttpAgent]
   const { hostname, port, path, auth } = urlToHttpOptions(url)
@@ -136,14 +135,9 @@ function send(url: URL, { method, headers, body, mayReuseConnection }: CallReque
     headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
     agent: mayReuseConnection ? reusing : single,
   })
-  // Name lookup and connecting take time, and nothing is sent before they are over.
+  // Name lookup and connecting take time. The deadline is checked once more when the connection stands.
   request.once('socket', (socket) => {
-    if (!socket.connecting) return
-    socket.once(isSecure ? 'secureConnect' : 'connect', () => {
-      if (!isLate()) return
-      onLate()
-      request.destroy()
-    })
+    if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', onConnected.bind(undefined, request))
   })
   return request
 }

@@ -1,4 +1,4 @@
-/** Makes the first real call as quick as the later ones: a call through all of the code that calls go through, to a server of its own. */
+/** Makes the first real call as quick as later ones: makes calls to a server of its own, so that all code of a call is compiled. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

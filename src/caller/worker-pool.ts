@@ -1,4 +1,4 @@
-/** The caller of a node: shares calls over worker threads, so that the main one stays free for the API and the store. */
+/** The caller of a node: spreads calls over worker threads, so that the main thread stays free for the API and the store. */
 import type { Clock, ClockOffset } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import { CallThread } from './call-thread.ts'
@@ -9,26 +9,26 @@ export interface WorkerPoolOptions {
   readonly workers: number
   /** how many calls may be under way at once, over all threads */
   readonly concurrency: number
-  /** of each thread; one that needs more dies alone and is replaced */
+  /** of each thread; a thread that needs more dies alone and is replaced */
   readonly maxHeapMb?: number
   readonly clock: Clock
-  /** of `clock`, which the threads go by as well */
+  /** of `clock`; the threads go by it as well */
   readonly clockOffset: ClockOffset
   readonly log: Log
 }
 
-/** Room for several hundred calls with the largest payload. */
+/** Enough for several hundred calls with the largest payload. */
 const MAX_HEAP_MB = 1024
 
 /**
- * The threads start with the first call, or when they are told to prepare. When one dies, the calls that it had started resolve as `lost`, those that waited as `not_called`,
- * and the thread is replaced.
+ * The threads start with `prepare` or the first call. When a thread dies, it is replaced; its started calls resolve as `lost`, its
+ * waiting calls as `not_called`.
  */
 export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, clockOffset, log }: WorkerPoolOptions): Caller {
   const count = Math.min(workers, concurrency)
-  const threads = Array.from({ length: count }, (_, index) => {
-    return new CallThread({ concurrency: Math.floor((concurrency + index) / count), maxHeapMb, clock, clockOffset, log })
-  })
+  const options = { maxHeapMb, clock, clockOffset, log }
+  const share = (index: number) => Math.floor((concurrency + index) / count)
+  const threads = Array.from({ length: count }, (_, index) => new CallThread({ ...options, concurrency: share(index) }))
   let stopped: Promise<void> | undefined
 
   async function stop(graceMs: number): Promise<void> {

@@ -1,4 +1,4 @@
-/** The command line: its commands, and how each way of failing becomes a sentence and an exit code. */
+/** The command line: its commands, and the sentence and the exit code of a failure. */
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../version.ts'
 import { configCommand } from './commands/config.ts'

@@ -1,7 +1,7 @@
-/** Where the API listens: how that is written, and whether other machines can reach it. */
+/** The address of the API: reads it, and finds whether other machines can reach it. */
 import { BlockList, isIP, isIPv6 } from 'node:net'
 
-/** An empty host is every interface; port 0 is any free one. */
+/** An empty host means every interface, port 0 any free port. */
 export interface Listen {
   readonly host: string
   readonly port: number

@@ -1,4 +1,4 @@
-/** The configuration of a node, read from its settings. Reads nothing by itself: flags and environment are parameters. */
+/** The configuration of a node, from its settings. Flags and environment are parameters; nothing else is read. */
 import type { Problem } from '../domain/errors.ts'
 import type { LogLevel } from '../telemetry/log.ts'
 import { isLoopback, parseListen } from './listen.ts'
@@ -22,9 +22,10 @@ export interface Config {
 
 const SECOND_MS = 1000
 const DAY_MS = 86_400 * SECOND_MS
+
 /**
  * Flags beat the environment, which beats the defaults.
- * @throws CallmeError `bad_config` with one line for each thing that is wrong
+ * @throws CallmeError `bad_config` with one line for each fault
  */
 export function loadConfig(flags: Flags, env: Environment): Config {
   const values = Object.fromEntries(effectiveSettings(flags, env).map(({ name, value }) => [name, value])) as unknown as Values

@@ -1,4 +1,4 @@
-/** The settings as schema/config.json has them, and the value that each has: by a flag, the environment or its default. */
+/** The settings of schema/config.json, and the value of each by a flag, the environment or its default. */
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import leven from 'leven'
 import schema from '../../schema/config.json' with { type: 'json' }
@@ -8,33 +8,33 @@ import type { LogLevel } from '../telemetry/log.ts'
 import { redact } from './store-url.ts'
 
 export type SettingName = keyof typeof schema.properties
-/** What was given on the command line, by name; a string, or true for a boolean flag. */
+/** The settings of the command line by name: a string, or true for a boolean flag. */
 export type Flags = Readonly<Partial<Record<SettingName, string | boolean>>>
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** One setting as schema/config.json has it. */
+/** One setting of schema/config.json. */
 export interface Setting {
   readonly name: SettingName
   /** its name in the environment */
   readonly variable: string
   readonly type: string
   readonly description: string
-  /** what a right value looks like */
+  /** the form of a right value */
   readonly expects: string
   readonly placeholder?: string
-  /** whether a file may hold it, so that it need not stand in the environment */
+  /** whether a file may hold it instead of the environment */
   readonly secret?: boolean
   readonly default?: string | number | boolean
 }
 
-/** The value that a setting has, and who gave it; undefined where it is not set and has no default. */
+/** The value of a setting and its source; undefined where it is not set and has no default. */
 export interface EffectiveSetting {
   readonly name: SettingName
   readonly value: string | number | boolean | undefined
   readonly source: 'flag' | 'environment' | 'default'
 }
 
-/** What the schema has found right. */
+/** The values, once the schema has validated them. */
 export interface Values {
   listen: string
   store: string
@@ -58,7 +58,7 @@ export const SETTINGS: readonly Setting[] = Object.entries(schema.properties).ma
 
 const validate = new Ajv2020({ allErrors: true, keywords: ['expects', 'placeholder', 'secret'] }).compile<Values>(schema)
 
-// Kubernetes and Docker set these for a service that is called "callme"; nobody wrote them.
+// Kubernetes and Docker set these by themselves for a service named "callme".
 const SERVICE_LINK = /^CALLME_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/
 const SERVICE_LINK_URL = /^(tcp|udp|sctp):\/\//
 
@@ -91,7 +91,7 @@ function readSetting({ name, variable, type, default: value }: Setting, flags: F
   return text === '' ? { name, value, source: 'default' } : { name, value: convert(text, type), source: 'environment' }
 }
 
-// Stricter than ajv's own coercion, which takes "Infinity" for an integer within any bounds. What does not convert fails the schema's type.
+// ajv's own coercion would take "Infinity" for an integer within any bounds. A text that does not convert fails the type of the schema.
 function convert(text: string, type: string): string | number | boolean {
   if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text)
   return type === 'boolean' ? (BOOLEANS[text] ?? text) : text
@@ -112,7 +112,7 @@ function isServiceLink(name: string, value: string | undefined): boolean {
   return SERVICE_LINK.test(name) || (name === `${PREFIX}PORT` && SERVICE_LINK_URL.test(value ?? ''))
 }
 
-/** How a person has given a setting, or may give it. */
+/** The flag that gave a setting, or else the variable that may give it. */
 export function labelOf(name: SettingName, flags: Flags): string {
   return flags[name] === undefined ? variableOf(name) : `--${name}`
 }

@@ -1,10 +1,10 @@
-/** Where the store is: how that is written, and how it is shown. */
+/** The URL of the store: reads it, and hides its password. */
 
 export type StoreUrl = { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'postgres'; readonly url: string }
 
 /**
- * Reads `sqlite:<path>` or `postgres://…`. `sqlite://name` would read as the file /name at the root of the machine, and nothing would be
- * durable in memory: both are refused.
+ * Reads `sqlite:<path>` or `postgres://…`. `sqlite://name` is refused, because it would read as the file /name at the root of the
+ * machine; `sqlite::memory:` is refused, because it is not durable.
  * @returns undefined where the text is neither
  */
 export function parseStoreUrl(text: string): StoreUrl | undefined {
@@ -13,7 +13,7 @@ export function parseStoreUrl(text: string): StoreUrl | undefined {
   return path === undefined || path === ':memory:' ? undefined : { kind: 'sqlite', path }
 }
 
-/** Hides the password of a URL, be it before the host or a parameter; with what follows it, where a part of it may stand there. */
+/** Hides the password of a URL, before the host or as a parameter. Text after it is hidden where it may belong to the password. */
 export function redact(text: string): string {
   return text.replace(/([?&]\w*password=).*/is, '$1***').replace(/(\/\/[^/:@]*:).*@/s, '$1***@')
 }

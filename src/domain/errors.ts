@@ -1,4 +1,4 @@
-/** The one exception class of callme and the list of its codes. Expected outcomes are values, not exceptions. */
+/** The one exception class of callme, and its codes. Expected outcomes are values, not exceptions. */
 
 export type ErrorCode =
   | 'bad_request'
@@ -13,13 +13,13 @@ export type ErrorCode =
   | 'store_too_new'
   | 'bad_config'
 
-/** One thing that is wrong with what a client sent. `pointer` is a JSON Pointer (RFC 6901) into the body, or `?name` for a query parameter, or `path`. */
+/** One fault in the input of a client. `pointer` is a JSON Pointer (RFC 6901) into the body, or `?name` for a query parameter, or `path`. */
 export interface Problem {
   readonly pointer: string
   readonly detail: string
 }
 
-/** What a parser of client input returns: the value, or what is wrong with the input. */
+/** The result of a parser: the value, or the fault of the input. */
 export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem }
 
 export class CallmeError extends Error {
@@ -34,12 +34,12 @@ export class CallmeError extends Error {
   }
 }
 
-/** A parser refuses what a client sent. */
+/** The result of a parser that refuses its input. */
 export function refuse(pointer: string, detail: string): { readonly ok: false; readonly problem: Problem } {
   return { ok: false, problem: { pointer, detail } }
 }
 
-/** An endpoint refuses what a client sent. */
+/** The error of an endpoint that refuses its input. */
 export function badRequest(problem: Problem): CallmeError {
   return new CallmeError('bad_request', problem.detail, { problems: [problem] })
 }

@@ -1,4 +1,4 @@
-/** The HTTP request that a claimed task stands for. */
+/** Makes the HTTP request of a claimed task. */
 import type { CallRequest } from '../caller/caller.ts'
 import { isErrorCallback, reportedKey } from '../domain/task/error-callback.ts'
 import type { ErrorReport } from '../domain/task/error-callback.ts'
@@ -45,7 +45,7 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest |
   }
 }
 
-/** The body of an error callback: the task as it reads back, with its payload beside it. */
+/** The body of an error callback: the task as the API shows it, with its payload beside it. */
 function reportOf(callback: Task, { timeoutMs }: CallDefaults): JsonValue {
   const report = callback.definition.payload as unknown as ErrorReport
   const { payload, ...task } = presentTask(report.task, { timeout: timeoutMs / 1000 })
@@ -53,7 +53,7 @@ function reportOf(callback: Task, { timeoutMs }: CallDefaults): JsonValue {
   return { task, attempts, last_attempt: attempts.at(-1) ?? null, payload } as unknown as JsonValue
 }
 
-/** A name may hold any letter, a header only ASCII; `%` is encoded too, so that decoding gives the name back. */
+/** A name may hold any letter, a header only ASCII. `%` is encoded as well, so that decoding gives the name back. */
 function headerSafe(text: string): string {
   return text.replace(/[^\x21-\x7e]|%/gu, encodeURIComponent)
 }

@@ -1,6 +1,6 @@
 /**
- * Has a node go by the clock of its store: measures how far that is ahead of the system's, at the start and every minute. A store that
- * serves one node has no clock of its own, and nothing is measured. `runOnce` is one measurement.
+ * Has a node go by the clock of its store: measures the lead of that clock over the system's, at the start and every minute. A store
+ * that serves one node has no clock of its own, and nothing is measured.
  */
 import type { Clock, ClockOffset } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -10,24 +10,24 @@ export interface ClockWatchOptions {
   readonly store: Pick<Store, 'time'>
   /** the system's */
   readonly clock: Clock
-  /** is set to what was measured */
+  /** is set to the measured lead */
   readonly offset: ClockOffset
   readonly log: Log
 }
 
 interface Sample {
-  /** ms by which the store's clock is ahead, give or take half the round trip */
+  /** the lead of the store's clock in ms, exact to half the round trip */
   readonly offset: number
   readonly roundTrip: number
-  /** of the system's wall clock against the monotonic one */
+  /** the lead of the system's wall clock over its monotonic one */
   readonly lead: number
 }
 
 const EVERY_MS = 60_000
-/** The one with the shortest round trip is the one that was held up least. */
+/** The sample with the shortest round trip counts: nothing has delayed it. */
 const SAMPLES = 5
 const SKEW_MS = 1000
-/** More than the two clocks of a system drift apart in a minute. */
+/** The two clocks of a system drift apart by less in a minute. */
 const JUMP_MS = 100
 
 export class ClockWatch {
@@ -35,7 +35,7 @@ export class ClockWatch {
   #running: Promise<void> = Promise.resolve()
   #cancelTimer: (() => void) | undefined
   #isStopping = false
-  /** of the sample that counts; undefined where nothing was measured */
+  /** of the last sample that counted; undefined where nothing was measured */
   #lead: number | undefined
   #reportedOffset = 0
   #isFailing = false
@@ -44,7 +44,7 @@ export class ClockWatch {
     this.#options = options
   }
 
-  /** ms by which the store's clock is ahead of the system's; 0 where it has none. */
+  /** The lead of the store's clock over the system's in ms; 0 where the store has no clock. */
   get offset(): number {
     return Number(Atomics.load(this.#options.offset, 0))
   }
@@ -63,7 +63,7 @@ export class ClockWatch {
     await this.#running
   }
 
-  /** @throws CallmeError of the store; the offset stays as it was */
+  /** Measures once. @throws CallmeError of the store; the offset stays as it was */
   async runOnce(): Promise<void> {
     const { offset, log } = this.#options
     const sample = await this.#measure()
@@ -76,8 +76,8 @@ export class ClockWatch {
   }
 
   /**
-   * Measures again where the system's clock has jumped since, so that nobody is called before the time or has a lease taken away. To be
-   * called before times are compared.
+   * Measures again where the system's clock has jumped since. To be called before times are compared: a wrong clock would start
+   * calls early and end leases.
    * @throws CallmeError of the store
    */
   async followJump(): Promise<void> {

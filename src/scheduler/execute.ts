@@ -1,4 +1,4 @@
-/** One claimed task: request -> call -> outcome -> record. The save is retried until the store takes it, the call never is. */
+/** One claimed task: request -> call -> report -> record. The save is retried until the store takes it, the call never is. */
 import type { Caller } from '../caller/caller.ts'
 import type { Clock } from '../clock.ts'
 import { reportOf } from '../domain/attempt/attempt-report.ts'
@@ -33,36 +33,33 @@ const EVENT_OF_STATE = {
 } as const satisfies Record<Task['state'], LogEvent>
 
 /**
- * Resolves when what became of the task is durable.
- * @param onResult is told the result of the call before it is saved
+ * Resolves when the report of the call is durable.
+ * @param onResult is called with the result of the call before the save
  */
-export async function execute(
-  task: Task,
-  { store, caller, clock, log, node, defaults, random }: Execution,
-  onResult: (result: CallResult) => void,
-): Promise<void> {
+export async function execute(task: Task, execution: Execution, onResult: (result: CallResult) => void): Promise<void> {
+  const { caller, clock, node, defaults, random } = execution
   const request = callRequestOf(task, defaults)
   const result: CallResult = request === undefined ? { kind: 'not_called', reason: 'no_callback' } : await caller.call(request)
   onResult(result)
-  const outcome = reportOf(task, result, node, clock.now(), random())
-  const isWritten = await save(outcome, { store, clock, log })
-  report(outcome, isWritten, node, log)
+  const report = reportOf(task, result, node, clock.now(), random())
+  logReport(report, await save(report, execution), execution)
 }
 
-async function save(outcome: AttemptReport, { store, clock, log }: Pick<Execution, 'store' | 'clock' | 'log'>): Promise<boolean> {
+/** @returns whether the claim still stood, so that the report was written */
+async function save(report: AttemptReport, { store, clock, log }: Execution): Promise<boolean> {
   for (let tries = 1; ; tries += 1) {
     try {
-      const [isWritten] = await store.record([outcome])
+      const [isWritten] = await store.record([report])
       return isWritten === true
     } catch (error) {
       // Once for each task: a full disk should not be filled with lines about it.
-      if (tries === 1) log.error('record.failed', { task: formatTaskKey(outcome.task), attempt: outcome.task.attempts, err: error })
+      if (tries === 1) log.error('record.failed', { task: formatTaskKey(report.task), attempt: report.task.attempts, err: error })
       await new Promise<void>((resolve) => clock.setTimer(SAVE_AGAIN_AFTER_MS, resolve))
     }
   }
 }
 
-function report({ task, update, attempt }: AttemptReport, isWritten: boolean, node: string, log: Log): void {
+function logReport({ task, update, attempt }: AttemptReport, isWritten: boolean, { node, log }: Execution): void {
   const fields = {
     task: formatTaskKey(task),
     run_id: task.runId,
@@ -71,8 +68,7 @@ function report({ task, update, attempt }: AttemptReport, isWritten: boolean, no
     status: attempt?.status,
     duration_ms: attempt?.durationMs,
   }
+  const hasEndedBadly = update.state === 'failed' || update.state === 'skipped'
   if (!isWritten) log.warn('claim.lost', fields)
-  else if (update.state === 'failed' || update.state === 'skipped')
-    log.warn(EVENT_OF_STATE[update.state], { ...fields, error: update.error })
-  else log.debug(EVENT_OF_STATE[update.state], { ...fields, error: update.error })
+  else log[hasEndedBadly ? 'warn' : 'debug'](EVENT_OF_STATE[update.state], { ...fields, error: update.error })
 }

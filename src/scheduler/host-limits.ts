@@ -1,6 +1,6 @@
 /**
- * How many calls each host may have under way. A lane starts small, gains a slot with every answer and loses half with every
- * call that gets none: a host that answers soon has all the slots it can use, one that does not keeps a few.
+ * How many calls each host may have under way. A host starts with a small window, gains a slot with every answer and loses half its
+ * window with every call that gets none.
  */
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Claim, HostCapacity } from '../store/store.ts'
@@ -13,14 +13,14 @@ interface Host {
 }
 
 const START_WINDOW = 8
-/** Of all slots, what a host leaves to others where it has no cap of its own: one that is busy and falls silent keeps the rest until its calls time out. */
+/** A host without a cap of its own leaves this part of all slots to others. A busy host that falls silent holds the rest until its calls time out. */
 const LEFT_SHARE = 1 / 16
-/** Of all slots, what a lane starts with at the most: ten hosts that never answer then leave some of the unproven share to others. */
+/** A host starts with at most this part of all slots. Ten hosts that never answer then leave some of the unproven share to others. */
 const START_SHARE = 1 / 16
 const MIN_WINDOW = 2
-/** Hosts that have not proven to answer may hold this part of all slots together, so that those which have always find one. */
+/** The hosts that have not proven to answer may hold this part of all slots together. The proven hosts then always find a slot. */
 const UNPROVEN_SHARE = 3 / 4
-/** A new host gets at most this part of the slots that are free. */
+/** A new host gets at most this part of the free slots. */
 const NEW_HOST_SHARE = 1 / 8
 const FORGET_AFTER_MS = 10 * 60_000
 const FORGET_EVERY_MS = 60_000
@@ -35,17 +35,17 @@ export class HostLimits {
   #unprovenInflight = 0
   #lastForgot = 0
 
-  constructor(options: { maxInflight: number; maxInflightPerHost: number | undefined }) {
-    this.#maxInflight = options.maxInflight
-    this.#maxPerHost = options.maxInflightPerHost ?? options.maxInflight - Math.floor(options.maxInflight * LEFT_SHARE)
-    this.#startWindow = Math.min(START_WINDOW, this.#maxPerHost, Math.max(1, Math.floor(options.maxInflight * START_SHARE)))
+  constructor({ maxInflight, maxInflightPerHost }: { maxInflight: number; maxInflightPerHost: number | undefined }) {
+    this.#maxInflight = maxInflight
+    this.#maxPerHost = maxInflightPerHost ?? maxInflight - Math.floor(maxInflight * LEFT_SHARE)
+    this.#startWindow = Math.min(START_WINDOW, this.#maxPerHost, Math.max(1, Math.floor(maxInflight * START_SHARE)))
   }
 
   get inflight(): number {
     return this.#inflight
   }
 
-  /** How many hosts it has an opinion of. */
+  /** How many hosts are remembered. */
   get known(): number {
     return this.#hosts.size
   }
@@ -61,59 +61,47 @@ export class HostLimits {
     }
   }
 
-  /** Takes a slot of a lane. */
+  /** Takes a slot of a host. */
   enter(name: string): void {
-    const lane = this.#hosts.get(name) ?? { inflight: 0, window: this.#startWindow, isProven: false, lastUsed: 0 }
-    this.#hosts.set(name, lane)
-    lane.inflight += 1
+    const host = this.#hosts.get(name) ?? { inflight: 0, window: this.#startWindow, isProven: false, lastUsed: 0 }
+    this.#hosts.set(name, host)
+    host.inflight += 1
     this.#inflight += 1
-    if (!lane.isProven) this.#unprovenInflight += 1
+    if (!host.isProven) this.#unprovenInflight += 1
   }
 
-  /** Learns from how a call ended. */
-  learn(name: string, result: CallResult): void {
-    const lane = this.#hostOf(name)
+  /**
+   * Gives the slot back, and learns from the result of its call.
+   * @throws Error where no call of this host is under way
+   */
+  leave(name: string, result: CallResult, now: number): void {
+    const host = this.#hosts.get(name)
+    if (host === undefined) throw new Error(`no call of host ${name} is under way`)
+    if (!host.isProven) this.#unprovenInflight -= host.inflight
     if (result.kind === 'answered') {
-      lane.window = Math.min(lane.window + 1, this.#maxInflight, this.#maxPerHost)
-      this.#setProven(lane, true)
+      host.window = Math.min(host.window + 1, this.#maxInflight, this.#maxPerHost)
+      host.isProven = true
     } else if (result.kind === 'unanswered') {
-      lane.window = Math.max(Math.min(MIN_WINDOW, this.#startWindow), Math.floor(lane.window / 2))
-      this.#setProven(lane, false)
+      host.window = Math.max(Math.min(MIN_WINDOW, this.#startWindow), Math.floor(host.window / 2))
+      host.isProven = false
     }
-  }
-
-  /** Gives the slot back. */
-  leave(name: string, now: number): void {
-    const lane = this.#hostOf(name)
-    lane.inflight -= 1
-    lane.lastUsed = now
+    host.inflight -= 1
+    host.lastUsed = now
     this.#inflight -= 1
-    if (!lane.isProven) this.#unprovenInflight -= 1
+    if (!host.isProven) this.#unprovenInflight += host.inflight
   }
 
-  /** Drops what is known of hosts that have not been called for a while. */
+  /** Forgets the hosts that have not been called for ten minutes. */
   forgetIdle(now: number): void {
     if (Math.abs(now - this.#lastForgot) < FORGET_EVERY_MS) return
     this.#lastForgot = now
-    for (const [name, lane] of this.#hosts) {
-      if (lane.inflight === 0 && Math.abs(now - lane.lastUsed) > FORGET_AFTER_MS) this.#hosts.delete(name)
+    for (const [name, host] of this.#hosts) {
+      if (host.inflight === 0 && Math.abs(now - host.lastUsed) > FORGET_AFTER_MS) this.#hosts.delete(name)
     }
   }
 
   #capacityOf(name: string): HostCapacity | undefined {
-    const lane = this.#hosts.get(name)
-    return lane && { free: lane.window - lane.inflight, isProven: lane.isProven, inflight: lane.inflight }
-  }
-
-  #setProven(lane: Host, isProven: boolean): void {
-    if (lane.isProven === isProven) return
-    lane.isProven = isProven
-    this.#unprovenInflight += isProven ? -lane.inflight : lane.inflight
-  }
-
-  #hostOf(name: string): Host {
-    const lane = this.#hosts.get(name)
-    if (lane === undefined) throw new Error(`no call of lane ${name} is under way`)
-    return lane
+    const host = this.#hosts.get(name)
+    return host && { free: host.window - host.inflight, isProven: host.isProven, inflight: host.inflight }
   }
 }

@@ -1,12 +1,9 @@
-/**
- * The minute loop: wakes at the minute, when the next task is due, and when it is told to; never overlaps itself. A timer only
- * wakes, the store says what is due.
- */
+/** The minute loop. It wakes at each minute, when the next task is due, and on `wake`; its passes never overlap. */
 import type { Clock } from '../clock.ts'
 import { nextMinute } from '../domain/time/trigger-time.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** Node's timers stand still while the machine is suspended, so the wall clock is read at least this often. */
+/** The wall clock is read at least this often, because timers stand still while the machine is suspended. */
 const LONGEST_SLEEP_MS = 1000
 const JUMP_MS = 2000
 const AGAIN_AFTER_FAILURE_MS = 1000
@@ -21,12 +18,12 @@ export class Ticker {
   #isWoken = false
   #interruptPause: (() => void) | undefined
   #sleepsUntil = Infinity
-  /** of the wall clock against the monotonic one, when last looked at */
+  /** the lead of the wall clock over the monotonic one when it was last read */
   #offset = 0
   #lastTick: { wall: number; monotonic: number } | undefined
   #isFailing = false
 
-  /** @param pass does what is due and tells when (epoch ms) something is due next */
+  /** @param pass calls the due tasks, and returns when (epoch ms) the next task is due */
   constructor(options: { clock: Clock; log: Log; pass: () => Promise<number | undefined> }) {
     this.#clock = options.clock
     this.#log = options.log
@@ -38,7 +35,7 @@ export class Ticker {
     this.#running = this.#run()
   }
 
-  /** Has another pass made for what is due at `dueAt` (epoch ms): at once when that is now, else in time. */
+  /** Has a pass made at `dueAt` (epoch ms), at once where that is not in the future. */
   wake(dueAt: number): void {
     if (dueAt <= this.#clock.now()) this.#isWoken = true
     else if (dueAt < this.#sleepsUntil) this.#sleepsUntil = dueAt
@@ -46,7 +43,7 @@ export class Ticker {
     this.#interruptPause?.()
   }
 
-  /** Resolves when the pass under way is over; none follows. */
+  /** Resolves when the pass under way is over. No pass follows. */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#interruptPause?.()
@@ -64,7 +61,7 @@ export class Ticker {
       this.#isWoken = false
       this.#sleepsUntil = Infinity
       const nextPass = await this.#tick()
-      // While the pass was under way, `wake` may have named an earlier time.
+      // During the pass, `wake` may have named an earlier time.
       this.#sleepsUntil = Math.min(this.#sleepsUntil, nextPass)
       if (!this.#hasJumped()) await this.#sleep()
     }
@@ -86,7 +83,7 @@ export class Ticker {
     }
   }
 
-  /** Sleeps until the next pass is due. A clock that jumps ends the sleep: one set back would make it hours long. */
+  /** Sleeps until the next pass is due. A jump of the clock ends the sleep, which could last hours otherwise. */
   async #sleep(): Promise<void> {
     while (!this.#isStopping && !this.#isWoken) {
       const wait = this.#sleepsUntil - this.#clock.now()
@@ -96,7 +93,7 @@ export class Ticker {
     }
   }
 
-  /** Whether the wall clock has jumped since the last look, be it during a pass or a pause. */
+  /** Whether the wall clock has jumped since the last call, during a pass or a pause. */
   #hasJumped(): boolean {
     const offset = this.#clock.now() - this.#clock.monotonic()
     const by = offset - this.#offset

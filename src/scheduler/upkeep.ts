@@ -1,32 +1,26 @@
-/** Chores beside the minute loop: renews leases, rescues what lost its node, prunes what is old, lets the store tidy up. `runOnce` is one pass of all. */
-import type { Clock } from '../clock.ts'
+/** Chores beside the minute loop: renews leases, rescues tasks of lost nodes, prunes old tasks, lets the store tidy up. */
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Store } from '../store/store.ts'
 import { LEASE_MS } from './dispatch.ts'
+import type { Execution } from './execute.ts'
 
-export interface UpkeepOptions {
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Log
-  readonly node: string
-  /** the tasks this node has claimed and not yet recorded */
+export interface UpkeepOptions extends Pick<Execution, 'store' | 'clock' | 'log' | 'node'> {
+  /** the tasks that this node has claimed and not yet recorded */
   readonly claims: () => readonly Task[]
   /** how long finished tasks are kept; 0 keeps them all */
   readonly retentionMs: number
-  /** is told when (epoch ms) rescued tasks are due */
+  /** is called with the time (epoch ms) at which rescued tasks are due */
   readonly wake: (dueAt: number) => void
-  /** resolves when `clock` is right, even if the system's has jumped */
+  /** resolves when `clock` is right, even if the system's clock has jumped */
   readonly followJump: () => Promise<void>
 }
 
-/** A lease that is over is found within 15 s: this, and the time that a pass takes. */
+/** With the time that a pass takes, a lost task is found within 15 s after its lease. */
 const EVERY_MS = 10_000
 const RESCUE_BATCH = 200
 /** Small enough that a tick never waits for it. */
 const PRUNE_BATCH = 200
-/** The rest waits for the next pass, so that leases are renewed and found in time. */
+/** More tasks wait for the next pass, so that leases are renewed in time. */
 const PRUNED_AT_ONCE = 20_000
 
 export class Upkeep {
@@ -39,7 +33,7 @@ export class Upkeep {
     this.#options = options
   }
 
-  /** Settles what earlier processes left `running`; only for a store that no other process can have open. */
+  /** Rescues the tasks that earlier processes left `running`. Only for a store that no other process can have open. */
   async rescueAbandoned(): Promise<void> {
     await this.#rescue({ now: this.#options.clock.now(), onlyNode: this.#options.node })
   }
@@ -56,10 +50,11 @@ export class Upkeep {
     await this.#running
   }
 
+  /** Does each chore once. @throws CallmeError of the store */
   async runOnce(): Promise<void> {
     const { store, clock, claims } = this.#options
-    // Own leases first: after a suspend they are over, and the calls under way are not lost. The rescue asks for what was over
-    // before that, because a suspend may come in between as well.
+    // A suspend ends the leases of this node, but its calls go on: it renews before it rescues. Both go by one time, because a
+    // suspend may come between them.
     const now = clock.now()
     await store.renew(claims(), { leaseUntil: now + LEASE_MS })
     await this.#rescue({ now })

@@ -35,12 +35,7 @@ export type LogEvent =
   | 'upkeep.failed'
   | 'request.failed'
 
-export interface Log {
-  error(event: LogEvent, fields?: Record<string, unknown>): void
-  warn(event: LogEvent, fields?: Record<string, unknown>): void
-  info(event: LogEvent, fields?: Record<string, unknown>): void
-  debug(event: LogEvent, fields?: Record<string, unknown>): void
-}
+export type Log = Readonly<Record<Exclude<LogLevel, 'silent'>, (event: LogEvent, fields?: Record<string, unknown>) => void>>
 
 export interface LogDestination {
   write(line: string): unknown
@@ -52,18 +47,8 @@ export function createLog(level: LogLevel, destination: LogDestination, bindings
   const stream = destination.isTTY ? PinoPretty({ ignore: 'pid,hostname', destination: destination as NodeJS.WritableStream }) : destination
   const options = { level, base: bindings, messageKey: 'event', formatters: { level: (label: string) => ({ level: label }) } }
   const logger = pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, stream)
-  return {
-    error: (event, fields) => {
-      logger.error(fields, event)
-    },
-    warn: (event, fields) => {
-      logger.warn(fields, event)
-    },
-    info: (event, fields) => {
-      logger.info(fields, event)
-    },
-    debug: (event, fields) => {
-      logger.debug(fields, event)
-    },
+  const at = (level: keyof Log) => (event: LogEvent, fields?: Record<string, unknown>) => {
+    logger[level](fields, event)
   }
+  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') }
 }

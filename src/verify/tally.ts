@@ -1,6 +1,6 @@
-/** How often each of some texts occurs. Bounded: a text may hold anything. */
+/** Counts reasons by their kind. The number of kinds is bounded, because a reason may hold any text. */
 
-/** Where a reason says more than which kind it is: a time, what somebody has said. */
+/** The part of a reason after its kind: a time, or the words of a person. */
 const DETAIL = /[:;] .*/s
 const MOST_KINDS = 200
 const OTHER = 'other'

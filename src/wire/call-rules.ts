@@ -1,11 +1,11 @@
-/** What a call may look like, be it a task's own or its handler's: the rules that a schema cannot say. */
+/** The rules for the call of a task or a handler that a schema cannot express. */
 import type { Problem } from '../domain/errors.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import type { TaskBody } from './bodies.ts'
 import { escapePointer, show } from './validate.ts'
 
 const MAX_HEADER_BYTES = 16 * 1024
-/** Those of one connection (RFC 9110 §7.6.1) and those that the call itself sets. */
+/** The headers of one connection (RFC 9110 §7.6.1), and the headers that the call itself sets. */
 const REFUSED_HEADER =
   /^(connection|keep-alive|proxy-(authenticate|authorization|connection)|te|expect|trailer|transfer-encoding|upgrade|host|content-length|(callme|webhook)-.*)$/
 
@@ -21,12 +21,12 @@ export function checkCall(fields: CallFields): Problem | undefined {
   )
 }
 
-/** `new URL` repairs what it is given; only what needs no repair is taken, so that what is stored is what is called. */
+/** `new URL` repairs a text. Only a URL that needs no repair is taken, so the stored URL is the called one. */
 function checkCallback(field: 'callback' | 'error_callback', url: string | undefined): Problem | undefined {
   if (url === undefined) return undefined
   const fault = faultOf(url)
   if (fault === undefined) return undefined
-  // What stands before an "@" may be a password, which must not reach the logs of those who log answers.
+  // The text before an "@" may be a password, and clients log answers.
   return { pointer: `/${field}`, detail: url.includes('@') ? `${field} ${fault}` : `${field} ${fault}; got ${show(url)}` }
 }
 

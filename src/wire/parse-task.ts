@@ -1,5 +1,6 @@
-/** From what a client sent to the row that is stored: every rule that a task definition must keep. */
+/** Checks a task that a client sent, and turns it into the task that is stored. */
 import taskSchema from '../../schema/api/task.json' with { type: 'json' }
+import { refuse } from '../domain/errors.ts'
 import type { Parsed, Problem } from '../domain/errors.ts'
 import { newTask } from '../domain/task/task.ts'
 import type { NewTask, TaskDefinition } from '../domain/task/task.ts'
@@ -7,26 +8,21 @@ import { parseTaskName } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
-import { refuse } from '../domain/errors.ts'
 import { checkCall } from './call-rules.ts'
-import { findMisplaced, compileCheck, escapePointer, show } from './validate.ts'
+import { compileCheck, escapePointer, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
 
 const MAX_DEPTH = 100
 
-const checkTaskBody = compileCheck<TaskBody>(taskSchema, 'body')
+/** The shape of a task. Its name, its time and the call itself are checked by `taskOf`. */
+export const checkTask = compileCheck<TaskBody>(taskSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'task'))
 
 /**
  * @param name the task's name from the path; without it the body must hold one
  * @param now epoch ms
  */
-export function parseTask(name: string | undefined, body: unknown, now: number): Parsed<NewTask> {
-  const unfit = checkDepth(body) ?? findMisplaced(body, 'task')
-  if (unfit) return { ok: false, problem: unfit }
-  const checked = checkTaskBody(body)
-  if (!checked.ok) return checked
-  const { task_name, trigger_at, ...fields } = checked.value
+export function taskOf(name: string | undefined, { task_name, trigger_at, ...fields }: TaskBody, now: number): Parsed<NewTask> {
   const parsedName = nameOf(name, task_name)
   if (!parsedName.ok) return parsedName
   const triggerAt = timeOf(trigger_at, fields, now)
@@ -34,11 +30,11 @@ export function parseTask(name: string | undefined, body: unknown, now: number):
   const problem = checkCall(fields)
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
-  // The schema and the line above have made it one: only the method's case and JSON's own value types are wider in TaskBody.
+  // The types differ only in the case of the method, which is right now, and in the name of JSON's values.
   return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition, now) }
 }
 
-/** When the first entry is due: `trigger_at`, or without one the first time of the series. */
+/** The time of the first task: `trigger_at`, or without it the first time of the series. */
 function timeOf(sent: TaskBody['trigger_at'], { repeat, timezone }: Pick<TaskBody, 'repeat' | 'timezone'>, now: number): Parsed<number> {
   if (repeat === undefined) {
     if (timezone !== undefined) return refuse('/timezone', `timezone is that of repeat, and there is no repeat; got ${show(timezone)}`)
@@ -62,17 +58,12 @@ function nameOf(fromPath: string | undefined, fromBody: string | undefined): Par
   return refuse('/task_name', `task_name must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(fromBody)}`)
 }
 
-function checkDepth(body: unknown): Problem | undefined {
+function findDeep(body: unknown): Problem | undefined {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
-  for (const [field, value] of Object.entries(body)) {
-    if (isDeeper(value, MAX_DEPTH)) {
-      return {
-        pointer: `/${escapePointer(field)}`,
-        detail: `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper`,
-      }
-    }
-  }
-  return undefined
+  const field = Object.entries(body).find(([, value]) => isDeeper(value, MAX_DEPTH))?.[0]
+  if (field === undefined) return undefined
+  const detail = `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper`
+  return { pointer: `/${escapePointer(field)}`, detail }
 }
 
 function isDeeper(value: unknown, limit: number): boolean {

@@ -1,4 +1,4 @@
-/** How a handler looks on the wire: what it says, and nothing that it leaves to the tasks or to the defaults. */
+/** A handler on the wire: the fields that it has. Fields that it leaves to tasks or defaults are absent. */
 import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
 import { redact } from './present-task.ts'
 

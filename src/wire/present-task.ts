@@ -1,20 +1,20 @@
-/** How a task looks on the wire: the only place where its fields get their JSON names. */
+/** A task on the wire. Only here do its fields get their JSON names. */
 import { rfc3339 } from '../domain/time/rfc3339.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from '../domain/task/task.ts'
 import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 
-/** What the server fills in where a task says nothing. */
+/** Values of the server for fields that a task leaves out. */
 export interface ServerDefaults {
   /** seconds */
   readonly timeout: number
 }
 
-/** Those that have no default. */
+/** The fields that have no default. */
 type NullableField = 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
 
-/** A time is RFC 3339 in UTC unless its field says that it is a Unix time. What does not apply is null. */
+/** A time is RFC 3339 in UTC, unless its comment says Unix seconds. A field that does not apply is null. */
 export interface WireTask extends Required<Omit<EffectiveDefinition, NullableField>> {
   readonly callback: string | null
   readonly error_callback: string | null
@@ -29,7 +29,7 @@ export interface WireTask extends Required<Omit<EffectiveDefinition, NullableFie
   readonly run_id: string
   /** attempts started in this run */
   readonly attempts: number
-  /** those of them whose node or worker was lost, which use up no retry */
+  /** the attempts of this run whose node or worker was lost; they use up no retry */
   readonly lost: number
   readonly next_attempt: string | null
   /** Unix seconds: the end of the last attempt */
@@ -39,15 +39,15 @@ export interface WireTask extends Required<Omit<EffectiveDefinition, NullableFie
   readonly error: string | null
   readonly created: string
   readonly updated: string
-  /** the key of the entry that this one was copied to */
+  /** the key of the copy that a reschedule made of this task */
   readonly rescheduled_to: string | null
-  /** the key that this entry had, or that of the one it is a copy of */
+  /** the key of this task before a reschedule moved it, or the key of the task that it is a copy of */
   readonly rescheduled_from: string | null
-  /** the key of the entry that follows this one in its series */
+  /** the key of the task that follows this one in its series */
   readonly repeated_to: string | null
-  /** how far telling `error_callback` is; null until the task has ended badly */
+  /** the progress of the call of `error_callback`; null until the task ends badly */
   readonly error_callback_result: WireErrorCallbackResult | null
-  /** every finished attempt over all runs, oldest first; only for one entry asked by its key */
+  /** every finished attempt over all runs, oldest first; only where the request has a key */
   readonly history?: readonly WireAttempt[]
 }
 
@@ -62,10 +62,10 @@ export interface WireErrorCallbackResult {
 export interface WireAttempt {
   readonly run_id: string
   readonly number: number
-  /** null where an older program has recorded it, as are the next two */
+  /** null where an older program has recorded the attempt, and so are `lateness_ms` and `outcome` */
   readonly due: string | null
   readonly start: string
-  /** from when it was due to its start */
+  /** from `due` to `start` */
   readonly lateness_ms: number | null
   readonly duration_ms: number
   readonly status: number | null
@@ -77,7 +77,7 @@ export interface WireAttempt {
 export function presentTask(task: Task, defaults: ServerDefaults, history?: readonly Attempt[]): WireTask {
   const definition = withDefaults(task.definition)
   const isWaiting = task.state === 'pending' || task.state === 'retrying'
-  // Most tasks are new: their times come in two equal pairs, and writing them out is the dearest part of this.
+  // The times are the dearest part of this function. A new task has two equal pairs of them, so each pair is written once.
   const triggerTime = rfc3339(task.triggerAt * 1000)
   const dueTime = task.dueAt === task.triggerAt * 1000 ? triggerTime : rfc3339(task.dueAt)
   const created = rfc3339(task.created)
@@ -118,13 +118,13 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
   }
 }
 
-function presentErrorCallback(outcome: ErrorCallbackProgress): WireErrorCallbackResult {
+function presentErrorCallback(progress: ErrorCallbackProgress): WireErrorCallbackResult {
   return {
-    state: outcome.state,
-    attempts: outcome.attempts,
-    executed_at: unixSeconds(outcome.executedAt),
-    response_status: outcome.responseStatus,
-    error: outcome.error,
+    state: progress.state,
+    attempts: progress.attempts,
+    executed_at: unixSeconds(progress.executedAt),
+    response_status: progress.responseStatus,
+    error: progress.error,
   }
 }
 

@@ -1,4 +1,4 @@
-/** Which callback headers are taken for secrets, and what stands in their place wherever a task is shown. */
+/** The request headers that count as secrets, and the word that is shown in their place. */
 
 export const REDACTED = 'redacted'
 

@@ -1,4 +1,4 @@
-/** Checks what clients send against the schemas and turns the first violation into one sentence that says what would be right. */
+/** Checks what clients send against the schemas. The first violation becomes one sentence that says what would be right. */
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject } from 'ajv/dist/2020.js'
 import { closestMatch } from 'leven'
@@ -7,8 +7,14 @@ import parameters from '../../schema/api/parameters.json' with { type: 'json' }
 import task from '../../schema/api/task.json' with { type: 'json' }
 import type { Parsed, Problem } from '../domain/errors.ts'
 
-/** Where the checked value stands in the request; it decides how its fields are called. */
+/** The part of a request that holds the checked value; it decides how the fields are called. */
 type Place = 'body' | 'query'
+
+/** Checks a value. @returns the same value as a `T`, or the first problem with it */
+export interface Check<T> {
+  (value: unknown): Parsed<T>
+  readonly schema: object
+}
 
 const SHOWN_LENGTH = 60
 
@@ -16,7 +22,7 @@ const HANDLER_FIELDS = Object.keys(handler.properties)
 const TASK_FIELDS = Object.keys(task.properties)
 
 const MISPLACED = {
-  // A task has a name too, which is called otherwise.
+  // A task has a name too, under another field.
   task: HANDLER_FIELDS.filter((field) => field !== 'name' && !TASK_FIELDS.includes(field)),
   handler: TASK_FIELDS.filter((field) => !HANDLER_FIELDS.includes(field)),
 } as const
@@ -26,21 +32,28 @@ const RIGHT_PLACE = {
   handler: 'belongs to a task, not to the handler of a name; send it with PUT /task/<name>',
 } as const
 
-// Every schema node says in `expects` how a right value looks. No `allErrors`: a hostile body must not cost more than a good one.
+// Every schema node describes a right value in `expects`. No `allErrors`: a hostile body must not cost more than a good one.
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, verbose: true, keywords: ['expects'], schemas: [parameters, task] })
 
-/** @returns a function that checks a value and answers it as a `T`, or the first thing that is wrong with it */
-export function compileCheck<T>(schema: object, place: Place): (value: unknown) => Parsed<T> {
+/** @param findProblem a rule that comes before the schema */
+export function compileCheck<T>(
+  schema: object,
+  place: Place,
+  findProblem: (value: unknown) => Problem | undefined = () => undefined,
+): Check<T> {
   const isValid = ajv.compile<T>(schema)
-  return (value) => {
+  const check = (value: unknown): Parsed<T> => {
+    const problem = findProblem(value)
+    if (problem !== undefined) return { ok: false, problem }
     if (isValid(value)) return { ok: true, value }
     const error = isValid.errors?.findLast(({ keyword }) => keyword !== 'propertyNames')
     if (error === undefined) throw new Error('a schema refused a value without a reason')
     return { ok: false, problem: explain(error, place) }
   }
+  return Object.assign(check, { schema })
 }
 
-/** What a client sent, as JSON that fits into a sentence. */
+/** A value as JSON that fits into a sentence. */
 export function show(value: unknown): string {
   const text = JSON.stringify(value)
   return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`
@@ -67,7 +80,7 @@ function explainUnknown(name: string, error: ErrorObject, place: Place): Problem
   return { pointer: pointerOf(`${error.instancePath}/${escapePointer(name)}`, place), detail }
 }
 
-/** A field may be missing because its name is misspelt: what is unknown is told first. */
+/** An unknown field comes first: it may be the missing one, misspelt. */
 function explainMissing(name: string, error: ErrorObject, place: Place): Problem {
   const unknown = Object.keys(error.data as object).find((field) => !Object.hasOwn(knownFields(error), field))
   if (unknown !== undefined) return explainUnknown(unknown, error, place)
@@ -94,8 +107,8 @@ function pointerOf(instancePath: string, place: Place): string {
 }
 
 /**
- * A field that only a task has, sent for a handler, or the other way round. The nearest name among the known ones would mislead there.
- * @param sentFor what the body is to define
+ * Finds a field of a task that was sent for a handler, or the other way round. The nearest known name would mislead there.
+ * @param sentFor the thing that the body defines
  */
 export function findMisplaced(body: unknown, sentFor: 'task' | 'handler'): Problem | undefined {
   if (typeof body !== 'object' || body === null) return undefined

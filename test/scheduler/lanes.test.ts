@@ -157,7 +157,7 @@ describe('what is known of a host', () => {
       await harness.clock.advance(MINUTES)
     }
     expect(harness.caller.calls).toHaveLength(50)
-    expect(harness.lanes.known).toBeLessThanOrEqual(12)
+    expect(harness.hosts.known).toBeLessThanOrEqual(12)
   })
 
   it('is kept while a call is under way, however long', async () => {

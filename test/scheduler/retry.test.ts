@@ -196,7 +196,7 @@ describe('a window that closes', () => {
     expect(harness.caller.calls).toEqual([])
     expect(await harness.task()).toMatchObject({ state: 'skipped', attempts: 0, error: closed })
     expect(await harness.history()).toEqual([])
-    expect(harness.lanes.inflight).toBe(0)
+    expect(harness.hosts.inflight).toBe(0)
   })
 
   it('after the claim but before a second call ends the task as failed, with the one attempt and its answer', async () => {

@@ -38,36 +38,35 @@ describe('slots', () => {
     const step = fc.record({ host: fc.constantFrom(...HOSTS), kind: fc.constantFrom(...results), isEnter: fc.boolean() })
     fc.assert(
       fc.property(settings, fc.array(step, { maxLength: 300 }), (options, steps) => {
-        const lanes = new HostLimits(options)
-        const fresh = lanes.limits()
+        const hosts = new HostLimits(options)
+        const fresh = hosts.limits()
         const held = new Map(HOSTS.map((host) => [host, 0]))
         const end = (host: string, kind: (typeof results)[number]): void => {
-          lanes.learn(host, resultOf(kind))
-          lanes.leave(host, 0)
+          hosts.leave(host, resultOf(kind), 0)
           held.set(host, (held.get(host) ?? 0) - 1)
         }
         for (const { host, kind, isEnter } of steps) {
-          const limits = lanes.limits()
+          const limits = hosts.limits()
           const known = limits.hosts.get(host) ?? { free: limits.capacityOfNewHost, isProven: false }
           const isAllowed = limits.limit > 0 && known.free > 0 && (known.isProven || limits.unprovenLimit > 0)
           if (isEnter && isAllowed) {
-            lanes.enter(host)
+            hosts.enter(host)
             held.set(host, (held.get(host) ?? 0) + 1)
           } else if (!isEnter && (held.get(host) ?? 0) > 0) end(host, kind)
-          expect(lanes.inflight).toBe([...held.values()].reduce((sum, n) => sum + n))
-          expect(lanes.inflight).toBeLessThanOrEqual(options.maxInflight)
+          expect(hosts.inflight).toBe([...held.values()].reduce((sum, n) => sum + n))
+          expect(hosts.inflight).toBeLessThanOrEqual(options.maxInflight)
           for (const n of held.values()) expect(n).toBeLessThanOrEqual(options.maxInflightPerHost ?? options.maxInflight)
         }
         for (const [host, n] of held) for (let left = n; left > 0; left -= 1) end(host, 'lost')
-        expect(lanes.inflight).toBe(0)
-        expect(lanes.limits()).toMatchObject({
+        expect(hosts.inflight).toBe(0)
+        expect(hosts.limits()).toMatchObject({
           limit: fresh.limit,
           unprovenLimit: fresh.unprovenLimit,
           capacityOfNewHost: fresh.capacityOfNewHost,
         })
-        for (const host of held.keys()) expect(lanes.limits().hosts.get(host)?.free ?? 1).toBeGreaterThan(0)
-        lanes.forgetIdle(24 * 60 * MINUTES)
-        expect(lanes.known).toBe(0)
+        for (const host of held.keys()) expect(hosts.limits().hosts.get(host)?.free ?? 1).toBeGreaterThan(0)
+        hosts.forgetIdle(24 * 60 * MINUTES)
+        expect(hosts.known).toBe(0)
       }),
       { numRuns: 300 },
     )
@@ -98,7 +97,7 @@ describe('slots', () => {
         await harness.start()
         await harness.clock.advance(2 * SECOND)
         expect(await harness.store.counts()).toMatchObject({ pending: 0, running: 0, retrying: 0 })
-        expect(harness.lanes.inflight).toBe(0)
+        expect(harness.hosts.inflight).toBe(0)
         expect(harness.dispatcher.claims()).toEqual([])
         await harness.stop()
         await harness.store.close()

@@ -67,7 +67,7 @@ describe('while the store refuses to end what is out of time', () => {
     await harness.start()
     await harness.clock.advance(5000)
     expect(harness.caller.open.length).toBeLessThanOrEqual(4)
-    expect(harness.lanes.inflight).toBe(harness.caller.open.length)
+    expect(harness.hosts.inflight).toBe(harness.caller.open.length)
   })
 })
 
@@ -88,7 +88,7 @@ describe('while the store refuses results', () => {
     expect(await harness.task()).toMatchObject({ state: 'running', attempts: 1, responseStatus: null })
     expect(harness.dispatcher.claims()).toHaveLength(1)
     // The call is over, and another one may have its slot.
-    expect(harness.lanes.inflight).toBe(0)
+    expect(harness.hosts.inflight).toBe(0)
     expect(harness.events('record.failed')).toMatchObject([
       { level: 'error', task: `a-task@${MINUTE}`, attempt: 1, err: { code: 'store_unavailable' } },
     ])
@@ -105,7 +105,7 @@ describe('while the store refuses results', () => {
     expect(await harness.history()).toMatchObject([{ number: 1, startedAt: MINUTE_MS, durationMs: 2000, status: 200 }])
     expect(harness.caller.calls).toHaveLength(1)
     expect(harness.dispatcher.claims()).toEqual([])
-    expect(harness.lanes.inflight).toBe(0)
+    expect(harness.hosts.inflight).toBe(0)
   })
 
   it('no more calls are made than twice as many as may be under way, until results are saved', async () => {

@@ -1,15 +1,12 @@
-/** One node of a world: the real scheduler and API, wired as in src/server.ts, on the world's store, time and network. */
+/** One node of a world: the real scheduler and API on the world's store, time and network. */
 import inject from 'light-my-request'
 import { createApp } from '../../src/api/create-app.ts'
 import type { Caller } from '../../src/caller/caller.ts'
 import { newClockOffset, offsetClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Log, LogEvent } from '../../src/telemetry/log.ts'
-import { ClockWatch } from '../../src/scheduler/clock-watch.ts'
-import { Dispatcher } from '../../src/scheduler/dispatch.ts'
-import { HostLimits } from '../../src/scheduler/host-limits.ts'
-import { Ticker } from '../../src/scheduler/ticker.ts'
-import { Upkeep } from '../../src/scheduler/upkeep.ts'
+import { createScheduler } from '../../src/scheduler/create-scheduler.ts'
+import type { Scheduler } from '../../src/scheduler/create-scheduler.ts'
 import type { Store } from '../../src/store/store.ts'
 
 export interface NodeSettings {
@@ -44,73 +41,49 @@ export interface ClientRequest {
 export type Answer = { readonly status: number; readonly body: string } | 'lost'
 
 const DEFAULT_TIMEOUT_SECONDS = 15
-/** How long after the last call its result may take to be saved. */
-const SAVE_GRACE_MS = 5000
+const VERSION = '1.2.3'
 
 export class SimulatedNode {
   readonly name: string
   /** whether the API listens */
   isUp = false
-  readonly #options: NodeOptions
   readonly #app: ReturnType<typeof createApp>
-  readonly #ticker: Ticker
-  readonly #dispatcher: Dispatcher
-  readonly #upkeep: Upkeep
-  readonly #clockWatch: ClockWatch
+  readonly #scheduler: Scheduler
   readonly #stopping = new AbortController()
   readonly #onLoss = new Set<() => void>()
   readonly #requests = new Set<Promise<Answer>>()
 
   constructor(options: NodeOptions) {
-    const { name, settings, store, caller, random, onError } = options
+    const { name, settings, store, isShared, clock: systemClock, caller, random, onError } = options
     const clockOffset = newClockOffset()
-    const clock = offsetClock(options.clock, clockOffset)
-    this.#options = options
     this.name = name
     const ignore = (): void => undefined
     const log: Log = { error: onError, warn: ignore, info: ignore, debug: ignore }
-    this.#clockWatch = new ClockWatch({ store, clock: options.clock, offset: clockOffset, log })
-    const followJump = () => this.#clockWatch.followJump()
-    this.#ticker = new Ticker({ clock, log, pass: () => followJump().then(() => this.#dispatcher.pass()) })
-    const wake = this.#wake
-    const defaults = { version: '1.2.3', timeoutMs: DEFAULT_TIMEOUT_SECONDS * 1000 }
-    this.#dispatcher = new Dispatcher({ store, caller, clock, log, node: name, defaults, random }, new HostLimits(settings), () => {
-      wake(clock.now())
+    this.#scheduler = createScheduler({
+      ...{ store, isShared, caller, systemClock, clockOffset, log, node: name, ...settings, random },
+      defaults: { version: VERSION, timeoutMs: DEFAULT_TIMEOUT_SECONDS * 1000 },
     })
-    const claims = () => this.#dispatcher.claims()
-    this.#upkeep = new Upkeep({ store, clock, log, node: name, claims, retentionMs: settings.retentionMs, wake, followJump })
     this.#app = createApp({
-      ...{ store, node: name, clock, log, wake, random, version: '1.2.3' },
-      readiness: () => ({ ...this.#ticker.readiness(), clockOffset: this.#clockWatch.offset }),
+      ...{ store, node: name, clock: offsetClock(systemClock, clockOffset), log, random, version: VERSION },
+      ...{ wake: this.#scheduler.wake, readiness: this.#scheduler.readiness },
       stopping: this.#stopping.signal,
       defaults: { timeout: DEFAULT_TIMEOUT_SECONDS },
     })
   }
 
-  readonly #wake = (dueAt: number): void => {
-    this.#ticker.wake(dueAt)
-  }
-
   /** @throws CallmeError where the store does not answer */
   async start(): Promise<void> {
-    await this.#clockWatch.runOnce()
-    if (!this.#options.isShared) await this.#upkeep.rescueAbandoned()
-    this.isUp = true
-    this.#options.store.onDue(this.#wake)
-    this.#ticker.start()
-    this.#upkeep.start()
-    this.#clockWatch.start()
+    await this.#scheduler.start(() => {
+      this.isUp = true
+      return Promise.resolve()
+    })
   }
 
   /** Takes no more requests, claims nothing more, lets calls end within `graceMs`, and hands the rest back. */
   async stop(graceMs: number): Promise<void> {
     this.isUp = false
     this.#stopping.abort()
-    const { caller, clock } = this.#options
-    const answered = Promise.allSettled(this.#requests)
-    await Promise.all([answered, this.#ticker.stop(), this.#upkeep.stop(), this.#clockWatch.stop(), caller.stop(graceMs)])
-    const patience = new Promise<void>((resolve) => clock.setTimer(SAVE_GRACE_MS, resolve))
-    await Promise.race([this.#dispatcher.drained(), patience])
+    await Promise.all([Promise.allSettled(this.#requests), this.#scheduler.stop(graceMs)])
   }
 
   /** The process is gone, and with it every connection. */

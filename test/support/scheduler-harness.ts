@@ -1,4 +1,4 @@
-/** The scheduler of one node on a fake clock: the real parts wired as in src/server.ts, with a real store in memory and scripted calls. */
+/** The real scheduler of one node on a fake clock, with a real store in memory and scripted calls. */
 import type { LogEvent, LogLevel } from '../../src/telemetry/log.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import type { Attempt, NewTask, Task, TaskDefinition } from '../../src/domain/task/task.ts'
@@ -7,11 +7,8 @@ import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { TaskKey } from '../../src/domain/task/task-key.ts'
 import { newClockOffset, offsetClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
-import { ClockWatch } from '../../src/scheduler/clock-watch.ts'
-import { Dispatcher } from '../../src/scheduler/dispatch.ts'
-import { HostLimits } from '../../src/scheduler/host-limits.ts'
-import { Ticker } from '../../src/scheduler/ticker.ts'
-import { Upkeep } from '../../src/scheduler/upkeep.ts'
+import { createScheduler } from '../../src/scheduler/create-scheduler.ts'
+import type { Scheduler } from '../../src/scheduler/create-scheduler.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { Acknowledgement, AckResult, Store } from '../../src/store/store.ts'
 import { MINUTE, aTask } from './a-task.ts'
@@ -46,16 +43,16 @@ const MOST_SETTLINGS = 2000
 export class SchedulerHarness {
   /** the system's */
   readonly clock: FakeClock
-  /** what the node goes by */
+  /** the clock of the node */
   readonly nodeClock: Clock
-  readonly clockWatch: ClockWatch
   readonly #storeTime: (() => number) | undefined
   readonly store: Store
   readonly caller: ScriptedCaller
-  readonly lanes: HostLimits
-  readonly ticker: Ticker
-  readonly dispatcher: Dispatcher
-  readonly upkeep: Upkeep
+  readonly #scheduler: Scheduler
+  readonly ticker: Scheduler['parts']['ticker']
+  readonly upkeep: Scheduler['parts']['upkeep']
+  readonly dispatcher: Scheduler['parts']['dispatcher']
+  readonly hosts: Scheduler['parts']['hosts']
   readonly logged: LogLine[] = []
   /** What happens just before the scheduler's store does what a verb says; an error thrown here is the store's answer instead. */
   readonly before: { [Verb in keyof Store]?: (...args: Parameters<Store[Verb]>) => void } = {}
@@ -74,50 +71,37 @@ export class SchedulerHarness {
     this.clock = successorOf?.clock ?? new FakeClock(options.startAt ?? MINUTE_MS - 10_000)
     this.store = successorOf?.store ?? openSqliteStore(':memory:')
     this.#storeTime = successorOf ? successorOf.#storeTime : timeFrom(options.storeTime, this.clock)
-    const offset = newClockOffset()
-    const clock = offsetClock(this.clock, offset)
-    this.nodeClock = clock
-    this.caller = new ScriptedCaller(clock)
-    this.lanes = new HostLimits({ maxInflight, maxInflightPerHost })
-    const { caller } = this
-    const log = createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) })
-    const store = hooked(this.store, this.before, this.#storeTime)
-    this.clockWatch = new ClockWatch({ store, clock: this.clock, offset, log })
-    const followJump = () => this.clockWatch.followJump()
-    this.ticker = new Ticker({
-      clock,
-      log,
-      pass: () => {
-        this.passes.push(clock.now())
-        return followJump().then(() => this.dispatcher.pass())
-      },
+    const clockOffset = newClockOffset()
+    this.nodeClock = offsetClock(this.clock, clockOffset)
+    this.caller = new ScriptedCaller(this.nodeClock)
+    this.#scheduler = createScheduler({
+      ...{ node, maxInflight, maxInflightPerHost, retentionMs, random, clockOffset },
+      store: hooked(this.store, this.before, this.#storeTime),
+      isShared: this.#storeTime !== undefined,
+      caller: this.caller,
+      systemClock: this.clock,
+      log: createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) }),
+      defaults: { version: '1.2.3', timeoutMs: 15_000 },
     })
-    const wake = (dueAt: number): void => {
-      this.ticker.wake(dueAt)
+    ;({ ticker: this.ticker, upkeep: this.upkeep, dispatcher: this.dispatcher, hosts: this.hosts } = this.#scheduler.parts)
+    const pass = this.dispatcher.pass.bind(this.dispatcher)
+    this.dispatcher.pass = () => {
+      this.passes.push(this.nodeClock.now())
+      return pass()
     }
-    const execution = { store, caller, clock, log, node, defaults: { version: '1.2.3', timeoutMs: 15_000 }, random }
-    this.dispatcher = new Dispatcher(execution, this.lanes, () => {
-      wake(clock.now())
-    })
-    this.upkeep = new Upkeep({ store, clock, log, node, claims: () => this.dispatcher.claims(), retentionMs, wake, followJump })
   }
 
   async start(): Promise<void> {
-    await this.clockWatch.runOnce()
-    if (this.#storeTime === undefined) await this.upkeep.rescueAbandoned()
-    this.ticker.start()
-    this.upkeep.start()
-    this.clockWatch.start()
+    await this.#scheduler.start()
     await settle()
   }
 
-  /** Lets calls under way end within `graceMs`; resolves when all is recorded. The store stays open for a successor. */
+  /** Lets the pass and the calls under way end, the calls within `graceMs`; resolves when all is recorded. The store stays open for a successor. */
   async stop(graceMs = 0): Promise<void> {
-    await Promise.all([this.ticker.stop(), this.upkeep.stop(), this.clockWatch.stop()])
-    const stopped = this.caller.stop(graceMs)
+    await this.crash()
+    const stopped = this.#scheduler.stop(graceMs)
     await this.clock.advance(graceMs)
     await stopped
-    await this.dispatcher.drained()
   }
 
   /** Stores tasks and wakes the ticker, as the API does. */
@@ -129,7 +113,8 @@ export class SchedulerHarness {
 
   /** The process is gone: nothing more is claimed, recorded or handed back, and the calls under way never end. */
   async crash(): Promise<void> {
-    await Promise.all([this.ticker.stop(), this.upkeep.stop(), this.clockWatch.stop()])
+    const { ticker, upkeep, clockWatch } = this.#scheduler.parts
+    await Promise.all([ticker.stop(), upkeep.stop(), clockWatch.stop()])
   }
 
   /** Stores the handler of a name and wakes the ticker, as the API does. */
@@ -139,7 +124,7 @@ export class SchedulerHarness {
     await settle()
   }
 
-  /** Has an entry called now, as the API does. */
+  /** Has a task called now, as the API does. */
   async run({
     name = 'a-task',
     triggerAt = MINUTE,
@@ -161,10 +146,10 @@ export class SchedulerHarness {
     return status
   }
 
-  /** @throws Error where there is no such entry */
+  /** @throws Error where there is no such task */
   async task(name = 'a-task', triggerAt = MINUTE): Promise<Task> {
     const task = await this.store.get({ name, triggerAt })
-    if (task === undefined) throw new Error(`no entry ${name}@${triggerAt}`)
+    if (task === undefined) throw new Error(`no task ${name}@${triggerAt}`)
     return task
   }
 
@@ -207,6 +192,7 @@ function timeFrom(start: number | undefined, clock: FakeClock): (() => number) |
 function hooked(store: Store, before: SchedulerHarness['before'], time: (() => number) | undefined): Store {
   return new Proxy(store, {
     get: (target, verb: keyof Store) => {
+      if (verb === 'onDue') return target.onDue.bind(target)
       const method = (verb === 'time' && time ? time : target[verb].bind(target)) as (...args: unknown[]) => unknown
       // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
       return async (...args: unknown[]) => {

@@ -1,10 +1,10 @@
-/** How changes of tasks look in an event stream (WHATWG HTML §9.2): in blocks of bytes, each made once and written to every listener. */
+/** Changes of tasks as an event stream (WHATWG HTML §9.2): blocks of bytes, each made once and written to every listener. */
 import { matchesName } from '../../domain/task/name-pattern.ts'
+import type { ChangeKind, TaskChange } from '../../domain/task/task-change.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import type { ServerDefaults } from '../../wire/present-task.ts'
-import type { ChangeKind, TaskChange } from '../../domain/task/task-change.ts'
 
-/** Which changes a listener wants; every filter that is given must hold. */
+/** The changes that a listener wants; every filter that is given must hold. */
 export interface EventFilter {
   readonly kinds?: ReadonlySet<ChangeKind>
   /** a name or a pattern of names */
@@ -18,18 +18,16 @@ export interface EventBlock {
   /** the id of its last change */
   readonly last: number
   readonly bytes: Buffer
-  readonly events: readonly BlockEvent[]
+  readonly events: readonly {
+    readonly id: number
+    readonly kind: ChangeKind
+    readonly name: string
+    readonly start: number
+    readonly end: number
+  }[]
 }
 
-interface BlockEvent {
-  readonly id: number
-  readonly kind: ChangeKind
-  readonly name: string
-  /** where its bytes end */
-  readonly end: number
-}
-
-/** A block is what is written to a listener at once: what one that stops reading costs. */
+/** A listener that stops reading costs about this much memory: one write. */
 const BLOCK_BYTES = 64 * 1024
 
 /**
@@ -38,43 +36,32 @@ const BLOCK_BYTES = 64 * 1024
  * @param changes at least one, oldest first
  */
 export function formatBlock(after: number, changes: readonly TaskChange[], defaults: ServerDefaults): EventBlock {
-  const texts: Buffer[] = []
-  const events: BlockEvent[] = []
-  let [end, last] = [0, after]
+  const texts: string[] = []
+  const events: EventBlock['events'][number][] = []
+  let [start, last] = [0, after]
   for (const change of changes) {
-    const text = Buffer.from(formatChange(change, defaults))
-    end += text.length
+    const text = formatChange(change, defaults)
+    const end = start + Buffer.byteLength(text)
     last = change.id
     texts.push(text)
-    events.push({ id: last, kind: change.kind, name: change.task.name, end })
+    events.push({ id: last, kind: change.kind, name: change.task.name, start, end })
+    start = end
     if (end >= BLOCK_BYTES) break
   }
-  return { after, last, bytes: Buffer.concat(texts, end), events }
+  return { after, last, bytes: Buffer.from(texts.join('')), events }
 }
 
-/** The bytes of those events after the id `after` that the filter lets through; undefined where there are none. */
-export function pickEvents(block: EventBlock, after: number, filter: EventFilter): Buffer | undefined {
-  const pieces: Buffer[] = []
-  let [from, to] = [0, 0]
-  for (const event of block.events) {
-    if (event.id > after && isWanted(event, filter)) {
-      to = event.end
-      continue
-    }
-    if (to > from) pieces.push(block.bytes.subarray(from, to))
-    from = to = event.end
-  }
-  if (to > from) pieces.push(block.bytes.subarray(from, to))
-  return pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]
+/** The bytes of the events after the id `after` that the filter lets through; they may be none. */
+export function pickEvents({ bytes, events }: EventBlock, after: number, { kinds, names }: EventFilter): Buffer {
+  const wanted = events.filter(
+    ({ id, kind, name }) => id > after && (kinds === undefined || kinds.has(kind)) && (names === undefined || matchesName(names, name)),
+  )
+  return wanted.length === events.length ? bytes : Buffer.concat(wanted.map(({ start, end }) => bytes.subarray(start, end)))
 }
 
-/** An event that tells of the stream itself. With `id` the listener goes on from there when it connects again. */
+/** An event about the stream itself. With `id` the listener goes on from there when it connects again. */
 export function formatNotice(event: 'missed' | 'dropped', error: string, id?: number): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify({ error })}\n\n`
-}
-
-function isWanted({ kind, name }: BlockEvent, filter: EventFilter): boolean {
-  return (filter.kinds === undefined || filter.kinds.has(kind)) && (filter.names === undefined || matchesName(filter.names, name))
 }
 
 /** No string in JSON holds a raw line break, so the task is one line of data. */

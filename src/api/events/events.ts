@@ -1,34 +1,38 @@
-/** `GET /events`: tells of each change of a task, once and in order, as Server-Sent Events (WHATWG HTML §9.2). */
-import type { Request, RequestHandler } from 'express'
+/** `GET /events`: each change of a task, once and in order, as Server-Sent Events (WHATWG HTML §9.2). */
+import type { Request } from 'express'
 import eventsQuery from '../../../schema/api/events-query.json' with { type: 'json' }
 import { CallmeError } from '../../domain/errors.ts'
 import type { ChangeKind } from '../../domain/task/task-change.ts'
-import type { EventsQuery } from '../../wire/bodies.ts'
 import type { Store } from '../../store/store.ts'
-import type { AppOptions } from '../app-options.ts'
+import type { EventsQuery } from '../../wire/bodies.ts'
+import { compileCheck, show } from '../../wire/validate.ts'
+import { endpoint } from '../endpoint.ts'
+import { readNames } from '../http/read-query.ts'
 import type { EventFilter } from './event-block.ts'
 import { EventHub } from './event-hub.ts'
 import { EVENT_STREAM_HEADERS } from './event-stream.ts'
 import type { StreamStart } from './event-stream.ts'
-import { readNames, readQuery } from '../http/read-query.ts'
-import { compileCheck, show } from '../../wire/validate.ts'
 
 const checkEventsQuery = compileCheck<EventsQuery>(eventsQuery, 'query')
 
-export function getEvents(options: AppOptions): RequestHandler {
-  const hub = new EventHub(options)
-  return async (req, res) => {
-    const query = readQuery(req, checkEventsQuery)
-    const filter = readFilter(query)
-    const lastEventId = readLastEventId(req, query)
-    if (req.method === 'HEAD') {
-      res.writeHead(200, EVENT_STREAM_HEADERS).end()
-      return
+export const getEvents = endpoint(
+  { operationId: 'events', method: 'get', paths: ['/events'], target: 'none', scope: 'read', answers: [200, 503] },
+  { query: checkEventsQuery, body: 'ignored' },
+  (options) => {
+    const hub = new EventHub(options)
+    return async ({ req, res, query }) => {
+      const filter = readFilter(query)
+      const lastEventId = readLastEventId(req, query)
+      if (req.method === 'HEAD') {
+        res.writeHead(200, EVENT_STREAM_HEADERS).end()
+        return undefined
+      }
+      const start = await findStart(options.store, lastEventId)
+      if (!res.destroyed) hub.open(res, filter, start)
+      return undefined
     }
-    const start = await findStart(options.store, lastEventId)
-    if (!res.destroyed) hub.open(res, filter, start)
-  }
-}
+  },
+)
 
 function readFilter({ events = '*', name }: EventsQuery): EventFilter {
   return {
@@ -37,7 +41,7 @@ function readFilter({ events = '*', name }: EventsQuery): EventFilter {
   }
 }
 
-/** A client that connects again by itself sends the header, and repeats the query that it began with: the header is newer. */
+/** A client that connects again by itself repeats its first query and sends the header, which is newer. */
 function readLastEventId(req: Request, { last_event_id: fromQuery }: EventsQuery): number | undefined {
   const fromHeader = req.get('Last-Event-ID')
   if (fromHeader === undefined || fromHeader === '') return fromQuery === undefined ? undefined : Number(fromQuery)
@@ -47,7 +51,7 @@ function readLastEventId(req: Request, { last_event_id: fromQuery }: EventsQuery
   throw new CallmeError('bad_request', detail)
 }
 
-/** After the event that the client has had last, or after the newest one. */
+/** The stream starts after the client's last event, or after the newest one. */
 async function findStart(store: Store, lastEventId: number | undefined): Promise<StreamStart> {
   const { first, last } = await store.changes({ after: lastEventId ?? Number.MAX_SAFE_INTEGER, limit: 1 })
   if (lastEventId === undefined) return { position: last }

@@ -1,27 +1,30 @@
-/** `DELETE /handler/<name>`: removes a handler; its tasks stay, and go by what they say themselves and by the handler that applies then. */
-import type { RequestHandler } from 'express'
+/** `DELETE /handler/<name>`: removes a handler. Its tasks stay, and another handler may apply to them. */
 import { CallmeError } from '../../domain/errors.ts'
-import type { AppOptions } from '../app-options.ts'
+import { endpoint } from '../endpoint.ts'
+import { isOn } from '../http/read-query.ts'
 import { unknownHandler } from './get-handlers.ts'
 import { checkHandlerQuery } from './put-handler.ts'
-import { refuseBody } from '../http/read-body.ts'
-import { isOn, readQuery } from '../http/read-query.ts'
-import { readHandlerName } from '../http/read-target.ts'
-import { sendJson } from '../http/respond.ts'
 
-export function deleteHandler({ store, clock, log, wake }: AppOptions): RequestHandler {
-  return async (req, res) => {
-    refuseBody(req)
-    const { force } = readQuery(req, checkHandlerQuery)
-    const name = readHandlerName(req)
-    const outcome = await store.removeHandler(name, { force: isOn(force) })
-    if (outcome === 'unknown') throw unknownHandler(name)
-    if (outcome === 'needed') throw stillNeeded(name)
-    wake(clock.now())
-    log.info('handler.removed', { handler: name })
-    sendJson(req, res, 200, { deleted: 1 })
-  }
-}
+export const deleteHandler = endpoint(
+  {
+    operationId: 'deleteHandler',
+    method: 'delete',
+    paths: ['/handler/:target'],
+    target: 'handler',
+    scope: 'admin',
+    answers: [200, 404, 409, 503],
+  },
+  { query: checkHandlerQuery, body: 'absent' },
+  ({ store, clock, log, wake }) =>
+    async ({ target: name, query: { force } }) => {
+      const result = await store.removeHandler(name, { force: isOn(force) })
+      if (result === 'unknown') throw unknownHandler(name)
+      if (result === 'needed') throw stillNeeded(name)
+      wake(clock.now())
+      log.info('handler.removed', { handler: name })
+      return { status: 200, body: { deleted: 1 } }
+    },
+)
 
 function stillNeeded(name: string): CallmeError {
   const need = `tasks of ${JSON.stringify(name)} that have not ended have no callback but this handler's, and it was not deleted`

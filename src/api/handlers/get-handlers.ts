@@ -1,41 +1,40 @@
-/** `GET /handler/<name>` answers the handler that has this very name, `GET /handler/` all of them by name, page by page. */
+/** `GET /handler/<name>`: the handler of this very name. `GET /handler/`: all handlers by name, page by page. */
 import { stringify } from 'node:querystring'
-import type { RequestHandler } from 'express'
 import handlerListQuery from '../../../schema/api/handler-list-query.json' with { type: 'json' }
 import { CallmeError, badRequest } from '../../domain/errors.ts'
-import { presentHandler } from '../../wire/present-handler.ts'
 import type { HandlerListQuery } from '../../wire/bodies.ts'
-import type { AppOptions } from '../app-options.ts'
-import { readQuery, refuseQuery } from '../http/read-query.ts'
-import { parseHandlerName, readHandlerName } from '../http/read-target.ts'
-import { sendJson } from '../http/respond.ts'
+import { presentHandler } from '../../wire/present-handler.ts'
 import { compileCheck } from '../../wire/validate.ts'
+import { endpoint } from '../endpoint.ts'
+import { checkPlainQuery } from '../http/read-query.ts'
+import { parseHandlerName } from '../http/read-target.ts'
 
 const DEFAULT_LIMIT = 100
 
-const checkHandlerListQuery = compileCheck<HandlerListQuery>(handlerListQuery, 'query')
+export const getHandler = endpoint(
+  { operationId: 'getHandler', method: 'get', paths: ['/handler/:target'], target: 'handler', scope: 'read', answers: [200, 404, 503] },
+  { query: checkPlainQuery, body: 'ignored' },
+  ({ store }) =>
+    async ({ target: name }) => {
+      const handler = await store.getHandler(name)
+      if (handler === undefined) throw unknownHandler(name)
+      return { status: 200, body: { handlers: [presentHandler(handler)] } }
+    },
+)
 
-export function getHandler({ store }: AppOptions): RequestHandler {
-  return async (req, res) => {
-    refuseQuery(req)
-    const name = readHandlerName(req)
-    const handler = await store.getHandler(name)
-    if (handler === undefined) throw unknownHandler(name)
-    sendJson(req, res, 200, { handlers: [presentHandler(handler)] })
-  }
-}
-
-export function listHandlers({ store }: AppOptions): RequestHandler {
-  return async (req, res) => {
-    const query = readQuery(req, checkHandlerListQuery)
-    const after = readStart(query)
-    const limit = query.limit === undefined ? DEFAULT_LIMIT : Number(query.limit)
-    const { handlers, more } = await store.listHandlers({ ...(after !== undefined && { after }), limit })
-    const next = more ? handlers.at(-1)?.name : undefined
-    const link = next === undefined ? {} : { Link: `</handler/?${stringify({ ...query, start_from: next })}>; rel="next"` }
-    sendJson(req, res, 200, { handlers: handlers.map(presentHandler), ...(next !== undefined && { next }) }, link)
-  }
-}
+export const listHandlers = endpoint(
+  { operationId: 'listHandlers', method: 'get', paths: ['/handler'], target: 'none', scope: 'read', answers: [200, 503] },
+  { query: compileCheck<HandlerListQuery>(handlerListQuery, 'query'), body: 'ignored' },
+  ({ store }) =>
+    async ({ query }) => {
+      const after = readStart(query)
+      const limit = Number(query.limit ?? DEFAULT_LIMIT)
+      const { handlers, more } = await store.listHandlers({ ...(after !== undefined && { after }), limit })
+      const next = more ? handlers.at(-1)?.name : undefined
+      const headers = next === undefined ? {} : { Link: `</handler/?${stringify({ ...query, start_from: next })}>; rel="next"` }
+      return { status: 200, body: { handlers: handlers.map(presentHandler), ...(next !== undefined && { next }) }, headers }
+    },
+)
 
 export function unknownHandler(name: string): CallmeError {
   return new CallmeError('not_found', `there is no handler ${JSON.stringify(name)}; GET /handler/ lists what there is`)

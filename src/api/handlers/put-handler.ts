@@ -1,40 +1,45 @@
-/** `PUT /handler/<name>`: stores or replaces a handler, whose defaults and limits hold for waiting tasks from then on. */
-import type { Request, RequestHandler } from 'express'
+/** `PUT /handler/<name>`: stores or replaces a handler. Its defaults and limits hold for waiting tasks from then on. */
+import type { Request } from 'express'
 import handlerQuery from '../../../schema/api/handler-query.json' with { type: 'json' }
 import { CallmeError, valueOrThrow } from '../../domain/errors.ts'
-import { presentHandler } from '../../wire/present-handler.ts'
 import type { HandlerQuery } from '../../wire/bodies.ts'
-import type { AppOptions } from '../app-options.ts'
-import { HANDLER_EXAMPLE, parseHandler } from '../../wire/parse-handler.ts'
-import { bodyJson, readBody } from '../http/read-body.ts'
-import { isOn, readQuery } from '../http/read-query.ts'
-import { readHandlerName } from '../http/read-target.ts'
-import { sendJson } from '../http/respond.ts'
+import { HANDLER_EXAMPLE, checkHandler, handlerOf } from '../../wire/parse-handler.ts'
+import { presentHandler } from '../../wire/present-handler.ts'
 import { compileCheck } from '../../wire/validate.ts'
+import { endpoint } from '../endpoint.ts'
+import { jsonBody } from '../http/read-body.ts'
+import { isOn } from '../http/read-query.ts'
 
 export const checkHandlerQuery = compileCheck<HandlerQuery>(handlerQuery, 'query')
 
-export function putHandler({ store, clock, log, wake }: AppOptions): RequestHandler[] {
-  return [
-    readBody(),
-    async (req, res) => {
-      const { force } = readQuery(req, checkHandlerQuery)
-      refuseConditions(req)
-      const name = readHandlerName(req)
-      const definition = valueOrThrow(parseHandler(name, bodyJson(req, HANDLER_EXAMPLE)))
+export const putHandler = endpoint(
+  {
+    operationId: 'putHandler',
+    method: 'put',
+    paths: ['/handler/:target'],
+    target: 'handler',
+    scope: 'admin',
+    answers: [200, 201, 409, 503],
+  },
+  { query: checkHandlerQuery, body: jsonBody(checkHandler, HANDLER_EXAMPLE), condition: refuseConditions },
+  ({ store, clock, log, wake }) =>
+    async ({ target: name, query: { force }, body }) => {
+      const definition = valueOrThrow(handlerOf(name, body()))
       const result = await store.putHandler(name, definition, { now: clock.now(), force: isOn(force) })
       if (result === 'needed') throw stillNeeded(name)
       wake(clock.now())
       log.info('handler.stored', { handler: name })
-      const body = { message: 'handler successfully registered', handler: presentHandler(result.handler) }
-      sendJson(req, res, result.status === 'created' ? 201 : 200, body, { Location: `/handler/${encodeURIComponent(name)}` })
+      return {
+        status: result.status === 'created' ? 201 : 200,
+        body: { message: 'handler successfully registered', handler: presentHandler(result.handler) },
+        headers: { Location: `/handler/${encodeURIComponent(name)}` },
+      }
     },
-  ]
-}
+)
 
-/** @throws CallmeError `bad_request` on a condition (RFC 9110 §13.1), which must not be passed over */
-function refuseConditions(req: Request): void {
-  if (req.headers['if-match'] === undefined && req.headers['if-none-match'] === undefined) return
+/** @throws CallmeError `bad_request` on any condition (RFC 9110 §13.1), because a handler is stored without one */
+function refuseConditions(req: Request): false {
+  if (req.headers['if-match'] === undefined && req.headers['if-none-match'] === undefined) return false
   throw new CallmeError('bad_request', 'a handler is stored or replaced without condition; leave out If-Match and If-None-Match')
 }
 

@@ -1,13 +1,13 @@
-/** Answers requests that Node's HTTP parser refuses before the app sees them, with a problem document (RFC 9457) as every other refusal. */
+/** Answers requests that Node's HTTP parser refuses. Like every refusal, the answer is a problem document (RFC 9457). */
 import { STATUS_CODES, maxHeaderSize } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { problemDocument } from './problem.ts'
 
-/** What Node adds to the errors of its parser: `reason` is the parser's own words. */
+/** An error of Node's HTTP parser. `reason` is the sentence of the parser. */
 type ClientError = Error & { readonly code?: string; readonly reason?: string }
 
-/** For the server's event `clientError`; ends the connection, because nobody knows where its next request would begin. */
+/** Handles the server's event `clientError`. It ends the connection, because the start of the next request is unknown. */
 export function answerClientError(error: ClientError, socket: Duplex): void {
   if (!socket.writable || hasAnswerBegun(socket)) {
     socket.destroy()
@@ -35,7 +35,7 @@ function explain({ code, reason, message }: ClientError): { status: 400 | 408 | 
   return { status: 400, sentence: `the request must be HTTP/1.1 with a percent-encoded URL; it could not be read: ${reason ?? message}` }
 }
 
-/** Where an answer is half written, a second one would read as a part of it. Node's own handler looks at the same field. */
+/** A second answer would read as a part of one that is half written. Node's own handler looks at the same field. */
 function hasAnswerBegun(socket: Duplex): boolean {
   return (socket as { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent === true
 }

@@ -1,4 +1,4 @@
-/** The boundary at which every exception becomes an answer: a problem document (RFC 9457), or a cut connection where the answer has begun. */
+/** Turns every exception into an answer: a problem document (RFC 9457), or a cut connection where the answer has begun. */
 import { STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import errors from '../../../schema/api/errors.json' with { type: 'json' }
@@ -8,11 +8,11 @@ import type { Log } from '../../telemetry/log.ts'
 import { sendJson } from './respond.ts'
 import { show } from '../../wire/validate.ts'
 
-/** The compiler asks for each code. */
+/** The compiler demands each code. */
 const ERRORS: Readonly<Record<ErrorCode, { readonly status: number }>> = errors
 const RETRY_AFTER_SECONDS = 5
 
-/** What an error tells the client, in an answer and in the results of a batch alike. */
+/** An error as a client sees it, in an answer and in the results of a batch. */
 export interface PresentedError {
   /** one sentence: what is wrong and what would be right */
   readonly error: string
@@ -20,7 +20,7 @@ export interface PresentedError {
 }
 
 export function errorHandler(log: Log): ErrorRequestHandler {
-  // express knows an error handler by its four parameters.
+  // express recognizes an error handler by its four parameters.
   return (thrown: unknown, req, res, _next) => {
     if (hasClientLeft(thrown)) return
     const error = thrown instanceof URIError ? badPath(req) : thrown
@@ -52,7 +52,7 @@ export function problemDocument(status: number, presented: PresentedError): obje
   return { type: 'about:blank', title: STATUS_CODES[status], status, detail: presented.error, ...presented }
 }
 
-/** The client closed its connection while an answer was written to it: nobody is left to tell, and nothing is wrong here. */
+/** The client closed its connection during an answer. Nobody needs to know, and nothing is wrong here. */
 function hasClientLeft(thrown: unknown): boolean {
   return thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }

@@ -1,17 +1,18 @@
-/** Reads query parameters: what is unknown, repeated or malformed is refused, because ignoring it would do something else than was asked. */
+/** Reads query parameters. An unknown, repeated or malformed one is refused: without it the request would mean something else. */
 import { parse } from 'node:querystring'
 import type { ParsedUrlQuery } from 'node:querystring'
 import type { Request } from 'express'
 import plainQuery from '../../../schema/api/plain-query.json' with { type: 'json' }
+import { badRequest, valueOrThrow } from '../../domain/errors.ts'
 import type { Parsed } from '../../domain/errors.ts'
 import { parseTaskName } from '../../domain/task/task-key.ts'
 import { parseInstant } from '../../domain/time/trigger-time.ts'
 import type { PlainQuery } from '../../wire/bodies.ts'
-import { badRequest, valueOrThrow } from '../../domain/errors.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
 
 export type Flag = PlainQuery['pretty']
 
+/** The parameters of an endpoint that has none of its own. */
 export const checkPlainQuery = compileCheck<PlainQuery>(plainQuery, 'query')
 
 /** @throws CallmeError `bad_request` on the first parameter that is unknown, repeated or malformed */
@@ -23,23 +24,18 @@ export function readQuery<T>(req: Request, check: (value: unknown) => Parsed<T>)
   return valueOrThrow(check(query))
 }
 
-/** For endpoints without parameters of their own: refuses all but `pretty`. */
-export function refuseQuery(req: Request): void {
-  if (req.url.includes('?')) readQuery(req, checkPlainQuery)
-}
-
 export function isOn(flag: Flag): boolean {
   return flag !== undefined && flag !== 'false' && flag !== '0'
 }
 
-/** A name, or a pattern of names, as a filter has it. @throws CallmeError `bad_request` on what is neither */
+/** A filter that is a name or a pattern of names. @throws CallmeError `bad_request` on any other text */
 export function readNames(text: string): string {
   const names = parseTaskName(text)
   if (names.ok) return names.value
   throw badRequest({ pointer: '?name', detail: `name must be that of tasks, or a beginning and an asterisk: ${names.problem.detail}` })
 }
 
-/** An instant of a range, Unix seconds. @throws CallmeError `bad_request` on what is none */
+/** @param text an instant of a range @returns Unix seconds @throws CallmeError `bad_request` on any other text */
 export function readInstant(name: string, text: string): number {
   const instant = parseInstant(text)
   if (instant !== undefined) return instant
@@ -47,7 +43,7 @@ export function readInstant(name: string, text: string): number {
   throw badRequest({ pointer: `?${name}`, detail })
 }
 
-/** A `+` means itself and no space, so that `?trigger_at=+6h` works as it is typed. */
+/** A `+` means itself and no space, so `?trigger_at=+6h` works as it is typed. */
 function parseQuery(url: string): ParsedUrlQuery {
   const start = url.indexOf('?')
   if (start === -1) return {}

@@ -1,48 +1,55 @@
-/** Reads the last part of a path, which the router has percent-decoded: a task's name, its key, or either. */
+/** Reads the last part of a path, which the router has percent-decoded. */
 import type { Request } from 'express'
+import { refuse, valueOrThrow } from '../../domain/errors.ts'
 import type { Parsed } from '../../domain/errors.ts'
 import { parseTaskKey, parseTaskName } from '../../domain/task/task-key.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
-import { refuse, valueOrThrow } from '../../domain/errors.ts'
 
-/** Which entries a path means: one, those of a name, or all. */
+/** The tasks that a path means: one, those of a name, or all. */
 export type Target = Partial<TaskKey>
 
-/** @throws CallmeError `bad_request` on what is no name, a key included */
-export function readName(req: Request): string {
-  return valueOrThrow(parseTaskName(lastPart(req)))
+/** The meanings of the last part of a path, and their values. */
+export interface Targets {
+  readonly none: undefined
+  /** the name of a task */
+  readonly name: string
+  /** the key of a task */
+  readonly key: TaskKey
+  /** the name of a handler: a task's name, or a beginning of names and an asterisk */
+  readonly handler: string
+  /** a key, a name, or nothing for all tasks */
+  readonly tasks: Target
 }
 
-/** @throws CallmeError `bad_request` on what is no name of a handler, a key included */
-export function readHandlerName(req: Request): string {
-  return valueOrThrow(parseHandlerName(lastPart(req)))
+const PARSERS: { readonly [K in keyof Targets]: (text: string) => Parsed<Targets[K]> } = {
+  none: () => ({ ok: true, value: undefined }),
+  name: parseTaskName,
+  key: parseTaskKey,
+  handler: parseHandlerName,
+  tasks: parseTasks,
 }
 
-/** A handler's name is one of tasks, or a beginning of names and an asterisk: the same characters are allowed. */
+/** @throws CallmeError `bad_request` where the last part of the path has another meaning */
+export function readTarget<K extends keyof Targets>(kind: K, req: Request): Targets[K] {
+  const part = req.params['target']
+  return valueOrThrow(PARSERS[kind](typeof part === 'string' ? part : ''))
+}
+
+/** The same characters are allowed as in a task's name. */
 export function parseHandlerName(text: string): Parsed<string> {
   const parsed = parseTaskName(text)
   return parsed.ok ? parsed : refuse('/name', parsed.problem.detail.replace('task_name', "the handler's name"))
 }
 
-/** @throws CallmeError `bad_request` on what is no key */
-export function readKey(req: Request): TaskKey {
-  return valueOrThrow(parseTaskKey(lastPart(req)))
+function parseTasks(text: string): Parsed<Target> {
+  if (text === '') return { ok: true, value: {} }
+  if (text.includes('@')) return parseTaskKey(text)
+  const name = parseTaskName(text)
+  return name.ok ? { ok: true, value: { name: name.value } } : name
 }
 
-/** @throws CallmeError `bad_request` on what is neither a key nor a name */
-export function readTarget(req: Request): Target {
-  const part = lastPart(req)
-  if (part === '') return {}
-  return part.includes('@') ? readKey(req) : { name: readName(req) }
-}
-
-/** As a sentence calls it, without an article. */
+/** A target as a sentence calls it, without an article. */
 export function describeTarget(target: Target): string {
   if (target.name === undefined) return 'task'
   return target.triggerAt === undefined ? `task "${target.name}"` : `entry "${target.name}@${target.triggerAt}"`
-}
-
-function lastPart(req: Request): string {
-  const part = req.params['target']
-  return typeof part === 'string' ? part : ''
 }

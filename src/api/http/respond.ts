@@ -5,7 +5,7 @@ import type { Request, Response } from 'express'
 export const INDENT = 4
 export const CONTENT_TYPE = 'application/json; charset=utf-8'
 
-/** Read from the URL itself, because the answer that refuses a query wants to be pretty too. */
+/** Reads the URL itself, because the refusal of a query is pretty too. */
 export function isPretty(req: Request): boolean {
   return req.url.includes('?') && /[?&]pretty(=(true|1)?)?(&|$)/.test(req.url)
 }
@@ -14,7 +14,7 @@ export function sendJson(req: Request, res: Response, status: number, body: unkn
   sendText(res, status, isPretty(req) ? `${JSON.stringify(body, null, INDENT)}\n` : JSON.stringify(body), headers)
 }
 
-/** Sends JSON text as it is; `writeHead` and `end`, because `res.send` costs several times as much. */
+/** Sends JSON text as it is. `writeHead` and `end` cost a fraction of `res.send`. */
 export function sendText(res: Response, status: number, text: string, headers: OutgoingHttpHeaders = {}): void {
   res.writeHead(status, { 'Content-Type': CONTENT_TYPE, 'Content-Length': Buffer.byteLength(text), ...headers })
   res.end(text)

@@ -1,4 +1,4 @@
-/** Which tasks a request means, and the answer where there is none. */
+/** The tasks that a request means, and the refusal where there is none. */
 import { CallmeError } from '../../domain/errors.ts'
 import { isPattern } from '../../domain/task/name-pattern.ts'
 import { TASK_STATES } from '../../domain/task/task.ts'
@@ -10,10 +10,10 @@ import { isOn, readInstant, readNames } from './read-query.ts'
 import { describeTarget } from './read-target.ts'
 import type { Target } from './read-target.ts'
 
-/** The parameters that choose entries, as lists and reschedules have them. */
+/** The parameters of a filter. */
 export type FilterQuery = Pick<ListQuery, 'name' | 'state' | 'from' | 'to' | 'future_only'>
 
-/** The entries of a target that every filter lets through. @param now epoch ms, for `future_only` */
+/** The tasks of a target that every filter lets through. @param now epoch ms, for `future_only` */
 export function selectionOf(target: Target, query: FilterQuery, now: number): Selection {
   const states = query.state?.split(',') as TaskState[] | undefined
   const from: number[] = target.triggerAt === undefined ? [] : [target.triggerAt]
@@ -30,7 +30,7 @@ export function selectionOf(target: Target, query: FilterQuery, now: number): Se
   }
 }
 
-/** One name is looked up, the names of a pattern are walked to. */
+/** The store looks one name up, and reads through the names of a pattern. */
 function filterOfNames(names: string, target: Target): Pick<Selection, 'name' | 'names'> {
   return isPattern(names) || target.name !== undefined ? { names } : { name: names }
 }

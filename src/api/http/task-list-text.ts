@@ -1,4 +1,4 @@
-/** Builds `{"tasks":[…], …}` piece by piece, so that a long list needs no more memory than the pieces that are held. */
+/** Builds `{"tasks":[…], …}` piece by piece, so that a long list need not be in memory as a whole. */
 import type { WireTask } from '../../wire/present-task.ts'
 import { INDENT } from './respond.ts'
 
@@ -30,7 +30,7 @@ export class TaskListText {
       : separator + JSON.stringify(task)
   }
 
-  /** Closes the list and adds the members that follow it. */
+  /** @param members follow the list */
   end(members: Readonly<Record<string, unknown>>): string {
     const close = this.#pretty && this.#count > 0 ? `\n${' '.repeat(INDENT)}]` : ']'
     const rest = Object.entries(members).map(([name, value]) =>

@@ -1,31 +1,33 @@
-/** `GET /health` says that the process lives; `GET /ready` that the store answers, the scheduler ticks and the clock is about right. */
-import type { RequestHandler } from 'express'
-import type { AppOptions, Readiness } from '../app-options.ts'
+/** `GET /health`: the process lives. `GET /ready`: the store answers, the scheduler ticks and the clock is about right. */
+import type { Readiness } from '../app-options.ts'
+import { endpoint } from '../endpoint.ts'
 import { sendProblem } from '../http/problem.ts'
-import { refuseQuery } from '../http/read-query.ts'
-import { sendJson } from '../http/respond.ts'
+import { checkPlainQuery } from '../http/read-query.ts'
 
 const MAX_CLOCK_OFFSET_MS = 30_000
 
-export function getHealth({ version }: AppOptions): RequestHandler {
-  return (req, res) => {
-    refuseQuery(req)
-    sendJson(req, res, 200, { status: 'ok', version })
-  }
-}
+export const getHealth = endpoint(
+  { operationId: 'health', method: 'get', paths: ['/health', '/'], target: 'none', scope: 'none', answers: [200] },
+  { query: checkPlainQuery, body: 'ignored' },
+  ({ version }) =>
+    () => ({ status: 200, body: { status: 'ok', version } }),
+)
 
-export function getReady({ store, readiness }: AppOptions): RequestHandler {
-  return async (req, res) => {
-    refuseQuery(req)
-    const tasks = await store.counts()
-    const state = readiness()
-    const error = whatIsWrong(state)
-    if (error === undefined) sendJson(req, res, 200, { status: 'ready', last_tick: lastTickOf(state), tasks })
-    else sendProblem(req, res, 503, { error })
-  }
-}
+export const getReady = endpoint(
+  { operationId: 'ready', method: 'get', paths: ['/ready'], target: 'none', scope: 'none', answers: [200, 503] },
+  { query: checkPlainQuery, body: 'ignored' },
+  ({ store, readiness }) =>
+    async ({ req, res }) => {
+      const tasks = await store.counts()
+      const state = readiness()
+      const error = faultOf(state)
+      if (error === undefined) return { status: 200, body: { status: 'ready', last_tick: lastTickOf(state), tasks } }
+      sendProblem(req, res, 503, { error })
+      return undefined
+    },
+)
 
-function whatIsWrong(state: Readiness): string | undefined {
+function faultOf(state: Readiness): string | undefined {
   if (!state.ready) {
     return `the scheduler has not ticked within two minutes; its last tick was ${lastTickOf(state) ?? 'never'}, see the log`
   }

@@ -1,47 +1,44 @@
 /**
- * `DELETE /task/…`: removes one entry, those of a name, or those that filters choose: the ones that have not ended, unless `all` or
- * `state` says more. With `run` one entry is called first and removed once that succeeded. What is running is never removed.
+ * `DELETE /task/…`: removes one task, the tasks of a name, or those of a filter. Without `all` and `state` it removes only tasks that
+ * have not ended. With `run` it calls one task first, and removes it once that has succeeded. A running task is never removed.
  */
-import type { RequestHandler } from 'express'
 import deleteQuery from '../../../schema/api/delete-query.json' with { type: 'json' }
 import { CallmeError, badRequest } from '../../domain/errors.ts'
-import { presentTask } from '../../wire/present-task.ts'
-import { WAITING_STATES } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
-import type { DeleteQuery } from '../../wire/bodies.ts'
+import { WAITING_STATES } from '../../domain/task/task.ts'
 import type { Selection } from '../../store/store.ts'
-import type { AppOptions } from '../app-options.ts'
-import { refuseUnknown, selectionOf } from '../http/selection.ts'
-import { refuseBody } from '../http/read-body.ts'
-import { isOn, readQuery } from '../http/read-query.ts'
-import { describeTarget, readTarget } from '../http/read-target.ts'
-import type { Target } from '../http/read-target.ts'
-import { sendJson } from '../http/respond.ts'
-import { runNow } from './run-task.ts'
+import type { DeleteQuery } from '../../wire/bodies.ts'
+import { presentTask } from '../../wire/present-task.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
+import type { AppOptions } from '../app-options.ts'
+import { endpoint } from '../endpoint.ts'
+import { isOn } from '../http/read-query.ts'
+import { describeTarget } from '../http/read-target.ts'
+import type { Target } from '../http/read-target.ts'
+import { refuseUnknown, selectionOf } from '../http/selection.ts'
+import { runNow } from './run-task.ts'
 
 const BATCH = 1000
 const FILTERS = ['name', 'state', 'from', 'to', 'future_only'] as const
 
-const checkDeleteQuery = compileCheck<DeleteQuery>(deleteQuery, 'query')
+const PATHS = ['/task/:target', '/task']
 
-export function deleteTask(options: AppOptions): RequestHandler {
-  return async (req, res) => {
-    refuseBody(req)
-    const query = readQuery(req, checkDeleteQuery)
-    const target = readTarget(req)
-    const key = keyOf(target)
-    if (key) refuseFilter(query)
-    if (isOn(query.run)) {
-      const task = await runNow(options, keyToRun(key, query), { removeAfter: true })
-      const message = 'task runs now and is deleted once it has succeeded'
-      sendJson(req, res, 202, { message, task: presentTask(task, options.defaults) })
-      return
-    }
-    const deleted = key ? await removeEntry(options, key) : await removeMany(options, target, query)
-    sendJson(req, res, 200, { deleted })
-  }
-}
+export const deleteTask = endpoint(
+  { operationId: 'delete', method: 'delete', paths: PATHS, target: 'tasks', scope: 'write', answers: [200, 202, 404, 409, 503] },
+  { query: compileCheck<DeleteQuery>(deleteQuery, 'query'), body: 'absent' },
+  (options) =>
+    async ({ target, query }) => {
+      const key = keyOf(target)
+      if (key) refuseFilter(query)
+      if (isOn(query.run)) {
+        const task = await runNow(options, keyToRun(key, query), { removeAfter: true })
+        const message = 'task runs now and is deleted once it has succeeded'
+        return { status: 202, body: { message, task: presentTask(task, options.defaults) } }
+      }
+      const deleted = key ? await removeOne(options, key) : await removeMany(options, target, query)
+      return { status: 200, body: { deleted } }
+    },
+)
 
 function keyOf({ name, triggerAt }: Target): TaskKey | undefined {
   return name === undefined || triggerAt === undefined ? undefined : { name, triggerAt }
@@ -63,15 +60,15 @@ function refuseFilter(query: DeleteQuery): void {
   throw badRequest({ pointer: `?${given}`, detail })
 }
 
-/** An entry of a series is skipped: the next one follows. */
-async function removeEntry({ store, clock }: AppOptions, key: TaskKey): Promise<number> {
+/** The removal of a task in a series skips it: the next one follows. */
+async function removeOne({ store, clock }: AppOptions, key: TaskKey): Promise<number> {
   const deleted = await store.remove(selectionOf(key, {}, 0), { now: clock.now(), limit: 1, continueSeries: true })
   if (deleted > 0) return deleted
   await refuseUnknown(store, key)
   throw stillRunning(key)
 }
 
-/** In batches, because one large removal would hold up everything else. A series ends with its entry that waits. */
+/** Removes in batches, because one large removal would hold up everything else. A series ends with its waiting task. */
 async function removeMany({ store, clock }: AppOptions, target: Target, query: DeleteQuery): Promise<number> {
   const selection = selectionToRemove(target, query, clock.now())
   await refuseUnknown(store, target)

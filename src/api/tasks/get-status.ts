@@ -1,48 +1,54 @@
-/** `GET /task/…` and `GET /status/…`: one entry with its history, the entries of a name, or all of them, page by page. */
+/** `GET /task/…` and `GET /status/…`: one task with its history, the tasks of a name, or all of them, page by page. */
 import { stringify } from 'node:querystring'
-import type { Request, RequestHandler } from 'express'
+import type { Request } from 'express'
 import listQuery from '../../../schema/api/list-query.json' with { type: 'json' }
-import { presentTask } from '../../wire/present-task.ts'
+import { badRequest } from '../../domain/errors.ts'
 import { formatTaskKey, parseTaskKey } from '../../domain/task/task-key.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import type { ListQuery } from '../../wire/bodies.ts'
+import { presentTask } from '../../wire/present-task.ts'
+import { compileCheck } from '../../wire/validate.ts'
 import type { AppOptions } from '../app-options.ts'
-import { badRequest } from '../../domain/errors.ts'
-import { refuseUnknown, selectionOf } from '../http/selection.ts'
-import { checkPlainQuery, readQuery } from '../http/read-query.ts'
-import { readTarget } from '../http/read-target.ts'
+import { endpoint } from '../endpoint.ts'
+import { checkPlainQuery } from '../http/read-query.ts'
 import type { Target } from '../http/read-target.ts'
 import { isPretty, sendText } from '../http/respond.ts'
+import { refuseUnknown, selectionOf } from '../http/selection.ts'
 import { TaskListText } from '../http/task-list-text.ts'
-import { compileCheck } from '../../wire/validate.ts'
 
 const DEFAULT_LIMIT = 100
 const BATCH = 100
 /** A page of large payloads ends early, so that no request can ask for more memory than there is. */
 const MAX_PAGE_LENGTH = 16 * 2 ** 20
 
+const PATHS = ['/task/:target', '/status/:target', '/task', '/status']
+
 const checkListQuery = compileCheck<ListQuery>(listQuery, 'query')
+/** A key takes no filter. */
+const checkQuery = (query: unknown, target?: Target) => (target?.triggerAt === undefined ? checkListQuery : checkPlainQuery)(query)
 
 interface Page {
   readonly text: string
   readonly count: number
-  /** the key of the last entry where more follow it */
+  /** the key of the last task where more follow it */
   readonly next: string | undefined
 }
 
-export function getStatus(options: AppOptions): RequestHandler {
-  return async (req, res) => {
-    const target = readTarget(req)
-    const query = readQuery<ListQuery>(req, target.triggerAt === undefined ? checkListQuery : checkPlainQuery)
-    const page = await readPage(options, target, query, isPretty(req))
-    if (page.count === 0) await refuseUnknown(options.store, target)
-    sendText(res, 200, page.text, page.next === undefined ? {} : { Link: `<${linkTo(req, target, query, page.next)}>; rel="next"` })
-  }
-}
+export const getStatus = endpoint(
+  { operationId: 'list', method: 'get', paths: PATHS, target: 'tasks', scope: 'read', answers: [200, 404, 503] },
+  { query: Object.assign(checkQuery, { schema: listQuery }), body: 'ignored', first: 'target' },
+  (options) =>
+    async ({ req, res, target, query }) => {
+      const page = await readPage(options, target, query, isPretty(req))
+      if (page.count === 0) await refuseUnknown(options.store, target)
+      sendText(res, 200, page.text, page.next === undefined ? {} : { Link: `<${linkTo(req, target, query, page.next)}>; rel="next"` })
+      return undefined
+    },
+)
 
 async function readPage({ store, clock, defaults }: AppOptions, target: Target, query: ListQuery, pretty: boolean): Promise<Page> {
   const selection = selectionOf(target, query, clock.now())
-  const limit = query.limit === undefined ? DEFAULT_LIMIT : Number(query.limit)
+  const limit = Number(query.limit ?? DEFAULT_LIMIT)
   const list = new TaskListText(pretty)
   const pieces = [list.start()]
   let [length, more, last] = [0, true, readStart(query)]
@@ -67,12 +73,11 @@ async function readPage({ store, clock, defaults }: AppOptions, target: Target, 
 function readStart(query: ListQuery): TaskKey | undefined {
   if (query.start_from === undefined) return undefined
   const key = parseTaskKey(query.start_from)
-  if (!key.ok)
-    throw badRequest({ pointer: '?start_from', detail: `start_from must be what "next" of the page before holds: ${key.problem.detail}` })
-  return key.value
+  if (key.ok) return key.value
+  throw badRequest({ pointer: '?start_from', detail: `start_from must be what "next" of the page before holds: ${key.problem.detail}` })
 }
 
-/** The path is written anew: what the client sent may hold characters that end a link. */
+/** The path of the request may hold characters that end a link, so it is written anew. */
 function linkTo(req: Request, target: Target, query: ListQuery, next: string): string {
   const resource = req.path.startsWith('/status') ? 'status' : 'task'
   const part = target.name === undefined ? '' : encodeURIComponent(target.name)

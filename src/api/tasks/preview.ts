@@ -1,19 +1,14 @@
-/** `GET /preview`: when a repeating task would run, from now on. */
-import type { RequestHandler } from 'express'
+/** `GET /preview`: the next times of a repeating task. */
 import previewQuery from '../../../schema/api/preview-query.json' with { type: 'json' }
+import { badRequest } from '../../domain/errors.ts'
 import { nextOccurrence, parseRecurrence } from '../../domain/time/recurrence.ts'
 import type { Recurrence } from '../../domain/time/recurrence.ts'
 import { formatLocalTime } from '../../domain/time/time-zone.ts'
 import type { PreviewQuery } from '../../wire/bodies.ts'
-import type { AppOptions } from '../app-options.ts'
-import { badRequest } from '../../domain/errors.ts'
-import { readQuery } from '../http/read-query.ts'
-import { sendJson } from '../http/respond.ts'
 import { compileCheck } from '../../wire/validate.ts'
+import { endpoint } from '../endpoint.ts'
 
 const DEFAULT_COUNT = 10
-
-const checkPreviewQuery = compileCheck<PreviewQuery>(previewQuery, 'query')
 
 interface WireOccurrence {
   /** Unix seconds */
@@ -24,22 +19,24 @@ interface WireOccurrence {
   readonly local_time: string
 }
 
-export function getPreview({ clock }: AppOptions): RequestHandler {
-  return (req, res) => {
-    const query = readQuery<PreviewQuery>(req, checkPreviewQuery)
-    const recurrence = readRecurrence(query)
-    const occurrences: WireOccurrence[] = []
-    const count = Number(query.count ?? DEFAULT_COUNT)
-    let at = nextOccurrence(recurrence, clock.now() / 1000)
-    while (at !== undefined && occurrences.length < count) {
-      occurrences.push(presentOccurrence(recurrence, at))
-      at = nextOccurrence(recurrence, at)
-    }
-    sendJson(req, res, 200, { repeat: recurrence.repeat, timezone: recurrence.timezone, occurrences })
-  }
-}
+export const getPreview = endpoint(
+  { operationId: 'preview', method: 'get', paths: ['/preview'], target: 'none', scope: 'read', answers: [200] },
+  { query: compileCheck<PreviewQuery>(previewQuery, 'query'), body: 'ignored' },
+  ({ clock }) =>
+    ({ query }) => {
+      const recurrence = readRecurrence(query)
+      const occurrences: WireOccurrence[] = []
+      const count = Number(query.count ?? DEFAULT_COUNT)
+      let at = nextOccurrence(recurrence, clock.now() / 1000)
+      while (at !== undefined && occurrences.length < count) {
+        occurrences.push(presentOccurrence(recurrence, at))
+        at = nextOccurrence(recurrence, at)
+      }
+      return { status: 200, body: { repeat: recurrence.repeat, timezone: recurrence.timezone, occurrences } }
+    },
+)
 
-/** A `+` in an expression is a space as in a form, because spaces are what it is made of; the name of a zone holds a real one. */
+/** In an expression a `+` is a space, as in a form. In the name of a zone it is itself. */
 function readRecurrence({ repeat, timezone }: PreviewQuery): Recurrence {
   const parsed = parseRecurrence(repeat.replaceAll('+', ' '), timezone)
   if (parsed.ok) return parsed.value

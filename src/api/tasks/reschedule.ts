@@ -1,57 +1,59 @@
-/** `POST /reschedule/…`: gives one entry, those of a name, or all of them a new time, in batches whose answer is written as they go. */
+/** `POST /reschedule/…`: gives one task, the tasks of a name, or all of them a new time, in batches whose answer is written as they go. */
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Request, RequestHandler } from 'express'
-import rescheduleBody from '../../../schema/api/reschedule.json' with { type: 'json' }
 import rescheduleQuery from '../../../schema/api/reschedule-query.json' with { type: 'json' }
+import rescheduleBody from '../../../schema/api/reschedule.json' with { type: 'json' }
 import { CallmeError, badRequest, valueOrThrow } from '../../domain/errors.ts'
-import { presentTask } from '../../wire/present-task.ts'
-import type { ServerDefaults } from '../../wire/present-task.ts'
+import { formatTaskKey } from '../../domain/task/task-key.ts'
 import { FAILURE_STATES } from '../../domain/task/task.ts'
 import type { Task, TaskState } from '../../domain/task/task.ts'
-import { formatTaskKey } from '../../domain/task/task-key.ts'
 import { nextMinute, parseTriggerTime } from '../../domain/time/trigger-time.ts'
-import type { RescheduleBody, RescheduleQuery } from '../../wire/bodies.ts'
 import type { RescheduleRequest, Store } from '../../store/store.ts'
+import type { RescheduleBody, RescheduleQuery } from '../../wire/bodies.ts'
+import { presentTask } from '../../wire/present-task.ts'
+import type { ServerDefaults } from '../../wire/present-task.ts'
+import { compileCheck, show } from '../../wire/validate.ts'
 import type { AppOptions } from '../app-options.ts'
-import { refuseUnknown, selectionOf } from '../http/selection.ts'
-import { bodyJson, readBody } from '../http/read-body.ts'
-import { isOn, readQuery } from '../http/read-query.ts'
-import { describeTarget, readTarget } from '../http/read-target.ts'
+import { endpoint } from '../endpoint.ts'
+import { jsonBody } from '../http/read-body.ts'
+import { isOn } from '../http/read-query.ts'
+import { describeTarget } from '../http/read-target.ts'
 import type { Target } from '../http/read-target.ts'
 import { CONTENT_TYPE, isPretty } from '../http/respond.ts'
+import { refuseUnknown, selectionOf } from '../http/selection.ts'
 import { TaskListText } from '../http/task-list-text.ts'
-import { compileCheck, show } from '../../wire/validate.ts'
 
 const BATCH = 500
 /** characters: small enough to hold, large enough to be worth a write */
 const CHUNK_LENGTH = 2 ** 16
 
-const checkBody = compileCheck<RescheduleBody>(rescheduleBody, 'body')
-const checkQuery = compileCheck<RescheduleQuery>(rescheduleQuery, 'query')
+const PATHS = ['/reschedule/:target', '/reschedule']
 
-/** What is asked for; `limit` counts entries over all batches. */
+const checkQuery = compileCheck<RescheduleQuery>(rescheduleQuery, 'query')
+const checkBody = compileCheck<RescheduleBody>(rescheduleBody, 'body')
+
+/** What a request asks for; `limit` counts tasks over all batches. */
 type Wanted = Omit<RescheduleRequest, 'after'>
 
-export function reschedule(options: AppOptions): RequestHandler[] {
-  return [
-    readBody(),
-    async (req, res) => {
-      const target = readTarget(req)
-      const wanted = readWanted(req, target, options.clock.now())
+export const reschedule = endpoint(
+  { operationId: 'reschedule', method: 'post', paths: PATHS, target: 'tasks', scope: 'write', answers: [200, 404, 409, 503] },
+  { query: checkQuery, body: jsonBody(checkBody, '{"trigger_at":"+6h"}'), first: 'target' },
+  (options) =>
+    async ({ req, res, target, query, body }) => {
+      const now = options.clock.now()
+      const wanted = { ...readSelection(target, query, now), triggerAt: readTime(body(), query, now), now }
       const batches = rescheduleBatches(options, wanted)
-      // The first batch is awaited before the head is sent, so that what fails early still gets its status.
+      // The first batch is awaited before the head is sent, so that an early failure still gets its status.
       const first = await batches.next()
       if (first.done) await refuseUntaken(options.store, target, wanted.all)
       res.writeHead(200, { 'Content-Type': CONTENT_TYPE })
       const answer = answerText(first, batches, new TaskListText(isPretty(req)), options.defaults)
       await pipeline(Readable.from(answer, { highWaterMark: 1 }), res)
+      return undefined
     },
-  ]
-}
+)
 
-function readWanted(req: Request, target: Target, now: number): Wanted {
-  const query = readQuery(req, checkQuery)
+function readSelection(target: Target, query: RescheduleQuery, now: number): Omit<Wanted, 'triggerAt' | 'now'> {
   const all = isOn(query.all)
   const selection = selectionOf(target, query, now)
   const untakable = all ? undefined : selection.states?.find((state) => !isFailure(state))
@@ -59,12 +61,10 @@ function readWanted(req: Request, target: Target, now: number): Wanted {
     const detail = `state must be failed or skipped, which is what a reschedule takes; add all=true to take entries that are ${untakable}`
     throw badRequest({ pointer: '?state', detail })
   }
-  const limit = query.limit === undefined ? Infinity : Number(query.limit)
-  return { selection, all, triggerAt: readTime(req, query, now), now, dryRun: isOn(query.dry_run), limit }
+  return { selection, all, dryRun: isOn(query.dry_run), limit: Number(query.limit ?? Infinity) }
 }
 
-function readTime(req: Request, query: RescheduleQuery, now: number): number {
-  const body = valueOrThrow(checkBody(bodyJson(req, '{"trigger_at":"+6h"}')))
+function readTime(body: RescheduleBody, query: RescheduleQuery, now: number): number {
   if (body.trigger_at !== undefined && query.trigger_at !== undefined && String(body.trigger_at) !== query.trigger_at) {
     const detail = `trigger_at must be given once; got ${show(body.trigger_at)} in the body and ${show(query.trigger_at)} in the query`
     throw badRequest({ pointer: '/trigger_at', detail })
@@ -76,13 +76,13 @@ function readTime(req: Request, query: RescheduleQuery, now: number): number {
   return parsed.value
 }
 
-/** Never an empty batch: the store may pass over many entries without taking one. */
+/** Yields no empty batch: the store may pass over many tasks without taking one. */
 async function* rescheduleBatches({ store, log, wake }: AppOptions, wanted: Wanted): AsyncGenerator<readonly Task[], undefined> {
-  let left = wanted.limit
+  let remaining = wanted.limit
   let after: RescheduleRequest['after']
   do {
-    const batch = await store.reschedule({ ...wanted, ...(after && { after }), limit: Math.min(BATCH, left) })
-    left -= batch.tasks.length
+    const batch = await store.reschedule({ ...wanted, ...(after && { after }), limit: Math.min(BATCH, remaining) })
+    remaining -= batch.tasks.length
     after = batch.next
     if (batch.tasks.length === 0) continue
     if (!wanted.dryRun) {
@@ -90,7 +90,7 @@ async function* rescheduleBatches({ store, log, wake }: AppOptions, wanted: Want
       for (const task of batch.tasks) log.debug('task.stored', { task: formatTaskKey(task) })
     }
     yield batch.tasks
-  } while (after && left > 0)
+  } while (after && remaining > 0)
 }
 
 async function* answerText(
@@ -111,7 +111,7 @@ async function* answerText(
   yield chunk + list.end({ rescheduled: list.count })
 }
 
-/** @throws CallmeError where nothing was taken because there is nothing, or because the one entry may not be taken */
+/** @throws CallmeError where there is no such task, or where the one task may not be taken */
 async function refuseUntaken(store: Store, target: Target, all: boolean): Promise<void> {
   await refuseUnknown(store, target)
   if (target.name === undefined || target.triggerAt === undefined) return

@@ -1,28 +1,27 @@
-/** `POST /run/<key>`: makes one entry due now, whatever its minute is. */
-import type { RequestHandler } from 'express'
+/** `POST /run/<key>`: makes one task due now, whatever its minute is. */
 import { CallmeError } from '../../domain/errors.ts'
-import { presentTask } from '../../wire/present-task.ts'
-import type { Task } from '../../domain/task/task.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
+import type { Task } from '../../domain/task/task.ts'
+import { presentTask } from '../../wire/present-task.ts'
 import type { AppOptions } from '../app-options.ts'
+import { endpoint } from '../endpoint.ts'
+import { checkPlainQuery } from '../http/read-query.ts'
+import { describeTarget } from '../http/read-target.ts'
 import { notFound } from '../http/selection.ts'
-import { refuseBody } from '../http/read-body.ts'
-import { refuseQuery } from '../http/read-query.ts'
-import { describeTarget, readKey } from '../http/read-target.ts'
-import { sendJson } from '../http/respond.ts'
 
-export function runTask(options: AppOptions): RequestHandler {
-  return async (req, res) => {
-    refuseQuery(req)
-    refuseBody(req)
-    const task = await runNow(options, readKey(req), { removeAfter: false })
-    sendJson(req, res, 202, { message: 'task runs now', task: presentTask(task, options.defaults) })
-  }
-}
+export const runTask = endpoint(
+  { operationId: 'run', method: 'post', paths: ['/run/:target'], target: 'key', scope: 'write', answers: [202, 404, 409, 503] },
+  { query: checkPlainQuery, body: 'absent', first: 'query' },
+  (options) =>
+    async ({ target }) => {
+      const task = await runNow(options, target, { removeAfter: false })
+      return { status: 202, body: { message: 'task runs now', task: presentTask(task, options.defaults) } }
+    },
+)
 
 /**
- * Makes an entry due now and has the scheduler look; with `removeAfter` it is removed once it has succeeded.
+ * Makes a task due now and wakes the scheduler. With `removeAfter` it is removed once it has succeeded.
  * @throws CallmeError `not_found`; `conflict` while it is running, and, with `removeAfter`, where it has ended
  */
 export async function runNow(

@@ -1,28 +1,24 @@
-/** `POST /claim/<name>`: hands due tasks of a handler to a worker, and where none is due waits for one as long as the worker wants. */
-import type { RequestHandler, Response } from 'express'
+/** `POST /claim/<name>`: hands due tasks of a handler to a worker. Where none is due, it waits for one as long as the worker wants. */
+import type { Response } from 'express'
 import claimQuery from '../../../schema/api/claim-query.json' with { type: 'json' }
 import { CallmeError } from '../../domain/errors.ts'
-import { presentTask } from '../../wire/present-task.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
-import type { ClaimQuery } from '../../wire/bodies.ts'
 import type { PullResult, Store } from '../../store/store.ts'
+import type { ClaimQuery } from '../../wire/bodies.ts'
+import { presentTask } from '../../wire/present-task.ts'
+import { compileCheck, show } from '../../wire/validate.ts'
 import type { AppOptions } from '../app-options.ts'
-import { LongPoll } from './long-poll.ts'
-import type { Look } from './long-poll.ts'
-import { refuseBody } from '../http/read-body.ts'
-import { readQuery } from '../http/read-query.ts'
-import { readHandlerName } from '../http/read-target.ts'
+import { endpoint } from '../endpoint.ts'
 import { isPretty, sendText } from '../http/respond.ts'
 import { TaskListText } from '../http/task-list-text.ts'
-import { compileCheck, show } from '../../wire/validate.ts'
+import { LongPoll } from './long-poll.ts'
+import type { Look } from './long-poll.ts'
 
 const DEFAULT_LIMIT = 10
 const DEFAULT_LEASE_SECONDS = 60
 const BATCH = 100
-/** An answer of large payloads ends early: what is claimed must be sent, and there is a limit to what can be. */
+/** An answer of large payloads ends early: every claimed task must be sent, and an answer has a limit. */
 const MAX_ANSWER_LENGTH = 16 * 2 ** 20
-
-const checkClaimQuery = compileCheck<ClaimQuery>(claimQuery, 'query')
 
 interface Wanted {
   /** of the handler */
@@ -34,21 +30,24 @@ interface Wanted {
   readonly left: AbortSignal
 }
 
-export function claim(options: AppOptions): RequestHandler {
-  const { store, clock, stopping } = options
-  const longPoll = new LongPoll<string>({ clock, stopping, onChange: (listener) => store.onChange(listener) })
-  return async (req, res) => {
-    refuseBody(req)
-    const { limit = DEFAULT_LIMIT, lease = DEFAULT_LEASE_SECONDS, wait = 0 } = readQuery(req, checkClaimQuery)
-    const left = leftSignal(res)
-    const wanted = { name: readHandlerName(req), limit: Number(limit), leaseMs: Number(lease) * 1000, pretty: isPretty(req), left }
-    const answer = await longPoll.find(wanted.name, () => claimOnce(options, wanted), { waitMs: Number(wait) * 1000, left })
-    if (left.aborted) return
-    // An idle connection would hold up the stop.
-    if (stopping.aborted) res.setHeader('Connection', 'close')
-    sendText(res, 200, answer ?? nothing(wanted.pretty))
-  }
-}
+export const claim = endpoint(
+  { operationId: 'claim', method: 'post', paths: ['/claim/:target'], target: 'handler', scope: 'work', answers: [200, 404, 409, 503] },
+  { query: compileCheck<ClaimQuery>(claimQuery, 'query'), body: 'absent' },
+  (options) => {
+    const { store, clock, stopping } = options
+    const longPoll = new LongPoll<string>({ clock, stopping, onChange: (listener) => store.onChange(listener) })
+    return async ({ req, res, target: name, query: { limit = DEFAULT_LIMIT, lease = DEFAULT_LEASE_SECONDS, wait = 0 } }) => {
+      const left = leftSignal(res)
+      const wanted = { name, limit: Number(limit), leaseMs: Number(lease) * 1000, pretty: isPretty(req), left }
+      const answer = await longPoll.find(name, () => claimOnce(options, wanted), { waitMs: Number(wait) * 1000, left })
+      if (left.aborted) return undefined
+      // An idle connection would hold up the stop.
+      if (stopping.aborted) res.setHeader('Connection', 'close')
+      sendText(res, 200, answer ?? nothing(wanted.pretty))
+      return undefined
+    }
+  },
+)
 
 function leftSignal(res: Response): AbortSignal {
   const controller = new AbortController()
@@ -58,7 +57,7 @@ function leftSignal(res: Response): AbortSignal {
   return controller.signal
 }
 
-/** In batches, so that no request can claim more than an answer can hold. @returns the answer, where there is a task for it */
+/** Claims in batches, so that no request can claim more than an answer can hold. @returns the answer, where there is a task for it */
 async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<string>> {
   const leaseUntil = options.clock.now() + wanted.leaseMs
   const list = new TaskListText(wanted.pretty)
@@ -66,7 +65,7 @@ async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<stri
   for (;;) {
     const limit = Math.min(BATCH, wanted.limit - list.count)
     const batch = await claimBatch(options, wanted.name, { leaseUntil, limit }).catch((error: unknown) => {
-      // What is claimed already must reach its worker; what is wrong with the rest it learns with its next claim.
+      // The claimed tasks must reach their worker. It learns of the error with its next claim.
       if (list.count === 0) throw error
       return { tasks: [], nextDue: undefined }
     })
@@ -77,7 +76,7 @@ async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<stri
   }
 }
 
-/** @throws CallmeError where no handler has this name, its tasks are not for workers, or the store does not answer */
+/** @throws CallmeError where no handler has this name, where its tasks are not for workers, or where the store does not answer */
 async function claimBatch(
   { store, node, clock, log }: AppOptions,
   name: string,

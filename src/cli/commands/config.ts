@@ -1,4 +1,4 @@
-/** `callme config`: prints the settings that `callme serve` would use, and where each comes from. */
+/** `callme config`: prints the settings that `callme serve` would use, and the source of each. */
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load-config.ts'
 import { effectiveSettings } from '../../config/settings.ts'
@@ -20,19 +20,17 @@ export function configCommand(): Command {
   })
 }
 
-/** One line for each setting: its name, its value, and who gave it. */
+/** One line for each setting: its name, its value and its source. */
 export function configTable(settings: readonly EffectiveSetting[]): string {
-  const rows = [['setting', 'value', 'from'], ...settings.map(({ name, value, source }) => [name, shown(value ?? '-'), source])]
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}\n`).join('')
+  const cells = settings.map(({ name, value, source }) => ({ name, value: redact(String(value ?? '-')), source }))
+  const rows = [{ name: 'setting', value: 'value', source: 'from' }, ...cells]
+  const width = (column: 'name' | 'value') => Math.max(...rows.map((row) => row[column].length))
+  const [nameWidth, valueWidth] = [width('name'), width('value')]
+  return rows.map(({ name, value, source }) => `${name.padEnd(nameWidth)}  ${value.padEnd(valueWidth)}  ${source}\n`).join('')
 }
 
 /** An object of setting names and values; null where a setting has none. */
 function configJson(settings: readonly EffectiveSetting[]): string {
   const values = settings.map(({ name, value }) => [name, typeof value === 'string' ? redact(value) : (value ?? null)] as const)
   return `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`
-}
-
-function shown(value: string | number | boolean): string {
-  return redact(String(value))
 }

@@ -6,7 +6,7 @@ import { readSecrets } from '../terminal/environment.ts'
 import { addSettingOptions, givenFlags } from '../terminal/setting-options.ts'
 
 const EXIT_CUT_OFF = 1
-// At a terminal Ctrl-C reaches callme twice under `npm start`: npm passes on what the whole process group already got.
+// At a terminal Ctrl-C reaches callme twice under `npm start`: the process group gets it, and npm passes it on.
 const ECHO_MS = 250
 
 export function serveCommand(): Command {

@@ -1,4 +1,4 @@
-/** `callme verify`: accounts for every run that a store has recorded; exits with 1 where a promise was broken. */
+/** `callme verify`: accounts for every recorded run of a store. It exits with 1 where a promise was broken. */
 import { Command, Option } from 'commander'
 import { loadConfig } from '../../config/load-config.ts'
 import { SETTINGS } from '../../config/settings.ts'
@@ -40,7 +40,7 @@ export function verifyCommand(): Command {
   })
 }
 
-/** What stands in the environment for `callme serve` must not stop this; a name that is no setting still does. */
+/** A wrong value for `callme serve` in the environment must not stop this command. An unknown name still does. */
 function withoutOthers(env: Environment): Environment {
   const others = new Set(SETTINGS.filter(({ name }) => name !== 'store').map(({ variable }) => variable))
   return Object.fromEntries(Object.entries(env).filter(([name]) => !others.has(name)))

@@ -1,12 +1,12 @@
-/** The environment with what is secret read from files: CALLME_STORE_FILE names one that holds what CALLME_STORE would say. */
+/** The environment with its secrets read from files: CALLME_STORE_FILE names the file that holds the value of CALLME_STORE. */
 import { readFileSync } from 'node:fs'
 import { SETTINGS } from '../../config/settings.ts'
 import type { Environment, Flags, Setting } from '../../config/settings.ts'
 import { CallmeError } from '../../domain/errors.ts'
 
 /**
- * A file whose setting is given as a flag is not looked at.
- * @throws CallmeError `bad_config` where a file cannot be read or holds nothing, and where its setting stands in the environment as well
+ * A flag wins over the file of its setting, which is then not read.
+ * @throws CallmeError `bad_config` where a file is unreadable or empty, and where the environment has its setting as well
  */
 export function readSecrets(flags: Flags, env: Environment): Environment {
   return SETTINGS.filter(({ secret }) => secret).reduce((read, setting) => readSecret(setting, flags, read), env)
@@ -27,7 +27,7 @@ function readText(fileVariable: string, path: string): string {
   } catch (error) {
     throw new CallmeError('bad_config', `the file of ${fileVariable} cannot be read: ${(error as Error).message}`, { cause: error })
   }
-  // As a variable it would count as not set, and the default would be used instead.
+  // An empty variable would count as not set, so that the default would be used.
   if (text === '') throw new CallmeError('bad_config', `the file of ${fileVariable} is empty: ${path}`)
   return text
 }

@@ -1,4 +1,4 @@
-/** What a person reads when a command fails, and the exit code that goes with it. */
+/** The text for a person when a command fails, and its exit code. */
 import { isIPv6 } from 'node:net'
 import { CallmeError } from '../../domain/errors.ts'
 
@@ -16,7 +16,7 @@ const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the host name could not be looked up: write an IP address in --listen',
 }
 
-/** A sentence for what a person can put right; the stack for what is a defect of the program. */
+/** A sentence where a person can put the failure right; the stack for a defect of the program. */
 export function describeFailure(error: unknown): Failure {
   if (error instanceof CallmeError) {
     return { message: prefixed(error.message), exitCode: error.code === 'bad_config' ? 2 : 1 }

@@ -1,10 +1,10 @@
-/** The settings as command-line flags: one flag for each, and what was given of them. */
+/** The settings as command-line flags: adds one flag for each, and reads the given flags. */
 import { Option } from 'commander'
 import type { Command } from 'commander'
 import { SETTINGS } from '../../config/settings.ts'
 import type { Flags, Setting } from '../../config/settings.ts'
 
-/** Adds a flag for every setting, or for those that the command needs. */
+/** Adds a flag for every setting, or for the named ones. */
 export function addSettingOptions(command: Command, names: readonly string[] = SETTINGS.map(({ name }) => name)): Command {
   const settings = SETTINGS.filter(({ name }) => names.includes(name))
   for (const setting of settings) command.addOption(optionOf(setting))
@@ -15,7 +15,7 @@ export function addSettingOptions(command: Command, names: readonly string[] = S
   return command.addHelpText('after', ['', environment, ...secrets].join('\n'))
 }
 
-/** The settings that the command line gives, defaults not included. */
+/** The settings of the command line, without defaults. */
 export function givenFlags(command: Command): Flags {
   const given = SETTINGS.flatMap((setting) => {
     const option = optionOf(setting)

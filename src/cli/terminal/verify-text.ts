@@ -1,11 +1,11 @@
-/** A report of the ledger as a person reads it. */
+/** A report of the ledger as text for a person. */
 import type { LatenessSummary } from '../../domain/ledger/lateness.ts'
 import { LISTED } from '../../verify/verify.ts'
 import type { LedgerReport } from '../../verify/verify.ts'
 
 const LABEL_WIDTH = 14
 
-/** @param where the store that it is of */
+/** @param where the name of the store */
 export function reportText(where: string, report: LedgerReport): string {
   const counts = [
     line('due', report.due),

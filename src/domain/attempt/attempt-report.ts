@@ -1,4 +1,4 @@
-/** What is written about a claimed task once its call has a result: the last pure step before the store. */
+/** The report of an attempt: what the store writes about a claimed task once its call has a result. */
 import { maxAttempts, withDefaults } from '../task/task.ts'
 import type { Attempt, AttemptOutcome, Task } from '../task/task.ts'
 import { applyVerdict } from './transitions.ts'
@@ -6,9 +6,9 @@ import type { TaskUpdate } from './transitions.ts'
 import { judge } from './verdict.ts'
 import type { CallResult, Verdict } from './verdict.ts'
 
-/** `attempt` and `executedAt` are absent where no call was made. */
+/** What `store.record` writes. `attempt` is absent where no call was made. */
 export interface AttemptReport {
-  /** as it was claimed: its run id and attempt are what guards the write */
+  /** as it was claimed; its run id and attempt guard the write */
   readonly task: Task
   readonly update: TaskUpdate
   readonly now: number
@@ -17,7 +17,7 @@ export interface AttemptReport {
   readonly attempt?: Attempt
 }
 
-/** Where no call was made there is no attempt. */
+/** The events of a verdict on a call that was made. */
 const OUTCOMES: Readonly<Partial<Record<Verdict['event'], AttemptOutcome>>> = {
   succeeded: 'successful',
   accepted: 'accepted',
@@ -27,15 +27,17 @@ const OUTCOMES: Readonly<Partial<Record<Verdict['event'], AttemptOutcome>>> = {
 }
 
 /**
- * @param node who made the call
+ * @param node the node that made the call
  * @param random a number in [0, 1), for the jitter of a retry
  */
 export function reportOf(task: Task, result: CallResult, node: string, now: number, random: number): AttemptReport {
   const verdict = judge(task, result, now, random)
-  const settlement = applyVerdict(task, verdict, now)
+  const update = applyVerdict(task, verdict, now)
   if (result.kind === 'not_called') {
-    return { task, update: settlement, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
+    return { task, update, now, responseStatus: task.responseStatus, responseBody: task.responseBody }
   }
+  const outcome = OUTCOMES[verdict.event]
+  if (outcome === undefined) throw new Error(`a call that was made cannot lead to ${verdict.event}`)
   const { status, body } = responseOf(task, result)
   const attempt: Attempt = {
     runId: task.runId,
@@ -45,19 +47,19 @@ export function reportOf(task: Task, result: CallResult, node: string, now: numb
     durationMs: Math.max(0, result.endedAt - result.startedAt),
     deadline: result.kind === 'answered' || result.kind === 'unanswered' ? task.deadline : null,
     status,
-    error: result.kind === 'answered' || result.kind === 'acknowledged' ? settlement.error : result.error,
-    outcome: OUTCOMES[verdict.event] ?? null,
-    attemptsLeft: attemptsLeft({ ...task, lost: settlement.lost }),
+    error: result.kind === 'answered' || result.kind === 'acknowledged' ? update.error : result.error,
+    outcome,
+    attemptsLeft: attemptsLeft({ ...task, lost: update.lost }),
     node,
   }
-  return { task, update: settlement, now, responseStatus: status, responseBody: body, attempt }
+  return { task, update, now, responseStatus: status, responseBody: body, attempt }
 }
 
 function attemptsLeft(task: Task): number {
   return withDefaults(task.definition).delivery === 'at_most_once' ? 0 : maxAttempts(task) - task.attempts
 }
 
-/** What the endpoint has said: an accepted call keeps its answer, to which the acknowledgement may add a detail. */
+/** The answer of the endpoint. An accepted call keeps its answer, and the detail of its acknowledgement replaces the body. */
 function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called' }>): { status: number | null; body: string | null } {
   switch (result.kind) {
     case 'answered':
@@ -67,7 +69,7 @@ function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called'
     case 'lost':
       return { status: null, body: null }
     case 'acknowledged':
-      // Before its own answer is recorded, a task still holds that of the attempt before.
+      // Until its own answer is recorded, a task holds the answer of the attempt before.
       return task.awaiting === 'ack'
         ? { status: task.responseStatus, body: result.detail ?? task.responseBody }
         : { status: null, body: result.detail }
@@ -76,7 +78,7 @@ function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called'
   }
 }
 
-/** The attempt under way of a running task of which nobody has heard yet, but that somebody is at work on it. */
+/** The attempt under way of a running task whose acknowledgement is awaited. */
 export function acceptedAttempt(task: Task, now: number): Attempt {
   return {
     ...{ runId: task.runId, number: task.attempts, dueAt: task.dueAt, startedAt: task.updated, deadline: null },
@@ -85,9 +87,9 @@ export function acceptedAttempt(task: Task, now: number): Attempt {
   }
 }
 
-/** What has become of a running task whose lease is over. */
+/** The report on a running task whose lease is over. */
 export function lossOf(task: Task, now: number): AttemptReport {
-  // Nobody knows when it began after the claim.
+  // The attempt counts from its claim, because nobody knows when its call began.
   const times = { startedAt: task.updated, endedAt: now }
   const node = task.claimedBy ?? 'unknown'
   if (task.awaiting === 'ack') {

@@ -2,9 +2,9 @@
 
 const BASE_MS = 1000
 const CAP_MS = 5 * 60_000
-// RFC 9110 §5.6.7. The shape is checked because `Date.parse` finds a date in nearly every text that holds a number.
+// RFC 9110 §5.6.7. `Date.parse` alone would find a date in nearly every text that holds a number.
 const HTTP_DATE = /^(?:[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[A-Z][a-z]{5,8}, \d\d-[A-Z][a-z]{2}-\d\d) \d\d:\d\d:\d\d GMT$/
-/** The oldest form of an HTTP date: it is GMT too, and does not say so. */
+/** The oldest form of an HTTP date. It is GMT as well, but does not say so. */
 const ASCTIME = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/
 
 /**

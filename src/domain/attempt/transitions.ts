@@ -2,12 +2,12 @@
 import type { Task, TaskState } from '../task/task.ts'
 import type { Verdict } from './verdict.ts'
 
-/** `claimed` is the store's; `run`, `replaced` and `moved` are a person's; the others are verdicts. */
+/** `claimed` comes from the store; `run`, `replaced` and `moved` come from a person; the others are verdicts. */
 export type TaskEvent = Verdict['event'] | 'claimed' | 'run' | 'replaced' | 'moved'
 
 /**
- * From state, by event, to state. `released` and `expired` have two targets, told apart by whether an attempt was made:
- * see {@link nextState}. What is not here is illegal.
+ * From state, by event, to state. A missing event is illegal. Of two targets, the second one holds where an attempt was made: see
+ * {@link nextState}.
  */
 export const TRANSITIONS: Readonly<Record<TaskState, Partial<Record<TaskEvent, readonly TaskState[]>>>> = {
   pending: { claimed: ['running'], expired: ['skipped'], run: ['pending'], replaced: ['pending'], moved: ['pending'] },

@@ -1,39 +1,30 @@
 /** What the result of one call means for its task. */
 import { backoffMs, retryAfterMs } from './backoff.ts'
+import { rfc3339 } from '../time/rfc3339.ts'
 import { maxAttempts, withDefaults } from '../task/task.ts'
 import type { EffectiveDefinition, Task } from '../task/task.ts'
 
-/** The plain outcome of one HTTP call. Times are epoch ms. */
+interface Times {
+  readonly startedAt: number
+  readonly endedAt: number
+}
+
+/** The plain result of one attempt. Times are epoch ms. */
 export type CallResult =
-  | {
-      readonly kind: 'answered'
-      readonly startedAt: number
-      readonly endedAt: number
-      readonly status: number
-      /** the first bytes of the body as text */
-      readonly body: string
-      readonly retryAfter?: string
-    }
+  /** `body` is the first bytes of the body as text */
+  | (Times & { readonly kind: 'answered'; readonly status: number; readonly body: string; readonly retryAfter?: string })
   /** no complete answer: refused, reset, timed out, too slow, not valid HTTP */
-  | { readonly kind: 'unanswered'; readonly startedAt: number; readonly endedAt: number; readonly error: string; readonly status?: number }
+  | (Times & { readonly kind: 'unanswered'; readonly error: string; readonly status?: number })
   /** nobody knows whether the call was made: its worker died, or the node gave it up while it stopped */
-  | { readonly kind: 'lost'; readonly startedAt: number; readonly endedAt: number; readonly error: string }
-  /** somebody has said how the work of an accepted call, or of a pulled task, ended */
-  | {
-      readonly kind: 'acknowledged'
-      readonly startedAt: number
-      readonly endedAt: number
-      readonly success: boolean
-      /** whether a failure may be tried again */
-      readonly retryable: boolean
-      readonly detail: string | null
-    }
+  | (Times & { readonly kind: 'lost'; readonly error: string })
+  /** the work of an accepted call, or of a pulled task, was acknowledged; `retryable` is whether a failure may be tried again */
+  | (Times & { readonly kind: 'acknowledged'; readonly success: boolean; readonly retryable: boolean; readonly detail: string | null })
   /** an accepted call was not acknowledged in time */
-  | { readonly kind: 'silent'; readonly startedAt: number; readonly endedAt: number; readonly error: string }
+  | (Times & { readonly kind: 'silent'; readonly error: string })
   /** no call was made */
   | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'no_callback' }
 
-/** What becomes of a running task. */
+/** What becomes of a task. */
 export type Verdict =
   | { readonly event: 'succeeded' }
   /** `at` is when the next attempt is due, epoch ms */
@@ -42,12 +33,14 @@ export type Verdict =
   | { readonly event: 'lost'; readonly reason: string }
   | { readonly event: 'expired'; readonly reason: string }
   | { readonly event: 'released' }
-  /** the endpoint took the work on; its acknowledgement is awaited `until` then, epoch ms */
+  /** the endpoint took on the work; its acknowledgement is awaited until `until`, epoch ms */
   | { readonly event: 'accepted'; readonly until: number }
   /** there is no URL to call */
   | { readonly event: 'uncallable'; readonly reason: string }
 
-/** After so many losses in one run a task fails: it may be what kills the nodes. */
+type Result<Kind extends CallResult['kind']> = Extract<CallResult, { kind: Kind }>
+
+/** After so many losses in one run a task fails, because it may be the task that kills the nodes. */
 const MAX_LOST = 5
 const TRANSIENT_4XX = new Set([408, 425, 429])
 
@@ -68,31 +61,31 @@ export function judge(task: Task, result: CallResult, now: number, random: numbe
   }
 }
 
-function judgeUncalled(task: Task, reason: Extract<CallResult, { kind: 'not_called' }>['reason']): Verdict {
+function judgeUncalled(task: Task, reason: Result<'not_called'>['reason']): Verdict {
   if (reason === 'late') return expiry(task)
   if (reason === 'early' || reason === 'stopping') return { event: 'released' }
   const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
   return { event: 'uncallable', reason: why }
 }
 
-function judgeAnswer(task: Task, answer: Extract<CallResult, { kind: 'answered' }>, now: number, random: number): Verdict {
+function judgeAnswer(task: Task, answer: Result<'answered'>, now: number, random: number): Verdict {
   const definition = withDefaults(task.definition)
   if (isExpected(answer.status, definition.expected_http_status)) {
     if (definition.ack_timeout === undefined) return { event: 'succeeded' }
     return { event: 'accepted', until: now + definition.ack_timeout * 60_000 }
   }
-  const reason = unexpected(answer.status, definition)
+  const reason = `answered ${answer.status}, expected ${[definition.expected_http_status].flat().join(' or ')}`
   if (isPermanent(answer.status)) return { event: 'gave_up', reason }
   return judgeFailure(task, { reason, now, random, wait: retryAfterMs(answer.retryAfter, now) })
 }
 
-function judgeAcknowledgement(task: Task, ack: Extract<CallResult, { kind: 'acknowledged' }>, now: number, random: number): Verdict {
+function judgeAcknowledgement(task: Task, ack: Result<'acknowledged'>, now: number, random: number): Verdict {
   if (ack.success) return { event: 'succeeded' }
   const reason = ack.detail === null ? 'acknowledged as failed' : `acknowledged as failed: ${ack.detail}`
   return ack.retryable ? judgeFailure(task, { reason, now, random }) : { event: 'gave_up', reason }
 }
 
-/** A lost attempt is made again without using up a retry, unless the task forbids a second call or was lost too often. */
+/** A lost attempt is made again and uses up no retry, unless the task forbids a second call or was lost too often. */
 function judgeLoss(task: Task, reason: string): Verdict {
   if (withDefaults(task.definition).delivery === 'at_most_once') {
     return { event: 'gave_up', reason: `${reason}; delivery is at_most_once, so it is not called again` }
@@ -103,19 +96,19 @@ function judgeLoss(task: Task, reason: string): Verdict {
   return { event: 'lost', reason }
 }
 
-/** The end of a task that waits and whose window has closed. */
+/** The verdict on a task whose window has closed before its call. */
 export function expiry(task: Pick<Task, 'deadline' | 'error'>): Verdict {
-  const closed = `out of time: no call may start at or after ${new Date(task.deadline).toISOString()}`
+  const closed = `out of time: no call may start at or after ${rfc3339(task.deadline)}`
   return { event: 'expired', reason: task.error === null ? closed : `${closed}; before that: ${task.error}` }
 }
 
-/** @param failure `wait` is what the endpoint asked for, in ms */
+/** @param failure `wait` is the wait that the endpoint asks for, in ms */
 function judgeFailure(task: Task, failure: { reason: string; now: number; random: number; wait?: number | undefined }): Verdict {
   const { reason, now, random, wait } = failure
   if (maxAttempts(task) - task.attempts <= 0) return { event: 'gave_up', reason }
   const at = now + (wait ?? backoffMs(task.attempts - task.lost, random))
   if (at >= task.deadline) {
-    const window = `no retry: it would be due at or after ${new Date(task.deadline).toISOString()}, when the window closes`
+    const window = `no retry: it would be due at or after ${rfc3339(task.deadline)}, when the window closes`
     return { event: 'gave_up', reason: `${reason}; ${window}` }
   }
   return { event: 'retry', at, reason }
@@ -128,9 +121,4 @@ function isExpected(status: number, expected: EffectiveDefinition['expected_http
 
 function isPermanent(status: number): boolean {
   return status >= 400 && status < 500 && !TRANSIENT_4XX.has(status)
-}
-
-function unexpected(status: number, definition: EffectiveDefinition): string {
-  const expected = [definition.expected_http_status].flat().join(' or ')
-  return `answered ${status}, expected ${expected}`
 }

@@ -1,4 +1,4 @@
-/** How late attempts were: the time from when each was due to its start. */
+/** How late attempts were: the time from the due time of each to its start. */
 import type { Attempt } from '../task/task.ts'
 
 /** In ms; null where nothing was measured. */
@@ -10,19 +10,19 @@ export interface LatenessSummary {
   readonly max: number | null
 }
 
-/** Beyond so many different values those above an hour are counted by the minute, so that memory is bounded. */
+/** With more different values, those above an hour are counted by the minute. That bounds the memory. */
 const MOST_VALUES = 2 ** 20
 const FINE_MS = 3_600_000
 const COARSE_MS = 60_000
 
-/** Exact to 1 ms; above an hour, where there are more than a million different values, the percentiles are to the minute before. */
+/** Exact to 1 ms. With more than a million different values, percentiles above an hour are rounded down to the minute. */
 export class Lateness {
   readonly #counts = new Map<number, number>()
   #total = 0
   #max: number | null = null
   #isCoarse = false
 
-  /** One that was lost is left out, because nobody knows when it was called, and so is one that an older program has recorded. */
+  /** Leaves out a lost attempt, because nobody knows when it was called, and an attempt without a due time. */
   add({ dueAt, startedAt, outcome }: Pick<Attempt, 'dueAt' | 'startedAt' | 'outcome'>): void {
     if (dueAt === null || outcome === 'lost') return
     const ms = startedAt - dueAt
@@ -32,7 +32,7 @@ export class Lateness {
     if (!this.#isCoarse && this.#counts.size > MOST_VALUES) this.#coarsen()
   }
 
-  /** The percentiles are those of the nearest rank: the least value that so many of all do not exceed. */
+  /** The percentiles are by nearest rank: the least value that this part of all values does not exceed. */
   summary(): LatenessSummary {
     const sorted = [...this.#counts].sort(([a], [b]) => a - b)
     return { attempts: this.#total, p50: this.#percentile(sorted, 0.5), p99: this.#percentile(sorted, 0.99), max: this.#max }

@@ -1,6 +1,6 @@
 /**
- * Error callbacks: the call that tells a task's `error_callback` how it ended. Each is an entry of its own that goes the way of every
- * task, under a name that no client can give: the task's name and run, with an "@" between them.
+ * Error callbacks: the call that reports the bad end of a task to its `error_callback`. Each is a task of its own, with a name that no
+ * client can give: the name and the run id of the failed task, with an "@" between them.
  */
 import { randomUUID } from 'node:crypto'
 import { formatTaskKey } from './task-key.ts'
@@ -8,14 +8,14 @@ import type { TaskKey } from './task-key.ts'
 import { hostOf, withDefaults } from './task.ts'
 import type { Attempt, JsonValue, NewTask, Task } from './task.ts'
 
-/** What the callback tells of, as it was when the task ended. */
+/** The payload of an error callback: the task as it ended. */
 export interface ErrorReport {
   readonly task: Task
-  /** those of the run that ended, oldest first */
+  /** the attempts of the run that ended, oldest first */
   readonly attempts: readonly Attempt[]
 }
 
-/** One run has one error callback: its name and minute say which. */
+/** The key of the one error callback of a run. */
 export function errorCallbackKey({ name, runId, triggerAt }: Pick<Task, 'name' | 'runId' | 'triggerAt'>): TaskKey {
   return { name: `${name}@${runId}`, triggerAt }
 }
@@ -24,15 +24,15 @@ export function isErrorCallback({ name }: Pick<TaskKey, 'name'>): boolean {
   return name.includes('@')
 }
 
-/** The key of the task that an error callback tells of; a task's own otherwise. */
+/** The key of the task that an error callback reports; the key of any other task itself. */
 export function reportedKey({ name, triggerAt }: TaskKey): string {
-  return formatTaskKey({ name: name.split('@', 1)[0] ?? name, triggerAt })
+  return formatTaskKey({ name: name.replace(/@.*/s, ''), triggerAt })
 }
 
 /**
  * The error callback of a task that has just ended, due at once.
  * @param task as it ended
- * @returns undefined where nobody is to be told: it ended well, asks for no callback, or is an error callback itself
+ * @returns undefined where the task ended well, asks for no callback, or is an error callback itself
  */
 export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: number): NewTask | undefined {
   const { error_callback: callback, timeout, retry, max_delay } = withDefaults(task.definition)
@@ -43,7 +43,7 @@ export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: n
     definition: {
       callback,
       callback_method: 'POST',
-      // The report holds plain data only; that JSON's own types say so more narrowly is no difference.
+      // The report holds plain data only, but its types are not those of JSON.
       payload: report as unknown as JsonValue,
       expected_http_status: '2xx',
       retry: Math.max(1, retry),

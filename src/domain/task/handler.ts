@@ -1,10 +1,10 @@
 /**
- * A handler: defaults for the tasks of one name, or of all that begin alike, which hold wherever a task says nothing, and limits for
- * all of them together.
+ * A handler: defaults for the tasks of one name or of one pattern of names, and limits for all of them together. A default holds where
+ * a task has no value of its own.
  */
 import type { TaskDefinition } from './task.ts'
 
-/** What a client sent, with wire names. */
+/** The definition that a client sent, with wire names. */
 export interface HandlerDefinition extends Omit<TaskDefinition, 'payload' | 'repeat' | 'timezone' | 'spread'> {
   /** how many of its tasks may be running at the same time, over all nodes */
   readonly concurrency?: number
@@ -17,7 +17,7 @@ export interface HandlerDefinition extends Omit<TaskDefinition, 'payload' | 'rep
 }
 
 export interface Handler {
-  /** that of the tasks it is for, or a pattern of names: see name-pattern.ts */
+  /** the name of its tasks, or a pattern: see name-pattern.ts */
   readonly name: string
   readonly definition: HandlerDefinition
   /** epoch ms */
@@ -26,7 +26,7 @@ export interface Handler {
   readonly updated: number
 }
 
-/** A task's definition with the defaults of its handler behind it. Headers are taken together, one by one: a task's own wins, in whatever case. */
+/** A task's definition over the defaults of its handler. Headers are merged by name in any case; the task's own header wins. */
 export function withHandler(own: TaskDefinition, handler: HandlerDefinition | undefined): TaskDefinition {
   if (handler === undefined) return own
   const { concurrency: _concurrency, rate: _rate, paused: _paused, pull: _pull, ...defaults } = handler
@@ -34,7 +34,7 @@ export function withHandler(own: TaskDefinition, handler: HandlerDefinition | un
   return { ...defaults, ...own, ...(headers && { headers }) }
 }
 
-/** Whether tasks that have no callback of their own can be done with it. */
+/** Whether the handler serves tasks that have no callback of their own. */
 export function servesTasksWithoutCallback(handler: HandlerDefinition | undefined): boolean {
   return handler !== undefined && (handler.callback !== undefined || handler.pull === true)
 }

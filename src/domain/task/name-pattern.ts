@@ -1,7 +1,7 @@
-/** Which names a name stands for: itself, or, where it ends with an asterisk, all that begin with what stands before that. */
+/** Patterns of names: a name with a final asterisk matches all names that begin with the text before the asterisk. */
 
 const WILDCARD = '*'
-/** Follows every name: no character comes after the one it is made of, and no name has as many. */
+/** Sorts after every name: it repeats the last of all characters more often than any name is long. */
 const LAST = '\u{10ffff}'.repeat(201)
 
 export function isPattern(name: string): boolean {
@@ -12,7 +12,7 @@ export function matchesName(pattern: string, name: string): boolean {
   return isPattern(pattern) ? name.startsWith(pattern.slice(0, -WILDCARD.length)) : name === pattern
 }
 
-/** The bounds of the names that a pattern stands for, in the order of their UTF-8 bytes: `first` inclusive, `end` exclusive. */
+/** The range of the names that a pattern matches, in the order of their UTF-8 bytes: `first` inclusive, `end` exclusive. */
 export function rangeOfNames(pattern: string): { first: string; end: string } {
   if (!isPattern(pattern)) return { first: pattern, end: `${pattern}\u0000` }
   const prefix = pattern.slice(0, -WILDCARD.length)

@@ -1,4 +1,4 @@
-/** What listeners are told about tasks: each change of one, once, in the order in which it was stored. */
+/** The changes of tasks that listeners get: each change once, in the order of its storing. */
 import type { Task, TaskState } from './task.ts'
 
 export const CHANGE_KINDS = [
@@ -14,7 +14,7 @@ export const CHANGE_KINDS = [
   'retry',
   'failed',
   'skipped',
-  /** removed by a client; what retention removes is not told */
+  /** removed by a client; a removal by retention is no change */
   'deleted',
 ] as const
 
@@ -26,13 +26,13 @@ export interface TaskChange {
   readonly kind: ChangeKind
   /** epoch ms */
   readonly at: number
-  /** as it was after the change; before it where it was deleted */
+  /** as it was after the change; a deleted task as it was before */
   readonly task: Task
   /** whether the task's payload was left out because it is large */
   readonly withoutPayload?: true
 }
 
-/** What a verdict that led a task to `state` is to listeners. */
+/** The kind of the change where a verdict has led a task to a state. */
 export const CHANGE_OF_STATE = {
   pending: 'updated',
   running: 'updated',

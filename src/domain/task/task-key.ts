@@ -1,4 +1,5 @@
-/** The identity of a task: `name@trigger_at`, how it is written and how it is read. */
+/** The key of a task, `name@trigger_at`: writes it and reads it. */
+import { refuse } from '../errors.ts'
 import type { Parsed } from '../errors.ts'
 
 /** `triggerAt` is a Unix time in seconds on a whole minute. */
@@ -16,14 +17,12 @@ export function formatTaskKey(key: TaskKey): string {
 }
 
 export function parseTaskName(text: string): Parsed<string> {
-  if (text.length >= 1 && [...text].length <= MAX_NAME_LENGTH && !FORBIDDEN_IN_NAME.test(text)) {
-    return { ok: true, value: text }
-  }
+  if (text.length >= 1 && [...text].length <= MAX_NAME_LENGTH && !FORBIDDEN_IN_NAME.test(text)) return { ok: true, value: text }
   const detail = `task_name must be 1 to ${MAX_NAME_LENGTH} characters without "@", "/", control characters or white space; got ${JSON.stringify(text.slice(0, 60))}`
-  return { ok: false, problem: { pointer: '/task_name', detail } }
+  return refuse('/task_name', detail)
 }
 
-/** Reads `name@<unix minute>`. Anything else, `a@b@c` included, is a problem and never a guess. */
+/** Reads `name@<unix minute>`. Any other text is a problem, `a@b@c` included. */
 export function parseTaskKey(text: string): Parsed<TaskKey> {
   const [name = '', time = '', ...rest] = text.split('@')
   const parsedName = parseTaskName(name)
@@ -33,5 +32,5 @@ export function parseTaskKey(text: string): Parsed<TaskKey> {
     return { ok: true, value: { name, triggerAt } }
   }
   const detail = `a task key must be <task_name>@<Unix time on a whole minute>, for example ${name}@1858809600; got ${JSON.stringify(text.slice(0, 120))}`
-  return { ok: false, problem: { pointer: '/task_key', detail } }
+  return refuse('/task_key', detail)
 }

@@ -1,4 +1,4 @@
-/** A task, its states, and its definition as a client gave it. Times are epoch milliseconds unless a name says seconds. */
+/** A task, its states, and its definition from the client. Times are epoch milliseconds unless a comment says seconds. */
 import { createHash, randomUUID } from 'node:crypto'
 import { formatTaskKey } from './task-key.ts'
 import type { TaskKey } from './task-key.ts'
@@ -7,7 +7,7 @@ import type { TaskKey } from './task-key.ts'
 export const TASK_STATES = [
   /** waits for its minute; the tick moves it */
   'pending',
-  /** claimed: its call is under way or its acknowledgement awaited; its node or an acknowledgement moves it, or the rescue after its lease */
+  /** claimed: its call is under way, or its acknowledgement is awaited; its node, the acknowledgement or the rescue moves it */
   'running',
   /** an attempt failed, another one is due at `dueAt`; the tick moves it */
   'retrying',
@@ -23,7 +23,7 @@ export type TaskState = (typeof TASK_STATES)[number]
 
 export const WAITING_STATES = ['pending', 'retrying'] as const satisfies readonly TaskState[]
 export const FINAL_STATES = ['successful', 'failed', 'skipped'] as const satisfies readonly TaskState[]
-/** The states that a reschedule takes unless it is told to take all. */
+/** A reschedule without `all` takes these. */
 export const FAILURE_STATES = ['failed', 'skipped'] as const satisfies readonly TaskState[]
 
 export type CallMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -32,9 +32,9 @@ export type Delivery = 'at_least_once' | 'at_most_once'
 export type ExpectedStatus = number | string
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue }
 
-/** What a client asked for, with wire names. A field that is absent takes its default when it is read, not when it is stored. */
+/** The definition from the client, with wire names. An absent field takes its default when it is read, not when it is stored. */
 export interface TaskDefinition {
-  /** absent where the handler has one, or where workers pull */
+  /** absent where the handler has a callback, or workers pull */
   readonly callback?: string
   readonly callback_method?: CallMethod
   readonly payload?: JsonValue
@@ -47,15 +47,15 @@ export interface TaskDefinition {
   /** seconds; the server's setting where absent */
   readonly timeout?: number
   readonly delivery?: Delivery
-  /** a URL that is told when the task ends `failed` or `skipped` */
+  /** a URL that is called when the task ends `failed` or `skipped` */
   readonly error_callback?: string
-  /** minutes that an accepted call has until it is acknowledged */
+  /** how many minutes an accepted call has until its acknowledgement */
   readonly ack_timeout?: number
-  /** a cron expression: each entry is followed by the next one */
+  /** a cron expression: each task of the series is followed by the next one */
   readonly repeat?: string
   /** the IANA zone of `repeat` */
   readonly timezone?: string
-  /** seconds of its minute over which the first attempt may fall */
+  /** the first attempt falls into so many seconds from the start of the minute */
   readonly spread?: number
 }
 
@@ -66,27 +66,27 @@ export type EffectiveDefinition = Required<Omit<TaskDefinition, WithoutDefault>>
 
 export interface Task extends TaskKey {
   readonly state: TaskState
-  /** its own values over those of its handler, as they are when it is read or claimed */
+  /** its own values over the values of its handler at the time of the read or claim */
   readonly definition: TaskDefinition
-  /** the host that the call goes to, as `host` or `host:port`: what fairness is measured over; empty where there is nothing to call */
+  /** the host of the callback, as `host` or `host:port`: fairness is among hosts; empty where there is no callback */
   readonly host: string
   /** when the next attempt may start */
   readonly dueAt: number
-  /** when its window began: its minute, or the time at which a person had it run */
+  /** when its window began: at its minute, or when a person had it run */
   readonly windowFrom: number
-  /** no attempt starts at or after this */
+  /** no attempt starts at or after this time */
   readonly deadline: number
   /** a UUID, the same over all attempts of one run */
   readonly runId: string
   /** attempts started in this run, lost ones included */
   readonly attempts: number
-  /** those of `attempts` that were lost with their node or worker and use up no retry */
+  /** how many of `attempts` were lost with their node or worker; they use up no retry */
   readonly lost: number
-  /** whether this run was started by a person before its minute */
+  /** whether a person started this run before its minute */
   readonly inAdvance: boolean
-  /** whether it is removed once this run succeeds */
+  /** whether the task is removed once this run succeeds */
   readonly removeAfter: boolean
-  /** what a running task waits for while no node calls it: the acknowledgement of an accepted call, or the worker that pulled it */
+  /** a running task that no node calls waits for this: the acknowledgement of an accepted call, or the worker that pulled it */
   readonly awaiting: Awaited | null
   readonly claimedBy: string | null
   readonly leaseUntil: number | null
@@ -97,19 +97,19 @@ export interface Task extends TaskKey {
   readonly error: string | null
   readonly created: number
   readonly updated: number
-  /** Unix seconds: the `triggerAt` of the entry of the same name that this one was copied to */
+  /** Unix seconds: the `triggerAt` of the copy of this task */
   readonly rescheduledTo: number | null
-  /** Unix seconds: the `triggerAt` that this one had, or that of the entry it is a copy of */
+  /** Unix seconds: the `triggerAt` that this task had, or that of the task it is a copy of */
   readonly rescheduledFrom: number | null
-  /** Unix seconds: the `triggerAt` of the entry that follows this one in its series, once that is stored */
+  /** Unix seconds: the `triggerAt` of the next task of the series, once that is stored */
   readonly repeatedTo: number | null
-  /** what came of telling `error_callback`; null until the task has ended badly, and where there is none */
+  /** the state of its error callback; null until the task has ended badly, and where it has none */
   readonly errorCallback: ErrorCallbackProgress | null
 }
 
 export type Awaited = 'ack' | 'worker'
 
-/** How far the delivery of an error callback is. */
+/** The state of an error callback. */
 export type ErrorCallbackProgress = Pick<Task, 'state' | 'attempts' | 'executedAt' | 'responseStatus' | 'error'>
 
 /** One finished attempt. */
@@ -117,25 +117,25 @@ export interface Attempt {
   readonly runId: string
   /** 1-based within its run */
   readonly number: number
-  /** when it was due; null where an older program has recorded it */
+  /** null where an older program has recorded it */
   readonly dueAt: number | null
   readonly startedAt: number
   readonly durationMs: number
-  /** from when on no request might be made; null where nobody knows of a request */
+  /** no request might start at or after this time; null where no request is known */
   readonly deadline: number | null
   readonly status: number | null
   readonly error: string | null
-  /** what it led to; null where an older program has recorded it */
+  /** null where an older program has recorded it */
   readonly outcome: AttemptOutcome | null
-  /** how many more might follow it in its run, as its task and handler were then; null where an older program has recorded it */
+  /** how many attempts might follow it by the task and handler of that time; null where an older program has recorded it */
   readonly attemptsLeft: number | null
   readonly node: string
 }
 
-/** `accepted`: its acknowledgement is awaited. `retrying`: another one follows. `lost`: another one follows, and it uses up no retry. */
+/** `accepted`: its acknowledgement is awaited. `retrying`: another attempt follows. `lost`: another one follows and uses up no retry. */
 export type AttemptOutcome = 'successful' | 'accepted' | 'retrying' | 'failed' | 'lost'
 
-/** What a store needs to make a `pending` row of a definition. */
+/** A task that is to be stored as `pending`. */
 export interface NewTask extends TaskKey {
   readonly definition: TaskDefinition
   readonly host: string
@@ -144,7 +144,7 @@ export interface NewTask extends TaskKey {
   readonly runId: string
 }
 
-/** @param now when it is stored, epoch ms: one of the present minute is due then, not when that began */
+/** @param now the time of its storing, epoch ms: a task of the present minute is due then, not at the start of the minute */
 export function newTask(key: TaskKey, definition: TaskDefinition, now: number): NewTask {
   return {
     name: key.name,
@@ -157,7 +157,7 @@ export function newTask(key: TaskKey, definition: TaskDefinition, now: number): 
   }
 }
 
-/** A task as it is when it has just been stored. */
+/** A task that has just been stored. */
 export function pendingTask(task: NewTask, { created, now }: { created: number; now: number }): Task {
   return {
     ...task,
@@ -183,18 +183,18 @@ export function pendingTask(task: NewTask, { created, now }: { created: number; 
   }
 }
 
-/** When the first attempt of an entry may start, epoch ms: with `spread`, at a second of its minute that only the key decides. */
+/** When the first attempt of a task may start, epoch ms. With `spread`, the key alone decides the second of the minute. */
 export function firstDueAt(key: TaskKey, { spread = 0 }: TaskDefinition): number {
   const second = spread === 0 ? 0 : createHash('sha256').update(formatTaskKey(key)).digest().readUInt32BE() % (spread + 1)
   return (key.triggerAt + second) * 1000
 }
 
-/** From when on no attempt may start, both epoch ms. */
+/** The end of a window, at and after which no attempt may start; both epoch ms. */
 export function deadlineOf(windowFrom: number, definition: TaskDefinition): number {
   return windowFrom + withDefaults(definition).max_delay * 60_000
 }
 
-/** The host of the callback, with its port where that is not the usual one; empty where there is nothing to call. */
+/** The host of the callback, with its port where that is not the usual one; empty where there is no callback. */
 export function hostOf({ callback }: Pick<TaskDefinition, 'callback'>): string {
   return callback === undefined ? '' : new URL(callback).host
 }
@@ -210,13 +210,13 @@ export function withDefaults(definition: TaskDefinition): EffectiveDefinition {
     timezone: 'UTC',
     spread: 0,
     ...definition,
-    // A handler may promise one call at the most where the task itself asks for more.
+    // A handler may ask for `at_most_once` where the task itself has a `retry`.
     retry: delivery === 'at_most_once' ? 0 : (definition.retry ?? 1),
     delivery,
   }
 }
 
-/** How many attempts this run may make at the most; a lost attempt makes room for another one. */
+/** How many attempts this run may make at the most. A lost attempt allows another one. */
 export function maxAttempts(task: Pick<Task, 'definition' | 'lost'>): number {
   return 1 + withDefaults(task.definition).retry + task.lost
 }

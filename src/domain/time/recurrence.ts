@@ -1,6 +1,6 @@
 /**
- * Repeating times: reads a cron expression with its time zone, and says when it comes next. The expression is evaluated on wall-clock
- * times; what a change of the clocks makes of those is decided by `time-zone.ts`, in the same way for every expression.
+ * Repeating times: reads a cron expression with its time zone, and finds its next time. The expression works on wall-clock times;
+ * `time-zone.ts` maps them to instants in the same way for every expression.
  */
 import { Cron } from 'croner'
 import type { Parsed, Problem } from '../errors.ts'
@@ -8,7 +8,7 @@ import { memoize } from './memoize.ts'
 import { firstInstant, furthestWallTime, isTimeZone } from './time-zone.ts'
 import { minuteOf } from './trigger-time.ts'
 
-/** A cron expression as it was sent, and the name of an IANA time zone. Made by {@link parseRecurrence}. */
+/** A cron expression as the client sent it, and the name of an IANA time zone. Made by {@link parseRecurrence}. */
 export interface Recurrence {
   readonly repeat: string
   readonly timezone: string
@@ -27,19 +27,19 @@ const FIELDS = [
   { name: 'month', values: '1 to 12 or JAN to DEC' },
   { name: 'day of week', values: '0 to 7 or SUN to SAT (0 and 7 are both Sunday)' },
 ]
-// croner takes more than this: `?`, `L`, `W`, `#` and `+` differ from one cron to the next.
+// croner also takes `?`, `L`, `W`, `#` and `+`, but every cron has its own meaning of these.
 const ITEM = /^(?:\*|(?:\d{1,2}|[a-z]{3})(?:-(?:\d{1,2}|[a-z]{3}))?)(?:\/\d{1,2})?$/i
 
 const EXPECTED = `a cron expression of 5 fields (${FIELDS.map(({ name }) => name).join(', ')}) such as "0 9 * * MON-FRI", or one of ${NICKNAMES.join(', ')}`
 
-/** Just before a leap year, in which every date comes. croner looks no further than 3000, so what never comes is known at once. */
+/** Just before a leap year, which has every date. croner looks no further than 3000, so the check for a time that never comes is fast. */
 const BEFORE_LAST_LEAP_YEAR = new Date(Date.UTC(2995, 11, 31, 23, 59))
 
 const scheduleOf = memoize(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: '5-part', utcOffset: 0 }))
 
 /**
- * Takes 5 fields with lists, ranges, steps and names, and the nicknames from `@yearly` to `@hourly`. Where day of month and day of week
- * are both other than `*`, either of them is enough. An expression that never comes true is refused.
+ * Takes 5 fields with lists, ranges, steps and names, and the nicknames from `@yearly` to `@hourly`. Where both day of month and day of
+ * week are given, either of them is enough. An expression that never comes true is refused.
  * @param timezone UTC where undefined
  */
 export function parseRecurrence(repeat: string, timezone: string = DEFAULT_TIMEZONE): Parsed<Recurrence> {
@@ -49,8 +49,8 @@ export function parseRecurrence(repeat: string, timezone: string = DEFAULT_TIMEZ
 
 /**
  * The first time strictly after `after` (Unix seconds), as a Unix time in seconds on a whole minute; undefined after the year 2999. A time
- * that a change of the clocks skips comes at the first minute after the change, a repeated one comes at the first of the two; times
- * that fall together are one.
+ * that a change of the clocks skips comes at the first minute after the change. A repeated time comes once, at the first of the two.
+ * Times that fall together come once.
  * @throws Error on a recurrence that `parseRecurrence` refuses
  */
 export function nextOccurrence(recurrence: Recurrence, after: number): number | undefined {

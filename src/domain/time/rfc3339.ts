@@ -1,6 +1,6 @@
-/** Times as they are shown: RFC 3339 in UTC, to the millisecond. */
+/** Times as text. */
 
-/** @param ms epoch ms */
+/** RFC 3339 in UTC, to the millisecond. @param ms epoch ms */
 export function rfc3339(ms: number): string {
   return new Date(ms).toISOString()
 }

@@ -1,22 +1,22 @@
 /**
- * Time zones: what clocks show at an instant, and which instant a wall-clock time means. A wall-clock time is written as the Unix time
- * at which clocks in UTC show it. Everything is in seconds, and only whole minutes of real time are looked at.
+ * Time zones: turns instants into wall-clock times and back. A wall-clock time is written as the Unix time at which clocks in UTC show
+ * it. All times are in seconds; instants are on whole minutes.
  */
 import { memoize } from './memoize.ts'
 
 const MINUTE = 60
-/** No zone is further from UTC than this, and no change turns clocks by more. */
+/** No zone is further from UTC than a day, and no change turns clocks by more. */
 const DAY = 86_400
 
 const FORMATS_KEPT = 100
 const OFFSET = /GMT([+-])(\d\d):(\d\d)(?::(\d\d))?$/
 
-/** The zones of the IANA database with three letters. Intl knows more of them by other origin, and takes BST for Asia/Dhaka. */
+/** The zones of the IANA database with three letters. Intl takes more names, such as BST for Asia/Dhaka. */
 const THREE_LETTERS = new Set(['CET', 'EET', 'EST', 'GMT', 'HST', 'MET', 'MST', 'PRC', 'ROC', 'ROK', 'UCT', 'UTC', 'WET'])
 
 const formatOf = memoize(FORMATS_KEPT, (timezone) => new Intl.DateTimeFormat('en-US', { timeZone: timezone, timeZoneName: 'longOffset' }))
 
-/** Whether this is the name of a zone in the IANA database, in any case. An offset such as `+02:00` is none. */
+/** Whether this is the name of a zone in the IANA database, in any case. An offset such as `+02:00` is no name. */
 export function isTimeZone(name: string): boolean {
   if (/^[+-]/.test(name) || (name.length === 3 && !THREE_LETTERS.has(name.toUpperCase()))) return false
   try {
@@ -27,14 +27,14 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** The furthest wall-clock time that was shown up to the minute `at`: while an hour is repeated, that is the end of its first pass. */
+/** The latest wall-clock time that clocks have shown up to the minute `at`. While an hour is repeated, it is the end of the first pass. */
 export function furthestWallTime(timezone: string, at: number): number {
   const change = findChange(timezone, at - DAY, at)
   return Math.max(change.at - MINUTE + change.before, at + change.after)
 }
 
 /**
- * The first whole minute at which clocks show `wall` or more: the first of two where a change repeats the time, the first one after the
+ * The first whole minute at which clocks show `wall` or more: the first of two where a change repeats the time, the first after the
  * change where it skips the time.
  */
 export function firstInstant(timezone: string, wall: number): number {
@@ -51,7 +51,7 @@ export function formatLocalTime(timezone: string, at: number): string {
   return `${local}${offset < 0 ? '-' : '+'}${distance}`
 }
 
-/** The offsets at both ends, and the first minute that has the later one; `from` where nothing changes. Changes are days apart. */
+/** The offsets at both ends, and the first minute with the later offset; `from` where nothing changes. Changes are days apart. */
 function findChange(timezone: string, from: number, to: number): { before: number; after: number; at: number } {
   const before = offsetAt(timezone, from)
   const after = offsetAt(timezone, to)

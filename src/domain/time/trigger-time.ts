@@ -1,4 +1,5 @@
 /** Reads `trigger_at` in each of its forms and rounds instants to minutes. */
+import { refuse } from '../errors.ts'
 import type { Parsed } from '../errors.ts'
 
 export const MINUTE_MS = 60_000
@@ -6,7 +7,7 @@ export const SECONDS_PER_MINUTE = 60
 const MOST_DAYS_AHEAD = 3653
 const SECONDS_PER_UNIT = { m: 60, h: 3600, d: 86_400 } as const
 
-/** The instants of this age have thirteen digits in milliseconds, and ten in seconds. */
+/** The instants of our age have thirteen digits in milliseconds, and ten in seconds. */
 const MILLISECONDS = /^\d{13}$/
 
 const EXPECTED =
@@ -24,13 +25,13 @@ export function nextMinute(nowMs: number): number {
 
 /**
  * Reads a `trigger_at` as a client writes it. Relative forms count from the start of the current minute, so `+0m` is
- * the current minute; absolute forms must lie in the future. The horizon is ten years.
+ * the current minute; absolute forms must lie in the future. No form may lie more than ten years ahead.
  * @returns a Unix time in seconds on a whole minute
  */
 export function parseTriggerTime(input: string | number, nowMs: number): Parsed<number> {
   const seconds = readSeconds(input, nowMs)
   if (seconds === undefined) return problem(input, `must be ${EXPECTED}`)
-  // First, because a number that large need not be exact, nor finite.
+  // This check comes first, because a larger number may be inexact or infinite.
   if (seconds > minuteOf(nowMs) + MOST_DAYS_AHEAD * SECONDS_PER_UNIT.d) {
     const hint = MILLISECONDS.test(String(input)) ? ', as a Unix time in seconds, not in milliseconds' : ''
     return problem(input, `must be at most 10 years ahead${hint}`)
@@ -38,9 +39,7 @@ export function parseTriggerTime(input: string | number, nowMs: number): Parsed<
   if (seconds % SECONDS_PER_MINUTE !== 0) {
     return problem(input, `must be on a whole minute (a Unix time divisible by 60); the nearest before it is ${seconds - (seconds % 60)}`)
   }
-  if (!isRelative(input) && seconds * 1000 <= nowMs) {
-    return problem(input, 'must be in the future; "+0m" runs at once')
-  }
+  if (!isRelative(input) && seconds * 1000 <= nowMs) return problem(input, 'must be in the future; "+0m" runs at once')
   return { ok: true, value: seconds }
 }
 
@@ -65,7 +64,7 @@ function readSeconds(input: string | number, nowMs: number): number | undefined 
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
 
-/** RFC 3339 §5.6; a date that does not exist is refused instead of rolling over as `Date.parse` lets it. */
+/** RFC 3339 §5.6. A date that does not exist is refused; `Date.parse` would roll it over. */
 function readRfc3339(text: string): number | undefined {
   const match = RFC3339.exec(text)
   if (!match) return undefined
@@ -78,7 +77,7 @@ function readRfc3339(text: string): number | undefined {
   return utc.getTime() / 1000 - offsetSeconds
 }
 
-function problem(input: string | number, rule: string): { ok: false; problem: { pointer: string; detail: string } } {
+function problem(input: string | number, rule: string): Parsed<never> {
   const sent = JSON.stringify(typeof input === 'string' ? input.slice(0, 60) : input)
-  return { ok: false, problem: { pointer: '/trigger_at', detail: `trigger_at ${rule}; got ${sent}` } }
+  return refuse('/trigger_at', `trigger_at ${rule}; got ${sent}`)
 }

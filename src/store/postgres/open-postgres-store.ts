@@ -1,26 +1,30 @@
-/** Opens a PostgreSQL database for one node of many: connects, brings the schema up to date, and begins to listen. */
+/** Opens a PostgreSQL database for one node of many: connects, brings the schema up to date, and reads what the others have committed. */
 import pg from 'pg'
 import { CallmeError } from '../../domain/errors.ts'
 import { readMigrations } from '../migrations.ts'
-import { Database } from './commit/database.ts'
+import { Database, closeConnections, connect } from './commit/database.ts'
 import { migrate } from './commit/migrate.ts'
-import { Node, closeConnections, connect } from './node.ts'
-import { makePartitions } from './retention/partitions.ts'
-import { PostgresStore } from './postgres-store.ts'
 import { storeError } from './commit/store-error.ts'
+import { openStreams } from './node.ts'
+import { PostgresStore } from './postgres-store.ts'
+import { makePartitions } from './retention/partitions.ts'
+import { openSession } from './session.ts'
 
 /**
  * @param url `postgres://user:password@host:port/database`
- * @param options `stopping`: from when on nobody waits long for a database that does not answer
- * @throws CallmeError `store_unavailable` when the database does not answer or lets nobody in, `store_too_new` when a newer callme has
- * changed it
+ * @param options `stopping`: once aborted, no write waits long for a database that does not answer
+ * @throws CallmeError `store_unavailable` for a database that does not answer or refuses the login, `store_too_new` for one that a newer
+ * callme has changed
  */
 export async function openPostgresStore(url: string, options: { readonly stopping?: AbortSignal } = {}): Promise<PostgresStore> {
   const connections = connect(url)
   try {
     await migrateOnce(url)
     await makePartitions(connections.reading)
-    return new PostgresStore(await Node.open(connections, options.stopping ?? new AbortController().signal))
+    const streams = await openStreams(connections.reading)
+    const session = openSession(connections, Object.values(streams))
+    await session.peers.catchUp()
+    return new PostgresStore({ connections, session, streams, stopping: options.stopping ?? new AbortController().signal })
   } catch (error) {
     await closeConnections(connections)
     const known = storeError(error)
@@ -29,7 +33,7 @@ export async function openPostgresStore(url: string, options: { readonly stoppin
   }
 }
 
-/** On connections of their own, because a step may take long. */
+/** Has a connection of its own without a time limit, because a step may take long. */
 async function migrateOnce(url: string): Promise<void> {
   const database = new Database(url, 1, 0)
   try {

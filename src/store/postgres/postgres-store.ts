@@ -1,15 +1,17 @@
 /**
- * The PostgreSQL store of one of many nodes: each verb as a member of a group commit, or as a read. Reads see what is committed. Requests,
- * the scheduler, and what takes long are written side by side, so that none of them waits for another.
+ * The store on PostgreSQL, which many nodes share: each verb as a read, or as a write of one of three writers. Reads see what is committed.
+ *
+ * The writers work side by side, so that none waits for another. `requests` stores what clients ask for. `scheduling` claims tasks and writes
+ * all that changes running ones, an acknowledgement too: claims and results never wait for each other's locks. `chores` takes long work.
  */
-import { CallmeError } from '../../domain/errors.ts'
-import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
 import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
-import { TASK_STATES } from '../../domain/task/task.ts'
+import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import { toHandler } from '../rows/handler-row.ts'
 import type { HandlerRow } from '../rows/handler-row.ts'
+import { ATTEMPT_COLUMNS, toAttempt } from '../rows/task-row.ts'
+import type { AttemptRow } from '../rows/task-row.ts'
 import type {
   AckResult,
   Acknowledgement,
@@ -21,164 +23,178 @@ import type {
   Selection,
   Store,
 } from '../store.ts'
-import { ATTEMPT_COLUMNS, toAttempt } from '../rows/task-row.ts'
-import type { AttemptRow } from '../rows/task-row.ts'
-import { requestPatience } from './node.ts'
-import type { Node } from './node.ts'
-import { ANY_EXPIRED } from './results/outcomes.ts'
-import { fullDays } from './retention/prune.ts'
-import { minutesOf, partitionedDays, unlessInTheWay } from './retention/partitions.ts'
-import type { Worker } from './claims/pull.ts'
-import { PostgresLedger } from './history/ledger.ts'
-import { rescheduleBatch } from './tasks/reschedule.ts'
-import { findRow, readTasks } from './rows/rows.ts'
-import { readPage } from './rows/pages.ts'
+import { claimDue } from './claims/claim-due.ts'
+import { pull } from './claims/pull.ts'
+import { PATIENCE_MS, closeConnections, one } from './commit/database.ts'
+import type { Connections } from './commit/database.ts'
+import { GroupWriter } from './commit/group-writer.ts'
 import { Transaction } from './commit/transaction.ts'
-import type { Verbs } from './verbs.ts'
+import { HandlerChanges, putHandler, removeHandler } from './handlers/change-handler.ts'
+import { ChangeLog } from './history/change-log.ts'
+import { PostgresLedger } from './history/ledger.ts'
+import { Node } from './node.ts'
+import type { Streams } from './node.ts'
+import { acknowledge } from './results/acknowledge.ts'
+import { expire } from './results/expire.ts'
+import { record } from './results/record.ts'
+import { renew, rescue } from './results/rescue.ts'
+import { prune } from './retention/prune.ts'
+import { readPage } from './rows/pages.ts'
+import { readTask, readTasks } from './rows/read-tasks.ts'
+import { findRow } from './rows/rows.ts'
+import type { Session } from './session.ts'
+import { putTasks } from './tasks/put.ts'
+import { removeMatching } from './tasks/remove.ts'
+import { reschedule, rescheduleBatch } from './tasks/reschedule.ts'
+import { runTask } from './tasks/run.ts'
 
-/** Within a run the numbers count: the clock may have been set back between two attempts. */
+/** The scheduler waits this long for the database: less than its leases, so that it knows what became of a claim. */
+const SCHEDULING_PATIENCE_MS = 50_000
+
+/** The numbers of a run give the order of its attempts, because the clock may have been set back between two of them. */
 const HISTORY = `
   SELECT ${ATTEMPT_COLUMNS} FROM callme.attempts WHERE trigger_at = $2 AND name = $1
   ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
 const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
 const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
-/** How many entries are removed in one transaction. */
-const PAGE_ROWS = 1000
+
+const requestPatience = (): number => PATIENCE_MS
+
+interface StoreParts {
+  readonly connections: Connections
+  readonly session: Session
+  readonly streams: Streams
+  /** once aborted, the scheduler waits as short as a request */
+  readonly stopping: AbortSignal
+}
 
 export class PostgresStore implements Store {
-  readonly #node: Node
-  readonly #verbs: Verbs
+  readonly #connections: Connections
+  readonly #session: Session
+  readonly #requests: GroupWriter
+  readonly #scheduling: GroupWriter
+  readonly #chores: GroupWriter
+  readonly #handlerChanges: HandlerChanges
+  readonly #changeLog: ChangeLog
   readonly #ledger: PostgresLedger
+  readonly #node: Node
+  readonly #closing = new AbortController()
 
-  constructor(node: Node) {
-    this.#node = node
-    this.#verbs = node.verbs
-    this.#ledger = new PostgresLedger(node.session.database)
+  constructor({ connections, session, streams, stopping }: StoreParts) {
+    this.#connections = connections
+    this.#session = session
+    const schedulingPatience = (): number => (stopping.aborted ? PATIENCE_MS : SCHEDULING_PATIENCE_MS)
+    const writer = { session, database: connections.writing, patienceMs: requestPatience }
+    this.#requests = new GroupWriter({ ...writer, stream: streams.requests })
+    this.#scheduling = new GroupWriter({ ...writer, stream: streams.scheduling, patienceMs: schedulingPatience })
+    this.#chores = new GroupWriter({ ...writer, stream: streams.chores })
+    this.#handlerChanges = new HandlerChanges(this.#requests, this.#chores, this.#closing.signal)
+    this.#changeLog = new ChangeLog(session.database)
+    this.#ledger = new PostgresLedger(session.database)
+    this.#node = new Node(session, streams, this.#changeLog, this.#handlerChanges)
+    this.#node.start(this.#closing.signal)
   }
 
   put(tasks: readonly NewTask[], { now, ifAbsent = false }: { now: number; ifAbsent?: boolean }): Promise<PutResult[]> {
-    return this.#node.requests.write(this.#verbs.put, { tasks, now, ifAbsent })
+    return this.#requests.write(putTasks, { tasks, now, ifAbsent })
   }
 
   async get(key: TaskKey): Promise<Task | undefined> {
-    const { database, handlers, peers } = this.#node.session
+    const { database, peers } = this.#session
     await peers.catchUp()
     const row = await findRow(database, key)
-    return row && (await readTasks(database, handlers, [row]))[0]
+    return row && readTask(database, this.#session, row)
   }
 
   async history(key: TaskKey): Promise<Attempt[]> {
-    return (await this.#node.session.database.query<AttemptRow>(HISTORY, [key.name, key.triggerAt])).map(toAttempt)
+    return (await this.#session.database.query<AttemptRow>(HISTORY, [key.name, key.triggerAt])).map(toAttempt)
   }
 
   async list(selection: Selection, { after, limit }: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
-    const { database, handlers, peers } = this.#node.session
+    const { database, peers } = this.#session
     await peers.catchUp()
     const { rows } = await readPage(database, selection, after, limit + 1)
-    return { tasks: await readTasks(database, handlers, rows.slice(0, limit)), more: rows.length > limit }
+    return { tasks: await readTasks(database, this.#session, rows.slice(0, limit)), more: rows.length > limit }
   }
 
-  claimDue(claim: Claim): Promise<ClaimResult> {
-    return this.#node.schedule(this.#verbs.claimDue, claim)
+  async claimDue(claim: Claim): Promise<ClaimResult> {
+    // A claim obeys every change of a handler that this node was told of before.
+    await this.#handlerChanges.stored()
+    return (await this.#scheduling.write(claimDue, claim))()
   }
 
-  record(outcomes: readonly AttemptReport[]): Promise<boolean[]> {
-    return this.#node.scheduling.write(this.#verbs.record, outcomes)
+  record(reports: readonly AttemptReport[]): Promise<boolean[]> {
+    return this.#scheduling.write(record, reports)
   }
 
-  async expire({ now, limit }: { now: number; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
-    const { database, deadlines } = this.#node.session
-    const after = deadlines.begin(now)
-    const [any] = await database.query(ANY_EXPIRED, [after, now])
-    if (any !== undefined) return this.#node.scheduling.write(this.#verbs.expire, { after, now, limit })
-    deadlines.clear(now)
-    return { tasks: [], more: false }
+  expire(options: { now: number; limit: number }): ReturnType<Store['expire']> {
+    return expire(this.#session, this.#scheduling, options)
   }
 
-  pull(handlerName: string, worker: Worker): Promise<PullResult | 'not_pulled'> {
-    return this.#node.schedule(this.#verbs.pull, { handlerName, worker }, requestPatience)
+  async pull(handlerName: string, worker: Parameters<Store['pull']>[1]): Promise<PullResult | 'not_pulled'> {
+    await this.#handlerChanges.stored()
+    return (await this.#scheduling.write(pull, { handlerName, ...worker }, requestPatience))()
   }
 
   acknowledge(ack: Acknowledgement): Promise<AckResult> {
-    return this.#node.scheduling.write(this.#verbs.acknowledge, ack, requestPatience)
+    return this.#scheduling.write(acknowledge, ack, requestPatience)
   }
 
   async renew(claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): Promise<void> {
-    if (claims.length > 0) await this.#node.scheduling.write(this.#verbs.renew, { claims, leaseUntil })
+    if (claims.length > 0) await this.#scheduling.write(renew, { claims, leaseUntil })
   }
 
-  rescue(which: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
-    return this.#node.scheduling.write(this.#verbs.rescue, which)
+  rescue(search: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
+    return this.#scheduling.write(rescue, search)
   }
 
   reschedule(request: RescheduleRequest): ReturnType<Store['reschedule']> {
-    if (!request.dryRun) return this.#node.chores.write(this.#verbs.reschedule, request)
-    const { session } = this.#node
-    return session.database.tryOut((queries) => rescheduleBatch(session, new Transaction(queries), request))
+    if (!request.dryRun) return this.#chores.write(reschedule, request)
+    return this.#session.database.tryOut((queries) => rescheduleBatch(new Transaction(this.#session, queries), request))
   }
 
   run(key: TaskKey, { now, removeAfter = false }: { now: number; removeAfter?: boolean }): ReturnType<Store['run']> {
-    return this.#node.requests.write(this.#verbs.run, { key, now, removeAfter })
+    return this.#requests.write(runTask, { key, now, removeAfter })
   }
 
-  async remove(given: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number> {
-    const selection = { ...given, states: (given.states ?? TASK_STATES).filter((state) => state !== 'running') }
-    let removed = 0
-    let after: TaskKey | undefined
-    do {
-      const limit = Math.min(options.limit - removed, PAGE_ROWS)
-      const stretch = await this.#node.chores.write(this.#verbs.remove, { selection, after, options: { ...options, limit } })
-      removed += stretch.removed
-      after = stretch.next
-    } while (after && removed < options.limit)
-    return removed
+  remove(selection: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number> {
+    return removeMatching(this.#chores, selection, options)
   }
 
-  async prune({ before, limit }: { before: number; limit: number }): Promise<number> {
-    const { database } = this.#node.session
-    const needed = new Set<number>()
-    let dropped = 0
-    for (const day of await partitionedDays(database)) {
-      if (minutesOf(day).to * 1000 > before || dropped > limit) continue
-      const result = await unlessInTheWay(() => this.#node.chores.write(this.#verbs.pruneDay, { day, before }))
-      if (result === 'needed') needed.add(day)
-      else dropped += result ?? 0
-    }
-    if (dropped > 0) return dropped
-    const but = (await fullDays(database, before)).filter((day) => !needed.has(day))
-    return this.#node.chores.write(this.#verbs.pruneRows, { before, limit, but })
+  prune(options: { before: number; limit: number }): Promise<number> {
+    return prune(this.#session, this.#chores, options)
   }
 
   async counts(): Promise<Record<TaskState, number>> {
     await this.#node.proveWritable()
-    return this.#node.changeLog.counts()
+    return this.#changeLog.counts()
   }
 
   putHandler(name: string, definition: HandlerDefinition, options: { now: number; force: boolean }): ReturnType<Store['putHandler']> {
-    return this.#node.changeHandler((writer) => writer.write(this.#verbs.putHandler, { name, definition, ...options }))
+    return this.#handlerChanges.change(putHandler, { name, definition, ...options })
   }
 
   async getHandler(name: string): Promise<Handler | undefined> {
-    const [row] = await this.#node.session.database.query<HandlerRow>(HANDLER, [name])
+    const [row] = await this.#session.database.query<HandlerRow>(HANDLER, [name])
     return row && toHandler(row)
   }
 
   async listHandlers({ after = '', limit }: { after?: string; limit: number }): Promise<{ handlers: Handler[]; more: boolean }> {
-    const rows = await this.#node.session.database.query<HandlerRow>(HANDLERS_AFTER, [after, limit + 1])
+    const rows = await this.#session.database.query<HandlerRow>(HANDLERS_AFTER, [after, limit + 1])
     return { handlers: rows.slice(0, limit).map(toHandler), more: rows.length > limit }
   }
 
   removeHandler(name: string, { force }: { force: boolean }): ReturnType<Store['removeHandler']> {
-    return this.#node.changeHandler((writer) => writer.write(this.#verbs.removeHandler, { name, force }))
+    return this.#handlerChanges.change(removeHandler, { name, force })
   }
 
   changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
-    return this.#node.changeLog.read(page)
+    return this.#changeLog.read(page)
   }
 
   onChange(listener: () => void): () => void {
-    return this.#node.changed.add(listener)
+    return this.#session.peers.onChange(listener)
   }
 
   runs(...[selection, page]: Parameters<Store['runs']>): ReturnType<Store['runs']> {
@@ -186,20 +202,21 @@ export class PostgresStore implements Store {
   }
 
   async time(): Promise<number> {
-    const [row] = await this.#node.session.database.query<{ now: number }>(TIME)
-    if (row === undefined) throw new CallmeError('store_unavailable', 'the database does not tell the time')
-    return row.now
+    return one(await this.#session.database.query<{ now: number }>(TIME)).now
   }
 
   onDue(listener: (dueAt: number) => void): () => void {
-    return this.#node.due.add(listener)
+    return this.#session.peers.onDue(listener)
   }
 
   tidy(): Promise<void> {
     return this.#node.tidy()
   }
 
-  close(): Promise<void> {
-    return this.#node.close()
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return
+    this.#closing.abort()
+    for (const writer of [this.#requests, this.#scheduling, this.#chores]) await writer.drained()
+    await closeConnections(this.#connections)
   }
 }

@@ -1,17 +1,23 @@
-/** What every operation of one open store works with. */
-import type { Database } from './commit/database.ts'
-import type { HandlerBook } from '../rules/handler-book.ts'
-import type { LaneCursors } from './memory/lane-cursors.ts'
-import type { PeerSync } from './memory/peer-sync.ts'
-import type { LowWaterMark } from './memory/low-water-mark.ts'
+/** The connections and the memory of one open store, which every operation works with. */
+import { HandlerBook } from '../rules/handler-book.ts'
+import type { Connections, Database } from './commit/database.ts'
+import { LaneCursors, LowWaterMark } from './memory/lane-cursors.ts'
+import { PeerSync } from './memory/peer-sync.ts'
 
 export interface Session {
+  /** for reads */
   readonly database: Database
   readonly handlers: HandlerBook
   readonly cursors: LaneCursors
   readonly peers: PeerSync
-  /** up to where deadlines were looked at */
+  /** of waiting rows */
   readonly deadlines: LowWaterMark
-  /** up to where leases were looked at */
+  /** of running rows */
   readonly leases: LowWaterMark
+}
+
+/** @param streams those that this node writes */
+export function openSession({ reading, listening }: Connections, streams: readonly number[]): Session {
+  const memory = { handlers: new HandlerBook(), cursors: new LaneCursors(), deadlines: new LowWaterMark(), leases: new LowWaterMark() }
+  return { database: reading, ...memory, peers: new PeerSync(listening, streams, memory) }
 }

@@ -1,31 +1,57 @@
 /** What every operation on one open database works with. */
 import type { Database } from 'better-sqlite3'
+import { Changes } from '../rules/changes.ts'
+import { HandlerBook } from '../rules/handler-book.ts'
+import { toHandler } from '../rows/handler-row.ts'
+import type { HandlerRow } from '../rows/handler-row.ts'
+import { GroupCommit } from './commit/group-commit.ts'
+import { Sql } from './commit/sql.ts'
 import { ChangeLog } from './history/change-log.ts'
-import { Handlers } from './handlers/handlers.ts'
 import { LaneCursors } from './memory/lane-cursors.ts'
 import { RowIds } from './memory/row-ids.ts'
-import { Pages } from './rows/pages.ts'
-import { prepareStatements } from './statements.ts'
-import type { Statements } from './statements.ts'
+
+const HANDLERS = 'SELECT * FROM handlers'
 
 export interface Session {
-  readonly statements: Statements
-  readonly pages: Pages
+  readonly sql: Sql
   readonly cursors: LaneCursors
   readonly rowIds: RowIds
-  readonly handlers: Handlers
+  /** all handlers, as the present transaction has them */
+  readonly handlers: HandlerBook
   readonly changeLog: ChangeLog
 }
 
-export function openSession(db: Database): Session {
-  const statements = prepareStatements(db)
-  const changeLog = new ChangeLog(statements)
-  return {
-    statements,
-    pages: new Pages(db),
-    cursors: new LaneCursors(statements),
-    rowIds: new RowIds(statements),
-    handlers: new Handlers(statements, changeLog),
-    changeLog,
+/** A session in which rows may be written: all of it becomes durable at once, or nothing. */
+export interface Transaction extends Session {
+  readonly changes: Changes
+}
+
+export function openSession(db: Database): { session: Session; group: GroupCommit<Transaction> } {
+  const sql = new Sql(db)
+  const cursors = new LaneCursors(sql)
+  const changeLog = new ChangeLog(sql)
+  let handlers: HandlerBook | undefined
+  const session: Session = {
+    ...{ sql, cursors, rowIds: new RowIds(sql), changeLog },
+    get handlers() {
+      return (handlers ??= new HandlerBook(sql.all<HandlerRow>(HANDLERS).map(toHandler)))
+    },
   }
+  const group = new GroupCommit<Transaction>(db, {
+    begin: () => ({ ...session, changes: new Changes() }),
+    end: ({ changes }) => {
+      changeLog.write(changes)
+    },
+    onCommit: () => {
+      cursors.committed()
+      changeLog.committed()
+    },
+    onRollback: () => {
+      cursors.forget()
+      changeLog.forget()
+      // A change of a handler may have been undone: the next use reads them again.
+      handlers = undefined
+    },
+  })
+  return { session, group }
 }

@@ -1,18 +1,18 @@
-/** How many tasks of each handler may be claimed now, by its limits, over all nodes. One is made for each claim, inside its transaction. */
+/** Counts how many tasks of each handler may be claimed now, within its limits over all nodes. One is made for each claim, in its transaction. */
 import type { HandlerDefinition } from '../../../domain/task/handler.ts'
-import { KEEP_SECONDS, RATE_SECONDS, noLimit, noCapacity, capacityWithin } from '../../rules/handler-capacity.ts'
-import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
 import { toHandler } from '../../rows/handler-row.ts'
-import type { Session } from '../session.ts'
+import type { HandlerRow } from '../../rows/handler-row.ts'
+import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, noLimit } from '../../rules/handler-capacity.ts'
+import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
+import { one } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
 
 /**
- * Of all that claim tasks of a handler with limits, one does at a time: each counts what those before it have claimed. In the order of
- * names, so that no two wait for each other. Whoever stores a task that needs a handler does not wait for them.
+ * Claims of a handler with limits take turns, so each counts the claims before it. Handlers are locked in the order of names, so no two
+ * transactions wait for each other. A PUT that needs the handler does not wait for this lock.
  */
 const LOCK = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR NO KEY UPDATE'
-/** A lease that ended so long ago was found long ago. */
+/** A lease is rescued long before it is over for this time. */
 const OVERDUE_MS = 60_000
 const RUNNING = `
   SELECT count(*)::int AS running FROM (
@@ -26,86 +26,78 @@ const FORGET_STARTS = 'DELETE FROM callme.starts WHERE name = $1 AND second < $2
 
 export class HandlerUsage {
   readonly #transaction: Transaction
-  readonly #session: Session
   readonly #now: number
   readonly #capacities = new Map<string, HandlerCapacity>()
-  /** as they are until the transaction is over; undefined where one is gone */
+  /** the stored handlers, which stay as they are until the transaction ends; undefined for a removed one */
   readonly #locked = new Map<string, HandlerDefinition | undefined>()
 
-  constructor(transaction: Transaction, session: Session, now: number) {
+  constructor(transaction: Transaction, now: number) {
     this.#transaction = transaction
-    this.#session = session
     this.#now = now
   }
 
-  /** To be called with all handlers that may be asked for, before the first of them is. */
-  async lock(groups: readonly string[]): Promise<void> {
-    const open = new Set(
-      groups.filter((group) => !this.#locked.has(group) && hasLimits(this.#session.handlers.of(group)?.definition ?? {})),
-    )
+  /** Locks the handlers with limits. Call it with all that may be asked for, before the first of them is. */
+  async lock(handlers: readonly string[]): Promise<void> {
+    const book = this.#transaction.session.handlers
+    const open = new Set(handlers.filter((name) => !this.#locked.has(name) && hasLimits(book.of(name)?.definition ?? {})))
     if (open.size > 0) await this.#lockAll([...open])
   }
 
-  /** For calls; tasks that are pulled leave no room for these. */
-  async forCalls(group: string): Promise<HandlerCapacity> {
-    const handler = this.#session.handlers.of(group)?.definition
-    if (handler === undefined) return noLimit()
-    return handler.pull ? noCapacity() : this.within(group, handler)
+  /** The capacity for calls. A handler that workers pull has none. */
+  async forCalls(handler: string): Promise<HandlerCapacity> {
+    const definition = this.#transaction.session.handlers.of(handler)?.definition
+    if (definition === undefined) return noLimit()
+    return definition.pull ? noCapacity() : this.within(handler, definition)
   }
 
-  /** By the limits of the handler alone, as they are for workers. */
-  async within(group: string, handler: HandlerDefinition): Promise<HandlerCapacity> {
-    const known = this.#capacities.get(group)
+  /** The capacity within the limits alone, as it is for workers. */
+  async within(handler: string, definition: HandlerDefinition): Promise<HandlerCapacity> {
+    const known = this.#capacities.get(handler)
     if (known) return known
-    const room = handler.paused ? noCapacity() : await this.#count(group, handler)
-    this.#capacities.set(group, room)
-    return room
+    const capacity = definition.paused ? noCapacity() : await this.#count(handler, definition)
+    this.#capacities.set(handler, capacity)
+    return capacity
   }
 
-  /** Takes note of so many attempts that start now. */
-  async take(group: string, room: HandlerCapacity, count: number): Promise<void> {
-    room.free -= count
-    if (!room.hasRate || count === 0) return
+  /** Stores that attempts start now, for a handler with a rate. */
+  async addStarts(handler: string, count: number): Promise<void> {
     const second = Math.floor(this.#now / 1000)
-    await this.#transaction.query(ADD_STARTS, [group, second, count])
-    await this.#transaction.query(FORGET_STARTS, [group, second - KEEP_SECONDS])
+    await this.#transaction.query(ADD_STARTS, [handler, second, count])
+    await this.#transaction.query(FORGET_STARTS, [handler, second - KEEP_SECONDS])
   }
 
   /** Counts anew, after a claim. */
-  async recount(group: string): Promise<HandlerCapacity> {
-    this.#capacities.delete(group)
-    return this.forCalls(group)
+  async recount(handler: string): Promise<HandlerCapacity> {
+    this.#capacities.delete(handler)
+    return this.forCalls(handler)
   }
 
-  async #count(group: string, heard: HandlerDefinition): Promise<HandlerCapacity> {
-    if (!hasLimits(heard)) return noLimit()
-    if (!this.#locked.has(group)) await this.#lockAll([group])
-    const handler = this.#locked.get(group) ?? heard
-    if (handler.paused) return noCapacity()
-    const { concurrency, rate } = handler
-    const running = concurrency === undefined ? 0 : await this.#running(group, concurrency)
-    const { started, oldest } = rate === undefined ? { started: 0, oldest: null } : await this.#starts(group)
-    return capacityWithin(handler, { running, started, oldest })
+  async #count(handler: string, remembered: HandlerDefinition): Promise<HandlerCapacity> {
+    if (!hasLimits(remembered)) return noLimit()
+    if (!this.#locked.has(handler)) await this.#lockAll([handler])
+    const definition = this.#locked.get(handler) ?? remembered
+    if (definition.paused) return noCapacity()
+    const { concurrency, rate } = definition
+    const running = concurrency === undefined ? 0 : await this.#running(handler, concurrency)
+    const starts = rate === undefined ? { started: 0, oldest: null } : await this.#starts(handler)
+    return capacityWithin(definition, { running, ...starts })
   }
 
-  async #lockAll(groups: readonly string[]): Promise<void> {
-    for (const group of groups) this.#locked.set(group, undefined)
-    for (const row of await this.#transaction.query<HandlerRow>(LOCK, [groups])) this.#locked.set(row.name, toHandler(row).definition)
+  async #lockAll(handlers: readonly string[]): Promise<void> {
+    for (const handler of handlers) this.#locked.set(handler, undefined)
+    for (const row of await this.#transaction.query<HandlerRow>(LOCK, [handlers])) this.#locked.set(row.name, toHandler(row).definition)
   }
 
-  /** Up to `limit`. */
-  async #running(group: string, limit: number): Promise<number> {
-    // A clock set back has leases end before what was looked at.
-    const after = Math.min(this.#session.leases.seen, this.#now - OVERDUE_MS)
-    const [row] = await this.#transaction.query<{ running: number }>(RUNNING, [group, after, limit])
-    return row?.running ?? 0
+  /** Counts up to `limit`. */
+  async #running(handler: string, limit: number): Promise<number> {
+    // A clock set back gives leases that end before the low-water mark.
+    const after = Math.min(this.#transaction.session.leases.seen, this.#now - OVERDUE_MS)
+    return one(await this.#transaction.query<{ running: number }>(RUNNING, [handler, after, limit])).running
   }
 
-  async #starts(group: string): Promise<{ started: number; oldest: number | null }> {
+  async #starts(handler: string): Promise<{ started: number; oldest: number | null }> {
     const second = Math.floor(this.#now / 1000)
-    const params = [group, second - RATE_SECONDS, second + RATE_SECONDS]
-    const [row] = await this.#transaction.query<{ started: number; oldest: number | null }>(STARTS, params)
-    return row ?? { started: 0, oldest: null }
+    return one(await this.#transaction.query(STARTS, [handler, second - RATE_SECONDS, second + RATE_SECONDS]))
   }
 }
 

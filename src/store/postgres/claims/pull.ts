@@ -1,55 +1,43 @@
-/** The claim of a worker: due rows of one handler, within its limits. */
-import { NEVER } from '../../rules/handler-capacity.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
+/** Hands due rows of one handler to a worker, as far as the handler has capacity. */
 import { toHandler } from '../../rows/handler-row.ts'
-import type { PullResult } from '../../store.ts'
-import { claimForWorker, firstPlaces, lockDue } from './claim-statements.ts'
-import { finishClaim } from './finish-claim.ts'
+import type { HandlerRow } from '../../rows/handler-row.ts'
+import { NEVER } from '../../rules/handler-capacity.ts'
+import type { PullResult, Store } from '../../store.ts'
+import { oneByOne } from '../commit/group-writer.ts'
+import { claimForWorker, finishClaim, firstPlaces, lockDue, oldestFirst } from './claim-rows.ts'
 import { HandlerUsage } from './handler-usage.ts'
-import type { Session } from '../session.ts'
-import type { Transaction } from '../commit/transaction.ts'
 
-export interface Worker {
-  readonly now: number
-  readonly node: string
-  readonly leaseUntil: number
-  readonly limit: number
-}
+type Pull = Parameters<Store['pull']>[1] & { readonly handlerName: string }
 
 const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 
-export async function pullDue(
-  session: Session,
-  transaction: Transaction,
-  handlerName: string,
-  worker: Worker,
-): Promise<PullResult | 'not_pulled'> {
-  const { handlers, cursors, peers } = session
-  const { now } = worker
+/** Answers with a function that makes the answer: the store calls it once the claim is durable. */
+export const pull = oneByOne(async (transaction, request: Pull): Promise<() => PullResult | 'not_pulled'> => {
+  const { handlers, cursors, peers } = transaction.session
+  const { handlerName, now } = request
   const [row] = await transaction.query<HandlerRow>(HANDLER, [handlerName])
   const handler = row && toHandler(row).definition
-  if (handler?.pull !== true) return 'not_pulled'
+  if (handler?.pull !== true) return () => 'not_pulled'
   await peers.catchUp()
-  const sight = cursors.begin(now)
-  const rooms = new HandlerUsage(transaction, session, now)
-  const room = await rooms.within(handlerName, handler)
-  const limit = Math.min(worker.limit, room.free)
-  if (limit <= 0) return { tasks: [], nextDue: room.opensAt < NEVER ? room.opensAt : undefined }
-  const lanes = cursors.of(handlerName).map((lane) => ({ lane, front: cursors.cursorOf(lane), limit }))
-  const due = lanes.length === 0 ? [] : await lockDue(transaction, lanes, now)
-  // Rows of a handler that has just come are about to leave the lane.
-  const own = due.filter(({ name }) => handlers.of(name)?.name === handlerName)
-  const oldest = own.toSorted((a, b) => a.due_at - b.due_at || a.id - b.id).slice(0, limit)
-  const rows = await claimForWorker(transaction, oldest, worker)
-  await rooms.take(handlerName, room, rows.length)
-  const tasks = await finishClaim(session, transaction, rows, worker)
-  const result = { tasks, nextDue: undefined as number | undefined }
+  const view = cursors.begin(now)
+  const usage = new HandlerUsage(transaction, now)
+  const capacity = await usage.within(handlerName, handler)
+  const limit = Math.min(request.limit, capacity.free)
+  if (limit <= 0) return () => ({ tasks: [], nextDue: knownTime(capacity.opensAt) })
+  const lanes = cursors.ofHandler(handlerName).map((lane) => ({ ...lane, limit }))
+  // A new handler may have rows in these lanes that do not belong there any more.
+  const own = (await lockDue(transaction, lanes, now)).filter(({ name }) => handlers.of(name)?.name === handlerName)
+  const rows = await claimForWorker(transaction, own.toSorted(oldestFirst).slice(0, limit), request)
+  if (capacity.hasRate && rows.length > 0) await usage.addStarts(handlerName, rows.length)
+  const tasks = await finishClaim(transaction, rows, request)
   const firsts = await firstPlaces(transaction, lanes, now)
-  transaction.afterCommit(() => {
-    cursors.end(sight, { firsts, closed: new Map() })
-    const dues = firsts.flatMap(({ again }) => again ?? [])
-    const nextDue = Math.min(NEVER, ...dues.filter((dueAt) => dueAt > now))
-    result.nextDue = nextDue < NEVER ? nextDue : undefined
-  })
-  return result
+  return () => {
+    cursors.end(view, { firsts, closed: new Map() })
+    const dues = firsts.flatMap(({ claimableAt }) => claimableAt ?? []).filter((dueAt) => dueAt > now)
+    return { tasks, nextDue: knownTime(Math.min(NEVER, ...dues)) }
+  }
+})
+
+function knownTime(time: number): number | undefined {
+  return time < NEVER ? time : undefined
 }

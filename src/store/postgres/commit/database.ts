@@ -1,36 +1,36 @@
-/** Connections to the database: a small pool, and transactions that need nothing of a session but themselves, so that a pooler may stand between. */
+/**
+ * Connections to the database, and transactions on them. A transaction needs no state of a session, so a pooler may stand between. A node
+ * has one pool for its writers, one for reads, and one to follow the other nodes, so that none waits for another.
+ */
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { CallmeError } from '../../../domain/errors.ts'
 import { isUnavailable, storeError } from './store-error.ts'
 
-/** Whatever runs a statement: a transaction, or the pool for one statement alone. */
+/** Runs statements: a transaction, or a pool for single statements. */
 export interface Queries {
   query<R>(sql: string, params?: readonly unknown[]): Promise<R[]>
 }
 
-/** How long a request waits for the database before it is answered that there is none. */
+/** How long a request waits for the database before it fails. */
 export const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 100
-/** A node that is frozen or cut off in the middle of a transaction must not keep its rows locked. */
+/** The locks of a frozen or disconnected node end with its transaction. */
 const TRANSACTION_LIMIT_MS = 10_000
 const BEGIN = `BEGIN; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}; SET LOCAL idle_in_transaction_session_timeout = ${TRANSACTION_LIMIT_MS}`
 
-/** `bigint`, by its number in pg_type. Every integer of the schema is one that JavaScript keeps exactly. */
+/** `bigint`, by its number in pg_type. JavaScript keeps every integer of the schema exactly. */
 const INT8 = 20
 const parserOf = pg.types.getTypeParser as (oid: number, format?: 'text' | 'binary') => unknown
 const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => ((oid as number) === INT8 ? Number : parserOf(oid, format)) }
-
-/** Ends a transaction that is not meant to be done. */
-class Undone extends Error {}
 
 export class Database implements Queries {
   readonly #pool: pg.Pool
   #isClosed = false
 
   /**
-   * @param connections how many at the most
-   * @param statementLimitMs how long a statement may take before its connection is given up; 0 for as long as it wants
+   * @param connections the most that are open at once
+   * @param statementLimitMs how long a statement may take before its connection is given up; 0 for no limit
    */
   constructor(url: string, connections: number, statementLimitMs = TRANSACTION_LIMIT_MS) {
     this.#pool = new pg.Pool({
@@ -42,13 +42,13 @@ export class Database implements Queries {
       application_name: 'callme',
       types,
     })
-    // A connection that breaks while nobody uses it is replaced when one is needed.
+    // The pool replaces an idle connection that breaks.
     this.#pool.on('error', () => undefined)
-    // One that breaks while it is used says so to whoever waits for an answer; said to nobody it would end the process.
+    // A query on a broken connection rejects by itself; an event without a listener would end the process.
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
-  /** One statement that changes nothing. */
+  /** Runs one statement that changes nothing, or the same when it is run twice. */
   query<R>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
     return patiently(async () => {
       this.#mustBeOpen()
@@ -56,45 +56,35 @@ export class Database implements Queries {
     })
   }
 
-  /** A transaction that comes to the same when it is run twice. */
+  /** Runs a transaction that has the same effect when it is run twice. */
   repeatable<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     return patiently(() => this.transaction(work))
   }
 
-  /** Runs `work` between BEGIN and COMMIT on one connection. When this rejects in the end, nobody knows whether the commit was done. */
-  async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+  /** Answers as the transaction would, and undoes it. */
+  tryOut<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return patiently(() => this.transaction(work, 'ROLLBACK'))
+  }
+
+  /** Runs `work` between BEGIN and COMMIT on one connection. After a rejection nobody knows whether the commit was done. */
+  async transaction<T>(work: (queries: Queries) => Promise<T>, end: 'COMMIT' | 'ROLLBACK' = 'COMMIT'): Promise<T> {
     this.#mustBeOpen()
     const client = await this.#pool.connect()
     let isBroken = true
     try {
       await client.query(BEGIN)
-      const queries: Queries = {
+      const result = await work({
         query: async <R>(sql: string, params: readonly unknown[] = []) =>
           (await client.query<R & pg.QueryResultRow>(sql, [...params])).rows,
-      }
-      const result = await work(queries)
-      await client.query('COMMIT')
+      })
+      await client.query(end)
       isBroken = false
       return result
     } catch (error) {
-      isBroken = !(await this.#hasRolledBack(client, error))
+      isBroken = !(await hasRolledBack(client, error))
       throw error
     } finally {
       client.release(isBroken)
-    }
-  }
-
-  /** What a transaction would come to; nothing of it is done. */
-  async tryOut<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    const undo = { result: undefined as T | undefined }
-    try {
-      return await this.repeatable(async (queries) => {
-        undo.result = await work(queries)
-        throw new Undone()
-      })
-    } catch (error) {
-      if (error instanceof Undone) return undo.result as T
-      throw error
     }
   }
 
@@ -106,19 +96,42 @@ export class Database implements Queries {
   #mustBeOpen(): void {
     if (this.#isClosed) throw new CallmeError('store_unavailable', 'the store is closed')
   }
+}
 
-  async #hasRolledBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
-    if (!(error instanceof pg.DatabaseError) && isUnavailable(error)) return false
-    try {
-      await client.query('ROLLBACK')
-      return true
-    } catch {
-      return false
-    }
+export interface Connections {
+  /** one for each writer */
+  readonly writing: Database
+  readonly reading: Database
+  /** to follow other nodes, also in the middle of a write */
+  readonly listening: Database
+}
+
+export function connect(url: string): Connections {
+  return { writing: new Database(url, 3), reading: new Database(url, 2, PATIENCE_MS), listening: new Database(url, 1, PATIENCE_MS) }
+}
+
+export async function closeConnections({ writing, reading, listening }: Connections): Promise<void> {
+  await Promise.all([writing.end(), reading.end(), listening.end()])
+}
+
+/** The answer of a query that has exactly one row. @throws Error for another number of rows: a defect */
+export function one<R>(rows: readonly R[]): R {
+  const [row, ...others] = rows
+  if (row === undefined || others.length > 0) throw new Error(`the query must answer one row, not ${rows.length}`)
+  return row
+}
+
+async function hasRolledBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
+  if (!(error instanceof pg.DatabaseError) && isUnavailable(error)) return false
+  try {
+    await client.query('ROLLBACK')
+    return true
+  } catch {
+    return false
   }
 }
 
-/** Tries until the database answers or patience is at an end. */
+/** Tries until the database answers or patience ends. */
 async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
   const since = performance.now()
   for (;;) {

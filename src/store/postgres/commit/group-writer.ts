@@ -1,64 +1,85 @@
 /**
- * Group commit: what arrives while a transaction is under way shares the next one, and calls of one verb that stand together share its
- * statements. Each is answered after the commit. Where a group is refused, its members are written one by one, so that the others are
- * stored all the same. Where the database breaks off, the group is written again; whether a commit that nobody answered was done shows by
- * the number that it has in its stream, before anything is written a second time.
+ * Group commit: calls that arrive during one transaction share the next one, and neighbours of one verb share its statements. Every call
+ * is answered after the commit. A refused group is written again call by call. After a lost connection the group is written again, and
+ * its number in the stream shows whether the lost commit was done.
  */
 import { setTimeout } from 'node:timers/promises'
-import { insertCommit, insertEmptyCommit, isTaken, lastSeq } from './commit-log.ts'
+import type { Session } from '../session.ts'
 import type { Database } from './database.ts'
 import { isConflict, isUnavailable, storeError } from './store-error.ts'
-import { Transaction } from './transaction.ts'
+import { Transaction, isTaken, lastSeq, recordCommit, recordEmptyCommit } from './transaction.ts'
 
-/** Writes for many callers at once; answers in their order. May be run again after it was undone. */
+/** A write of the store. It may run again after its transaction was undone. */
 export interface Verb<I, O> {
-  (transaction: Transaction, inputs: readonly I[]): Promise<O[]>
-  /** whether it is written by itself: what comes after it sees what it has committed, and shares none of its locks */
-  readonly isAlone?: true
-  /** how many rows an input is about; one where that is not said */
-  readonly weigh?: (input: I) => number
+  /** Answers in the order of the inputs. */
+  readonly write: (transaction: Transaction, inputs: readonly I[]) => Promise<readonly O[]>
+  /** whether it has a transaction of its own, so that later calls see its commit and share none of its locks */
+  readonly isAlone: boolean
+  /** the number of rows of an input */
+  readonly weigh: (input: I) => number
 }
 
+/** A verb whose calls are written one after the other. */
+export function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>, { isAlone = false } = {}): Verb<I, O> {
+  const write = async (transaction: Transaction, inputs: readonly I[]): Promise<O[]> => {
+    const answers: O[] = []
+    for (const input of inputs) answers.push(await work(transaction, input))
+    return answers
+  }
+  return { write, isAlone, weigh: () => 1 }
+}
+
+/** A verb whose neighbouring calls are written by the same statements. */
+export function together<I, O>(write: Verb<I, O>['write'], weigh: (input: I) => number = () => 1): Verb<I, O> {
+  return { write, isAlone: false, weigh }
+}
+
+/** A call of any verb that waits for its answer. */
 interface Member {
-  readonly verb: Verb<never, unknown>
-  readonly input: unknown
+  readonly verb: Pick<Verb<never, unknown>, 'isAlone'>
   readonly weight: number
-  /** when it came, in monotonic ms */
+  /** the monotonic time of its arrival, ms */
   readonly since: number
   readonly patienceMs: () => number
-  readonly resolve: (value: never) => void
   readonly reject: (reason: unknown) => void
+  /** Writes the calls of its verb at the head of `members`. @returns how to answer them, in their order */
+  readonly writeRun: (transaction: Transaction, members: readonly Member[]) => Promise<(() => void)[]>
 }
 
-/** What a transaction has come to whose commit was not answered. */
-interface Doubt {
-  readonly answers: ReadonlyMap<Member, unknown>
+interface Call<I, O> extends Member {
+  readonly verb: Verb<I, O>
+  readonly input: I
+  readonly resolve: (answer: O) => void
+}
+
+/** A transaction that has no answer to its commit yet. */
+interface Attempt {
   readonly transaction: Transaction
+  readonly answers: readonly (() => void)[]
+  /** how many numbers of the stream it takes */
   readonly rows: number
 }
 
 const MOST_MEMBERS = 256
-/** A transaction of more rows than this is that of one member. */
+/** Only a single call may exceed this many rows in one transaction. */
 const MOST_ROWS = 2000
 const TRY_AGAIN_MS = 100
-/** A conflict with other nodes ends sooner or later; this many in a row are a defect. */
+/** Conflicts with other nodes end soon; this many in a row are a defect. */
 const MOST_CONFLICTS = 20
 
 interface WriterOptions {
+  readonly session: Session
   readonly database: Database
-  /** the number of its stream */
   readonly stream: number
-  /** how long a write waits for the database, ms */
+  /** how long a call waits for the database, ms */
   readonly patienceMs: () => number
-  /** is told of each commit that says something to others */
-  readonly onCommit: (transaction: Transaction) => void
 }
 
 export class GroupWriter {
   readonly #options: WriterOptions
   #members: Member[] = []
   #writing: Promise<void> | undefined
-  /** of the last row of the stream */
+  /** the number of the last row of the stream */
   #seq = 0
 
   constructor(options: WriterOptions) {
@@ -66,23 +87,27 @@ export class GroupWriter {
   }
 
   /**
-   * Resolves with the verb's answer once that is durable; rejects, with nothing changed as far as anybody knows, when it is not.
-   * @param patienceMs how long it waits for the database; like all that are written here where that is not said
+   * Resolves with the verb's answer once it is durable. Rejects, with nothing changed as far as anybody knows, if it is not.
+   * @param patienceMs how long this call waits for the database, ms
    */
   write<I, O>(verb: Verb<I, O>, input: I, patienceMs = this.#options.patienceMs): Promise<O> {
     return new Promise<O>((resolve, reject) => {
-      this.#members.push({ verb, input, weight: verb.weigh?.(input) ?? 1, since: performance.now(), patienceMs, resolve, reject })
+      const call: Call<I, O> = {
+        ...{ verb, input, weight: verb.weigh(input), since: performance.now(), patienceMs, resolve, reject },
+        writeRun: (transaction, members) => writeRun(verb, transaction, members),
+      }
+      this.#members.push(call)
       this.#writing ??= this.#writeAll()
     })
   }
 
-  /** Resolves when no write waits. */
+  /** Resolves once all calls are answered. */
   async drained(): Promise<void> {
     await this.#writing
   }
 
   async #writeAll(): Promise<void> {
-    // Those of one turn of the event loop go together.
+    // Calls of one turn of the event loop share a transaction.
     await new Promise((resolve) => setImmediate(resolve))
     try {
       while (this.#members.length > 0) await this.#writeGroup(this.#nextGroup())
@@ -95,30 +120,31 @@ export class GroupWriter {
     let rows = 0
     const end = this.#members.findIndex(({ verb, weight }, index) => {
       rows += weight
-      const isAlone = verb.isAlone ?? this.#members[index - 1]?.verb.isAlone ?? false
-      return index > 0 && (isAlone || index >= MOST_MEMBERS || rows > MOST_ROWS)
+      const isApart = verb.isAlone || this.#members[index - 1]?.verb.isAlone === true
+      return index > 0 && (isApart || index >= MOST_MEMBERS || rows > MOST_ROWS)
     })
     return this.#members.splice(0, end === -1 ? this.#members.length : end)
   }
 
   async #writeGroup(group: readonly Member[]): Promise<void> {
     let members = group
-    let doubt: Doubt | undefined
+    let doubt: Attempt | undefined
     for (let conflicts = 0; members.length > 0;) {
       const failure = await this.#attempt(members, doubt)
       if (failure === undefined) return
       const { error } = failure
-      doubt = failure.doubt ?? doubt
+      doubt = failure.attempt ?? doubt
       if (isTaken(error)) {
         if (doubt !== undefined) {
-          this.#conclude(doubt, members)
+          this.#conclude(doubt)
           return
         }
-        this.#seq = await this.#lastSeq()
+        const { database, stream } = this.#options
+        this.#seq = await lastSeq(database, stream).catch(() => this.#seq)
       } else if (isConflict(error) && conflicts < MOST_CONFLICTS) conflicts += 1
       else if (isUnavailable(error)) members = await this.#patient(members, error)
       else if (members.length > 1) {
-        // One by one, so that a member that is refused hurts nobody.
+        // One by one, so that only the refused call fails.
         for (const member of members) await this.#writeGroup([member])
         return
       } else {
@@ -129,66 +155,69 @@ export class GroupWriter {
   }
 
   /**
-   * @param before what an attempt has come to that may have been written: this one is refused as taken where it was
-   * @returns undefined where the members were answered, else why not, and what they come to should they have been written all the same
+   * @param doubt an earlier attempt that may be done: if it is, this one is refused as taken
+   * @returns undefined for a success, else the error, and the attempt if its commit may be done all the same
    */
-  async #attempt(members: readonly Member[], before: Doubt | undefined): Promise<{ error: unknown; doubt: Doubt | undefined } | undefined> {
-    const { database, stream } = this.#options
-    let doubt: Doubt | undefined
+  async #attempt(members: readonly Member[], doubt: Attempt | undefined): Promise<{ error: unknown; attempt?: Attempt } | undefined> {
+    const { session, database, stream } = this.#options
+    let attempt: Attempt | undefined
     try {
       await database.transaction(async (queries) => {
-        const transaction = new Transaction(queries)
-        // First, because what was done already may leave nothing to do, and so nothing to tell by.
-        const empty = before?.rows ? await insertEmptyCommit(queries, { stream, seq: this.#seq + 1 }) : 0
-        const answers = await runVerbs(transaction, members)
-        const rows = empty + (await insertCommit(transaction, { stream, seq: this.#seq + empty + 1 }))
-        doubt = { answers, transaction, rows }
+        const transaction = new Transaction(session, queries)
+        // First, because a done commit may leave this attempt nothing to write, and so no number to take.
+        const empty = doubt === undefined || doubt.rows === 0 ? 0 : await recordEmptyCommit(queries, { stream, seq: this.#seq + 1 })
+        const answers = await writeRuns(transaction, members)
+        attempt = { transaction, answers, rows: empty + (await recordCommit(transaction, { stream, seq: this.#seq + empty + 1 })) }
       })
     } catch (error) {
-      return { error, doubt }
+      return attempt === undefined ? { error } : { error, attempt }
     }
-    if (doubt !== undefined) this.#conclude(doubt, members)
+    if (attempt !== undefined) this.#conclude(attempt)
     return undefined
   }
 
-  #conclude({ answers, transaction, rows }: Doubt, members: readonly Member[]): void {
+  #conclude({ transaction, answers, rows }: Attempt): void {
     this.#seq += rows
-    transaction.committed()
-    if (rows > 0) this.#options.onCommit(transaction)
-    for (const member of members) member.resolve(answers.get(member) as never)
+    for (const answer of answers) answer()
+    if (rows > 0) this.#options.session.peers.committed(transaction)
   }
 
-  /** Refuses those that have waited long enough, also of those that wait for their turn. @returns the others of the group */
+  /** Refuses all waiting calls whose patience has ended. @returns the others of the group */
   async #patient(members: readonly Member[], error: unknown): Promise<readonly Member[]> {
     await setTimeout(TRY_AGAIN_MS)
     const now = performance.now()
     const isPatient = ({ since, patienceMs }: Member): boolean => now - since < patienceMs()
-    refuse(
-      [...members, ...this.#members].filter((member) => !isPatient(member)),
-      error,
-    )
+    const impatient = [...members, ...this.#members].filter((member) => !isPatient(member))
+    refuse(impatient, error)
     this.#members = this.#members.filter(isPatient)
     return members.filter(isPatient)
   }
-
-  async #lastSeq(): Promise<number> {
-    return lastSeq(this.#options.database, this.#options.stream).catch(() => this.#seq)
-  }
 }
 
-async function runVerbs(transaction: Transaction, members: readonly Member[]): Promise<Map<Member, unknown>> {
-  const answers = new Map<Member, unknown>()
-  for (let start = 0, end = 0; start < members.length; start = end) {
-    const verb = members[start]?.verb
-    while (end < members.length && members[end]?.verb === verb) end += 1
-    const run = members.slice(start, end)
-    const outputs = await verb?.(
-      transaction,
-      run.map(({ input }) => input as never),
-    )
-    for (const [index, member] of run.entries()) answers.set(member, outputs?.[index])
+async function writeRuns(transaction: Transaction, members: readonly Member[]): Promise<(() => void)[]> {
+  const answers: (() => void)[] = []
+  for (let [first] = members; first !== undefined; first = members[answers.length]) {
+    answers.push(...(await first.writeRun(transaction, members.slice(answers.length))))
   }
   return answers
+}
+
+async function writeRun<I, O>(verb: Verb<I, O>, transaction: Transaction, members: readonly Member[]): Promise<(() => void)[]> {
+  const end = members.findIndex((member) => !isCallOf(member, verb))
+  const run = members.slice(0, end === -1 ? members.length : end).filter((member) => isCallOf(member, verb))
+  const inputs = run.map(({ input }) => input)
+  const answers = (await verb.write(transaction, inputs)).values()
+  return run.map(({ resolve }) => {
+    const answer = answers.next()
+    if (answer.done === true) throw new Error('a verb must answer all of its calls')
+    return () => {
+      resolve(answer.value)
+    }
+  })
+}
+
+function isCallOf<I, O>(member: Member, verb: Verb<I, O>): member is Call<I, O> {
+  return member.verb === verb
 }
 
 function refuse(members: readonly Member[], error: unknown): void {

@@ -1,18 +1,19 @@
 /**
- * The changes of all nodes in one order, and how many tasks each state has. Commits are numbered when somebody asks, by one node at a time:
- * whatever is visible then follows what was numbered before, in the order in which the commits took their places. So a reader that goes on
- * after the last number it has seen misses nothing, however late a commit of another node became visible.
+ * The changes of all nodes in one order, and the number of tasks in each state. A reader has all visible commits numbered first, by one node
+ * at a time. New numbers follow the earlier ones, in the order in which the commits took their places. So a reader that goes on after its
+ * last number misses nothing, however late a commit becomes visible.
  */
 import { TASK_STATES } from '../../../domain/task/task.ts'
 import type { TaskState } from '../../../domain/task/task.ts'
 import type { TaskChange } from '../../../domain/task/task-change.ts'
 import { parseBatch } from '../../rows/change-batches.ts'
+import { one } from '../commit/database.ts'
 import type { Database, Queries } from '../commit/database.ts'
 
-/** How many changes are kept, give or take those of one commit and of the last trim. */
+/** At least this many changes are kept; a commit and a trim may leave more. */
 const KEPT = 50_000
 const TRIM_EVERY = 1000
-/** How long a node may take until it has read a commit of another one, before it has to start anew. */
+/** A node that has not read a commit within this time must start anew. */
 const KEEP_COMMITS = `interval '5 minutes'`
 
 const totalOf = (table: string): string => TASK_STATES.map((state) => `${table}.${state}`).join(' + ')
@@ -32,7 +33,7 @@ const NUMBER = `
   RETURNING first_id, last_id`
 const TRIM_CHANGES = `
   DELETE FROM callme.changes c USING callme.numbered n WHERE n.last_id > $1 AND n.last_id <= $2 AND c.stream = n.stream AND c.seq = n.seq`
-/** The newest row of a stream stays: it says how far the stream is numbered. */
+/** The newest row of a stream stays, because it says how far the stream is numbered. */
 const TRIM_NUMBERS = `
   DELETE FROM callme.numbered n WHERE n.last_id > $1 AND n.last_id <= $2
     AND EXISTS (SELECT 1 FROM callme.numbered later WHERE later.stream = n.stream AND later.seq > n.seq)`
@@ -46,7 +47,7 @@ const PAGE = `
   SELECT n.first_id, c.batch FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
   WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id ORDER BY n.last_id`
 
-/** Numbered or not. */
+/** Counts numbered and other commits. */
 const COUNTED = `
   SELECT (l.total + (SELECT coalesce(sum(${totalOf('c')}), 0) FROM ${UNNUMBERED}))::bigint AS n
   FROM (SELECT ${totalOf('n')} AS total FROM callme.numbered n ORDER BY position DESC LIMIT 1) l`
@@ -71,33 +72,29 @@ export class ChangeLog {
     return { changes, first: oldest.first_id, last }
   }
 
-  /** How many tasks each state has. */
+  /** The number of tasks in each state. */
   async counts(): Promise<Record<TaskState, number>> {
     const last = await this.#number()
     return Object.fromEntries(TASK_STATES.map((state) => [state, last[state]])) as Record<TaskState, number>
   }
 
-  /** Numbers what has not been read for a while, and forgets commits that every node has seen. */
+  /** Numbers the commits that nobody has asked for, and forgets those that every node has read. */
   async tidy(): Promise<void> {
     await this.#number()
     await this.#database.repeatable((queries) => queries.query(TRIM_COMMITS))
   }
 
-  /** Has every visible commit numbered. */
+  /** Numbers every visible commit. @returns the last number */
   async #number(): Promise<Last> {
     const [unnumbered] = await this.#database.query(ANY_UNNUMBERED)
     if (unnumbered !== undefined) await this.#database.repeatable(numberAll)
-    const [last] = await this.#database.query<Last>(LAST)
-    if (last === undefined) throw new Error('callme.numbered is empty')
-    return last
+    return one(await this.#database.query<Last>(LAST))
   }
 }
 
-/** How many tasks there are, by what every commit says of them. */
+/** The number of tasks, as the sum of all commits. */
 export async function countAll(queries: Queries): Promise<number> {
-  const [row] = await queries.query<{ n: number }>(COUNTED)
-  if (row === undefined) throw new Error('callme.numbered is empty')
-  return row.n
+  return one(await queries.query<{ n: number }>(COUNTED)).n
 }
 
 async function numberAll(queries: Queries): Promise<void> {
@@ -106,12 +103,12 @@ async function numberAll(queries: Queries): Promise<void> {
   const ids = rows.flatMap(({ first_id: first, last_id: last }) => [first - 1, last])
   const [before, after] = [trimmedAt(Math.min(...ids)), trimmedAt(Math.max(...ids))]
   if (rows.length === 0 || after <= before) return
-  // Those before are gone already, and only their index entries may be left.
+  // Earlier changes are gone, and a search must not walk past their index entries.
   await queries.query(TRIM_CHANGES, [before, after])
   await queries.query(TRIM_NUMBERS, [before, after])
 }
 
-/** Up to which number changes are kept no longer, once there is a change of the number `last`. */
+/** The last number whose change is not kept, once a change has the number `last`. */
 function trimmedAt(last: number): number {
   return Math.floor(last / TRIM_EVERY) * TRIM_EVERY - KEPT
 }

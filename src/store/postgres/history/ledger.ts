@@ -1,4 +1,4 @@
-/** The ledger of a PostgreSQL database. */
+/** Reads runs and their attempts, page by page. */
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from '../../ledger.ts'
@@ -17,27 +17,18 @@ const ATTEMPTS = `
 type KeyedAttemptRow = AttemptRow & Pick<LedgerRow, 'name' | 'trigger_at'>
 
 export class PostgresLedger implements Ledger {
-  readonly #queries: Queries
+  protected readonly queries: Queries
 
   constructor(queries: Queries) {
-    this.#queries = queries
+    this.queries = queries
   }
 
   async runs(selection: KeySelection, { after, limit }: { after?: TaskKey; limit: number }): ReturnType<Ledger['runs']> {
-    const { rows, next } = await readColumns<LedgerRow>(COLUMNS, this.#queries, selection, after, limit)
-    const attempts = await this.#attemptsOf(rows)
-    return { entries: rows.map((row) => toLedgerEntry(row, attempts.get(formatTaskKey(keyOf(row))) ?? [])), ...(next && { next }) }
-  }
-
-  async #attemptsOf(rows: readonly LedgerRow[]): Promise<Map<string, AttemptRow[]>> {
-    const attempts = new Map<string, AttemptRow[]>()
-    if (rows.length === 0) return attempts
-    for (const row of await this.#queries.query<KeyedAttemptRow>(ATTEMPTS, spanParams(rows.map(keyOf)))) {
-      const key = formatTaskKey(keyOf(row))
-      const known = attempts.get(key)
-      if (known === undefined) attempts.set(key, [row])
-      else known.push(row)
-    }
-    return attempts
+    const { rows, next } = await readColumns<LedgerRow>(COLUMNS, this.queries, selection, after, limit)
+    const params = spanParams(rows.map(keyOf))
+    const attempts = rows.length === 0 ? [] : await this.queries.query<KeyedAttemptRow>(ATTEMPTS, params)
+    const byTask = Map.groupBy(attempts, (attempt) => formatTaskKey(keyOf(attempt)))
+    const entries = rows.map((row) => toLedgerEntry(row, byTask.get(formatTaskKey(keyOf(row))) ?? []))
+    return { entries, ...(next && { next }) }
   }
 }

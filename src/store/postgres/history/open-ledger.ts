@@ -1,13 +1,13 @@
-/** Reads the ledger of a PostgreSQL database beside the nodes that use it: in one transaction that only reads. */
+/** Reads the ledger beside live nodes, as of one moment: in one transaction that only reads. */
 import type { LedgerSnapshot, PastRunCount } from '../../ledger.ts'
 import { mustKnowVersion, readMigrations } from '../../migrations.ts'
 import { countAll } from './change-log.ts'
-import { Database } from '../commit/database.ts'
+import { Database, one } from '../commit/database.ts'
 import type { Queries } from '../commit/database.ts'
 import { readVersion } from '../commit/migrate.ts'
 import { PostgresLedger } from './ledger.ts'
 
-/** What the transaction sees is what there is at the first query after this; from here on no table is dropped, nor added to its own. */
+/** The moment is that of the next query. The locks keep partitions from being made or dropped. */
 const ONE_MOMENT = [
   'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY',
   'LOCK TABLE callme.tasks, callme.finished, callme.attempts IN ACCESS SHARE MODE',
@@ -15,7 +15,7 @@ const ONE_MOMENT = [
 const TIME = 'SELECT (extract(epoch FROM now()) * 1000)::bigint AS now'
 const PAST_RUNS = 'SELECT standing, sum(n)::bigint AS n FROM callme.past_runs WHERE trigger_at >= $1 AND trigger_at < $2 GROUP BY standing'
 
-/** @throws CallmeError `store_unavailable` where the database does not answer or is older than this callme, `store_too_new` where it is newer */
+/** @throws CallmeError `store_unavailable` for a database that does not answer or is older than this callme, `store_too_new` for a newer one */
 export async function readPostgresLedger<T>(url: string, read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
   const database = new Database(url, 1)
   try {
@@ -23,8 +23,7 @@ export async function readPostgresLedger<T>(url: string, read: (ledger: LedgerSn
     mustKnowVersion(readMigrations('postgres'), current, worksWith)
     return await database.repeatable(async (queries) => {
       for (const sql of ONE_MOMENT) await queries.query(sql)
-      const [row] = await queries.query<{ now: number }>(TIME)
-      return read(new PostgresSnapshot(queries, row?.now ?? Date.now()))
+      return read(new PostgresSnapshot(queries, one(await queries.query<{ now: number }>(TIME)).now))
     })
   } finally {
     await database.end()
@@ -33,19 +32,17 @@ export async function readPostgresLedger<T>(url: string, read: (ledger: LedgerSn
 
 class PostgresSnapshot extends PostgresLedger implements LedgerSnapshot {
   readonly takenAt: number
-  readonly #queries: Queries
 
   constructor(queries: Queries, takenAt: number) {
     super(queries)
-    this.#queries = queries
     this.takenAt = takenAt
   }
 
   pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
-    return this.#queries.query<PastRunCount>(PAST_RUNS, [from, to])
+    return this.queries.query<PastRunCount>(PAST_RUNS, [from, to])
   }
 
   counted(): Promise<number> {
-    return countAll(this.#queries)
+    return countAll(this.queries)
   }
 }

@@ -1,18 +1,18 @@
 /**
- * Where the waiting rows of each lane begin, in memory. A front is at or before the first waiting row of its lane, so that a claim need not
- * walk past what is left in the index of rows that were claimed long ago, which an open transaction keeps there. Whoever writes a waiting
- * row signals its place; a claim moves the fronts of the lanes it has looked at to what it has seen.
+ * Where searches begin, in memory. An open transaction keeps index entries of rows that are long gone, and a search must not walk past them.
+ * A lane's cursor is at or before its first waiting row; a low-water mark is a time up to which a column has nothing left. Every write
+ * notes where its rows wait, and a finished claim moves the cursors of its lanes.
  */
 import { NEVER } from '../../rules/handler-capacity.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import { isBefore } from '../commit/commit-notes.ts'
-import type { Place } from '../commit/commit-notes.ts'
+import { isBefore } from '../commit/transaction.ts'
+import type { Place } from '../commit/transaction.ts'
 
 interface LaneCursor {
   cursor: Place
-  /** until when no row may be claimed, because its handler has no room; `NEVER` where that takes another event */
+  /** no row may be claimed before this time, because its handler has no capacity; `NEVER` until another event opens the lane */
   closedUntil: number
-  /** grows with each claim that took something; 0 before */
+  /** grows with each claim that took a row; 0 before the first one */
   servedAt: number
 }
 
@@ -20,22 +20,22 @@ export interface DueLane extends Readonly<LaneCursor> {
   readonly lane: string
 }
 
-/** What was signalled since a claim began: it may be later than what the claim sees. */
+/** The notes that arrived after a claim began. The claim may not have seen their rows. */
 export interface ClaimView {
   readonly lowered: Map<string, Place>
   readonly opened: Set<string>
 }
 
-/** By less than this a clock is corrected all the time. */
+/** Corrections of a clock are smaller than this. */
 const CLOCK_STEP_MS = 1000
-/** Claims that failed are never ended. One that has begun before as many others counts for nothing any more. */
+/** A failed claim never ends its view. This many later claims make a view void. */
 const MOST_VIEWS = 64
 
 export class LaneCursors {
   readonly #lanes = new Map<string, LaneCursor>()
-  /** the lanes of each handler */
-  readonly #lanesOfHandlers = new Map<string, Set<string>>()
-  /** of the claims that are under way, oldest first */
+  /** the same cursors by handler, then lane */
+  readonly #byHandler = new Map<string, Map<string, LaneCursor>>()
+  /** those of claims under way, oldest first */
   #views: ClaimView[] = []
   #turn = 0
   #lastNow = -Infinity
@@ -43,8 +43,8 @@ export class LaneCursors {
   /** A row of the lane waits at `place`. */
   lower(lane: string, place: Place): void {
     for (const { lowered } of this.#views) {
-      const news = lowered.get(lane)
-      if (news === undefined || isBefore(place, news)) lowered.set(lane, place)
+      const noted = lowered.get(lane)
+      if (noted === undefined || isBefore(place, noted)) lowered.set(lane, place)
     }
     const known = this.#lanes.get(lane)
     if (known === undefined) this.#add(lane, place)
@@ -52,36 +52,36 @@ export class LaneCursors {
   }
 
   /** Forgets all lanes but these. */
-  replace(fronts: readonly { lane: string; place: Place }[]): void {
+  replace(cursors: readonly { lane: string; place: Place }[]): void {
     this.#lanes.clear()
-    this.#lanesOfHandlers.clear()
-    for (const { lane, place } of fronts) this.lower(lane, place)
+    this.#byHandler.clear()
+    for (const { lane, place } of cursors) this.lower(lane, place)
   }
 
-  /**
-   * A claim begins that knows all that was signalled until now. Where it is made earlier than the one before, times until which lanes were
-   * closed mean nothing any more.
-   */
+  /** A claim begins, and sees the rows of all notes so far. A clock set back opens all lanes, because their times mean nothing any more. */
   begin(now: number): ClaimView {
     if (now < this.#lastNow - CLOCK_STEP_MS) for (const lane of this.#lanes.values()) lane.closedUntil = 0
     this.#lastNow = now
-    const sight = { lowered: new Map<string, Place>(), opened: new Set<string>() }
-    this.#views = [...this.#views.slice(1 - MOST_VIEWS), sight]
-    return sight
+    const view = { lowered: new Map<string, Place>(), opened: new Set<string>() }
+    this.#views = [...this.#views.slice(1 - MOST_VIEWS), view]
+    return view
   }
 
-  /** Remembers what a claim has seen, now that it is over: the first waiting row of each lane, if there is any, and until when lanes are closed. */
-  end(
-    sight: ClaimView,
-    seen: { firsts: readonly { lane: string; first: Place | undefined }[]; closed: ReadonlyMap<string, number> },
-  ): void {
-    const isKnown = this.#views.includes(sight)
-    this.#views = this.#views.filter((other) => other !== sight)
+  /**
+   * A claim is durable: its lanes begin at the first rows that it left, and its closed lanes stay closed. A note that arrived meanwhile
+   * goes before both.
+   */
+  end(view: ClaimView, seen: { firsts: readonly { lane: string; first: Place | undefined }[]; closed: ReadonlyMap<string, number> }): void {
+    const isKnown = this.#views.includes(view)
+    this.#views = this.#views.filter((other) => other !== view)
     if (!isKnown) return
-    for (const { lane, first } of seen.firsts) this.#move(lane, first, sight.lowered.get(lane))
+    for (const { lane, first } of seen.firsts) {
+      const lowered = view.lowered.get(lane)
+      this.#move(lane, lowered !== undefined && (first === undefined || isBefore(lowered, first)) ? lowered : first)
+    }
     for (const [lane, until] of seen.closed) {
       const known = this.#lanes.get(lane)
-      if (known !== undefined && !sight.opened.has(parseLane(lane).handler ?? '')) known.closedUntil = until
+      if (known !== undefined && !view.opened.has(parseLane(lane).handler ?? '')) known.closedUntil = until
     }
   }
 
@@ -91,33 +91,24 @@ export class LaneCursors {
     if (known !== undefined) known.servedAt = this.#turn
   }
 
-  /** The handler may have room again. */
-  open(group: string): void {
-    for (const { opened } of this.#views) opened.add(group)
-    for (const lane of this.of(group)) {
-      const known = this.#lanes.get(lane)
-      if (known !== undefined) known.closedUntil = 0
-    }
+  /** The handler may have capacity again. */
+  open(handler: string): void {
+    for (const { opened } of this.#views) opened.add(handler)
+    for (const lane of this.#byHandler.get(handler)?.values() ?? []) lane.closedUntil = 0
   }
 
-  /** At or before the first waiting row of the lane. */
-  cursorOf(lane: string): Place {
-    return this.#lanes.get(lane)?.cursor ?? { dueAt: 0, id: 0 }
+  /** The lanes of a handler with their cursors. */
+  ofHandler(handler: string): { lane: string; cursor: Place }[] {
+    return [...(this.#byHandler.get(handler) ?? [])].map(([lane, { cursor }]) => ({ lane, cursor }))
   }
 
-  /** The lanes of a handler. */
-  of(group: string): readonly string[] {
-    return [...(this.#lanesOfHandlers.get(group) ?? [])]
-  }
-
-  /** The lanes that may have something to claim. */
+  /** The lanes that may have a row to claim. */
   due(now: number): DueLane[] {
-    return [...this.#lanes]
-      .filter(([, { cursor, closedUntil }]) => cursor.dueAt <= now && closedUntil <= now)
-      .map(([lane, known]) => ({ lane, ...known }))
+    const lanes = [...this.#lanes].filter(([, { cursor, closedUntil }]) => cursor.dueAt <= now && closedUntil <= now)
+    return lanes.map(([lane, known]) => ({ lane, ...known }))
   }
 
-  /** A time after `now`, no later than the first one at which a lane that has nothing to claim now may have; `NEVER` where none will. */
+  /** The earliest time after `now` at which another lane may have a row to claim; `NEVER` without such a lane. */
   nextDue(now: number): number {
     let next = NEVER
     for (const { cursor, closedUntil } of this.#lanes.values()) {
@@ -127,24 +118,58 @@ export class LaneCursors {
     return next
   }
 
-  #move(lane: string, first: Place | undefined, lowered: Place | undefined): void {
-    const front = lowered !== undefined && (first === undefined || isBefore(lowered, first)) ? lowered : first
+  #move(lane: string, cursor: Place | undefined): void {
     const known = this.#lanes.get(lane)
-    if (front === undefined) this.#remove(lane)
-    else if (known === undefined) this.#add(lane, front)
-    else known.cursor = front
+    if (cursor === undefined) this.#remove(lane)
+    else if (known === undefined) this.#add(lane, cursor)
+    else known.cursor = cursor
   }
 
-  #add(lane: string, front: Place): void {
-    this.#lanes.set(lane, { cursor: front, closedUntil: 0, servedAt: 0 })
+  #add(lane: string, cursor: Place): void {
+    const added = { cursor, closedUntil: 0, servedAt: 0 }
+    this.#lanes.set(lane, added)
     const { handler } = parseLane(lane)
-    if (handler !== undefined) this.#lanesOfHandlers.set(handler, (this.#lanesOfHandlers.get(handler) ?? new Set()).add(lane))
+    if (handler !== undefined)
+      this.#byHandler.set(handler, (this.#byHandler.get(handler) ?? new Map<string, LaneCursor>()).set(lane, added))
   }
 
   #remove(lane: string): void {
     this.#lanes.delete(lane)
-    const { handler: handler = '' } = parseLane(lane)
-    this.#lanesOfHandlers.get(handler)?.delete(lane)
-    if (this.#lanesOfHandlers.get(handler)?.size === 0) this.#lanesOfHandlers.delete(handler)
+    const { handler = '' } = parseLane(lane)
+    const lanes = this.#byHandler.get(handler)
+    lanes?.delete(lane)
+    if (lanes?.size === 0) this.#byHandler.delete(handler)
+  }
+}
+
+/** A time up to which a search of a column has found nothing. */
+export class LowWaterMark {
+  #seen = 0
+  #lastNow = -Infinity
+  /** the earliest time noted during a search, which may have missed its row */
+  #lowered = Infinity
+
+  /** Nothing is left at or before this time. */
+  get seen(): number {
+    return this.#seen
+  }
+
+  /** A search at `now` begins. @returns the time after which it must look; 0 after the clock was set back */
+  begin(now: number): number {
+    if (now < this.#lastNow) this.#seen = 0
+    this.#lastNow = now
+    this.#lowered = Infinity
+    return this.#seen
+  }
+
+  /** The search found nothing at or before `time`. */
+  clear(time: number): void {
+    this.#seen = Math.max(0, Math.min(Math.max(this.#seen, time), this.#lowered - 1))
+  }
+
+  /** A row may have this time. */
+  lower(time: number): void {
+    this.#lowered = Math.min(this.#lowered, time)
+    this.#seen = Math.max(0, Math.min(this.#seen, time - 1))
   }
 }

@@ -1,15 +1,15 @@
 /**
- * Keeps what a node remembers in step with what all nodes have committed: reads the signals of new commits, stream by stream, and applies
- * them. A node that has not read for a while, or finds a gap, forgets everything and starts anew.
+ * Keeps the memory of a node in step with the commits of all nodes: reads the notes of new commits, stream by stream, and applies them. A
+ * node that has not read for a minute, or finds a gap, forgets everything and reads the tables. A late note costs time, never truth: rows
+ * decide what is claimed.
  */
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { Database } from '../commit/database.ts'
-import type { HandlerBook } from '../../rules/handler-book.ts'
-import type { LowWaterMark } from './low-water-mark.ts'
-import type { LaneCursors } from './lane-cursors.ts'
-import type { CommitNotesJson } from '../commit/commit-notes.ts'
+import type { StoredNotes, Transaction } from '../commit/transaction.ts'
+import type { Session } from '../session.ts'
 
+/** The columns are called as older nodes know them: `told` counts changes, `signals` holds notes. */
 interface CommitRow {
   readonly stream: number
   readonly seq: number
@@ -17,18 +17,10 @@ interface CommitRow {
   readonly signals: string | null
 }
 
-/** What the other nodes have committed. */
-export interface PeerUpdate {
-  /** whether there is something that listeners may wait for */
-  readonly hasChanges: boolean
-  /** the earliest time, epoch ms, at which something is due; Infinity where nothing is */
-  readonly dueAt: number
-}
-
-/** Commits are kept for longer than this, so that nobody misses one. */
+/** Commits are kept for longer than this, so a node that reads in time misses none. */
 const LONGEST_GAP_MS = 60_000
-/** Should a signal ever be lost, what it told of is found in the end. */
-const ANEW_EVERY_MS = 3_600_000
+/** The rows of a lost note are found after this time. */
+const START_ANEW_EVERY_MS = 3_600_000
 
 const NEW_COMMITS = `
   SELECT c.stream, c.seq, c.told, c.signals FROM callme.streams s CROSS JOIN LATERAL (
@@ -39,29 +31,24 @@ const LAST_COMMITS = `
   FROM callme.streams s`
 const HANDLERS = 'SELECT * FROM callme.handlers'
 /** One probe of the index for each lane. */
-const FRONTS = `
-  WITH RECURSIVE fronts AS (
+const FIRST_PLACES = `
+  WITH RECURSIVE firsts AS (
     (SELECT lane, due_at, id FROM callme.tasks WHERE state IN ('pending', 'retrying') ORDER BY lane, due_at, id LIMIT 1)
     UNION ALL
-    SELECT following.* FROM fronts CROSS JOIN LATERAL (
-      SELECT lane, due_at, id FROM callme.tasks WHERE state IN ('pending', 'retrying') AND lane > fronts.lane
+    SELECT following.* FROM firsts CROSS JOIN LATERAL (
+      SELECT lane, due_at, id FROM callme.tasks WHERE state IN ('pending', 'retrying') AND lane > firsts.lane
       ORDER BY lane, due_at, id LIMIT 1) following)
-  SELECT * FROM fronts`
+  SELECT * FROM firsts`
 
-interface PeerSyncOptions {
-  readonly database: Database
-  /** the streams of this node */
-  readonly own: ReadonlySet<number>
-  readonly handlers: HandlerBook
-  readonly cursors: LaneCursors
-  readonly deadlines: LowWaterMark
-  readonly leases: LowWaterMark
-  readonly onUpdate: (heard: PeerUpdate) => void
-}
+type Memory = Omit<Session, 'database' | 'peers'>
 
 export class PeerSync {
-  readonly #options: PeerSyncOptions
-  /** the last commit of each stream that was read */
+  readonly #database: Database
+  readonly #ownStreams: ReadonlySet<number>
+  readonly #memory: Memory
+  readonly #changeListeners = new Set<() => void>()
+  readonly #dueListeners = new Set<(dueAt: number) => void>()
+  /** the number of the last commit that was read, by stream */
   #positions = new Map<number, number>()
   /** by `#time` */
   #lastRead = -Infinity
@@ -69,14 +56,27 @@ export class PeerSync {
   #latest = 0
   #monotonic = performance.now()
   #reading: Promise<unknown> = Promise.resolve()
-  /** not begun yet, so whoever comes now may wait for it as well */
+  /** a read that has not begun, which new callers may share */
   #next: Promise<void> | undefined
 
-  constructor(options: PeerSyncOptions) {
-    this.#options = options
+  /** @param streams those of this node */
+  constructor(database: Database, streams: readonly number[], memory: Memory) {
+    this.#database = database
+    this.#ownStreams = new Set(streams)
+    this.#memory = memory
   }
 
-  /** After this the node knows all that was committed before it was called. */
+  /** Calls `listener` after each commit of any node that holds changes or a handler. @returns a function that unsubscribes */
+  onChange(listener: () => void): () => void {
+    return subscribe(this.#changeListeners, listener)
+  }
+
+  /** Calls `listener` with the earliest time at which another node's commit may have something due. @returns a function that unsubscribes */
+  onDue(listener: (dueAt: number) => void): () => void {
+    return subscribe(this.#dueListeners, listener)
+  }
+
+  /** After this the node knows all commits that were done before the call. */
   catchUp(): Promise<void> {
     if (this.#next) return this.#next
     const next = this.#reading.then(() => {
@@ -88,44 +88,40 @@ export class PeerSync {
     return next
   }
 
-  /** What this node has just committed itself. */
-  apply({ lanes = [], groups = [] }: CommitNotesJson): void {
-    const { cursors, deadlines } = this.#options
-    for (const [lane, dueAt, id, deadline] of lanes) {
-      cursors.lower(lane, { dueAt, id })
-      deadlines.lower(deadline)
-    }
-    for (const group of groups) cursors.open(group)
+  /** Applies the notes of this node's own commit at once. */
+  committed({ changes, notes }: Transaction): void {
+    for (const [name, handler] of notes.handlers) this.#memory.handlers.set(name, handler)
+    this.#apply(notes.toJson())
+    if (changes.emitted().length > 0 || notes.handlers.size > 0) this.#notify(Infinity)
   }
 
   async #read(): Promise<void> {
-    const { database, own, onUpdate } = this.#options
     const startedAt = this.#time()
-    if (startedAt - this.#lastRead > LONGEST_GAP_MS || startedAt - this.#lastAnew > ANEW_EVERY_MS) return this.#startAnew()
-    const rows = await database.query<CommitRow>(NEW_COMMITS, [JSON.stringify(Object.fromEntries(this.#positions))])
+    if (startedAt - this.#lastRead > LONGEST_GAP_MS || startedAt - this.#lastAnew > START_ANEW_EVERY_MS) return this.#startAnew()
+    const rows = await this.#database.query<CommitRow>(NEW_COMMITS, [JSON.stringify(Object.fromEntries(this.#positions))])
     const positions = this.#follow(rows)
     if (positions === undefined) return this.#startAnew()
     const commits = rows.map(({ stream, told, signals }) => {
-      return { isOwn: own.has(stream), told, signal: signals === null ? {} : (JSON.parse(signals) as CommitNotesJson) }
+      return { stream, told, notes: signals === null ? {} : (JSON.parse(signals) as StoredNotes) }
     })
-    await this.#refreshHandlers([...new Set(commits.flatMap(({ signal: { handlers = [] } }) => handlers))])
-    for (const { signal } of commits) this.apply(signal)
+    await this.#refreshHandlers([...new Set(commits.flatMap(({ notes: { handlers = [] } }) => handlers))])
+    for (const { notes } of commits) this.#apply(notes)
     this.#positions = positions
     this.#lastRead = startedAt
-    if (rows.length === 0) return
-    const others = commits.filter(({ isOwn }) => !isOwn)
-    const hasChanges = others.some(({ told, signal }) => told > 0 || signal.handlers !== undefined)
-    onUpdate({ hasChanges, dueAt: Math.min(Infinity, ...others.map(({ signal }) => this.#dueBy(signal))) })
+    const others = commits.filter(({ stream }) => !this.#ownStreams.has(stream))
+    const hasChanges = others.some(({ told, notes }) => told > 0 || notes.handlers !== undefined)
+    const dueAt = Math.min(Infinity, ...others.map(({ notes }) => this.#dueBy(notes)))
+    this.#notify(dueAt, hasChanges)
   }
 
-  /** ms that never go back. The monotonic clock stands still while a machine is suspended, the other one may jump: then it is the time of that. */
+  /** Never goes back, ms. The monotonic clock stands still while a machine is suspended; the other clock may jump, and then counts. */
   #time(): number {
     this.#latest = Math.max(this.#latest + performance.now() - this.#monotonic, Date.now())
     this.#monotonic = performance.now()
     return this.#latest
   }
 
-  /** @returns where each stream is after these; undefined where commits are missing */
+  /** @returns the positions after these commits; undefined after a gap */
   #follow(rows: readonly CommitRow[]): Map<number, number> | undefined {
     const positions = new Map(this.#positions)
     for (const { stream, seq } of rows) {
@@ -135,34 +131,53 @@ export class PeerSync {
     return positions
   }
 
-  /** The earliest time at which something is due because of what was signalled: where rows wait, or may be claimed again. */
-  #dueBy({ lanes = [], groups = [] }: CommitNotesJson): number {
-    const { cursors } = this.#options
-    const opened = groups.flatMap((group) => cursors.of(group)).map((lane) => cursors.cursorOf(lane).dueAt)
+  #apply({ lanes = [], groups = [] }: StoredNotes): void {
+    const { cursors, deadlines } = this.#memory
+    for (const [lane, dueAt, id, deadline] of lanes) {
+      cursors.lower(lane, { dueAt, id })
+      deadlines.lower(deadline)
+    }
+    for (const handler of groups) cursors.open(handler)
+  }
+
+  /** The earliest time at which the notes make something due: rows wait, or a handler has capacity. */
+  #dueBy({ lanes = [], groups = [] }: StoredNotes): number {
+    const opened = groups.flatMap((handler) => this.#memory.cursors.ofHandler(handler)).map(({ cursor }) => cursor.dueAt)
     return Math.min(Infinity, ...lanes.map(([, dueAt]) => dueAt), ...opened)
+  }
+
+  #notify(dueAt: number, hasChanges = true): void {
+    if (hasChanges) for (const listener of this.#changeListeners) listener()
+    if (dueAt < Infinity) for (const listener of this.#dueListeners) listener(dueAt)
   }
 
   async #refreshHandlers(names: readonly string[]): Promise<void> {
     if (names.length === 0) return
-    const { database, handlers } = this.#options
-    const rows = await database.query<HandlerRow>(`${HANDLERS} WHERE name = ANY($1)`, [names])
+    const rows = await this.#database.query<HandlerRow>(`${HANDLERS} WHERE name = ANY($1)`, [names])
     const stored = new Map(rows.map((row) => [row.name, toHandler(row)]))
-    for (const name of names) handlers.set(name, stored.get(name))
+    for (const name of names) this.#memory.handlers.set(name, stored.get(name))
   }
 
-  /** The positions come first: what is committed after them is read again by the next catch-up, and what was before them is seen here. */
+  /** Positions are read first: the tables hold all commits before them, and the next read repeats later ones. */
   async #startAnew(): Promise<void> {
-    const { database, handlers, cursors, deadlines, leases, onUpdate } = this.#options
+    const { handlers, cursors, deadlines, leases } = this.#memory
     const startedAt = this.#time()
-    const last = await database.query<{ stream: number; seq: number }>(LAST_COMMITS)
-    handlers.replace((await database.query<HandlerRow>(HANDLERS)).map(toHandler))
-    const places = await database.query<{ lane: string; due_at: number; id: number }>(FRONTS)
+    const last = await this.#database.query<{ stream: number; seq: number }>(LAST_COMMITS)
+    handlers.replace((await this.#database.query<HandlerRow>(HANDLERS)).map(toHandler))
+    const places = await this.#database.query<{ lane: string; due_at: number; id: number }>(FIRST_PLACES)
     cursors.replace(places.map(({ lane, due_at: dueAt, id }) => ({ lane, place: { dueAt, id } })))
     deadlines.lower(0)
     leases.lower(0)
     this.#positions = new Map(last.map(({ stream, seq }) => [stream, seq]))
     this.#lastRead = startedAt
     this.#lastAnew = startedAt
-    onUpdate({ hasChanges: true, dueAt: Math.min(Infinity, ...places.map(({ due_at: dueAt }) => dueAt)) })
+    this.#notify(Math.min(Infinity, ...places.map(({ due_at: dueAt }) => dueAt)))
+  }
+}
+
+function subscribe<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener)
+  return () => {
+    listeners.delete(listener)
   }
 }

@@ -1,52 +1,49 @@
 /**
- * Writes what becomes of tasks that run, or whose window has closed: where they end they leave the table of what waits or runs. Guarded by
- * run, attempt and whether they run, so a result of a lost lease changes nothing.
+ * Writes reports: what becomes of running tasks, and of waiting ones whose window has closed. An ended row moves to `finished`. A report of
+ * another run, another attempt or a lost lease changes nothing.
  */
 import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
 import { isFinal } from '../../../domain/task/task.ts'
-import type { Attempt, Task } from '../../../domain/task/task.ts'
-import { CHANGE_OF_STATE } from '../../../domain/task/task-change.ts'
+import type { Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
 import type { AttemptRow, TaskRow } from '../../rows/task-row.ts'
-import { countRuns } from '../tasks/remove.ts'
-import { inDistinctBatches } from '../commit/distinct-batches.ts'
-import { insertRows } from '../rows/insert-rows.ts'
-import { COLUMNS, KEYS, columnsOf, encodeBody, cleanText, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
+import { freshRow } from '../../rules/assign-lane.ts'
+import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/report-effects.ts'
+import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
+import { insertRows } from '../rows/fresh-rows.ts'
+import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, spanParams, split } from '../rows/rows.ts'
+import { forgetRuns } from '../tasks/remove.ts'
 
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'executed_at' | 'remove_after'>
 
-/** Of an outcome, in the words of its JSON. */
-const OUTCOME = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, deadline bigint, attempts int,
+/** A report that was written, with the task after it. */
+interface Written {
+  readonly row: WrittenRow
+  readonly report: AttemptReport
+  readonly task: Task
+}
+
+/** The columns of a report as JSON. */
+const REPORT = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, deadline bigint, attempts int,
   lost int, error text, "leaseUntil" bigint, awaiting text, "executedAt" bigint, "responseStatus" int, "responseBody" text, now bigint,
   number int, "attemptDueAt" bigint, "startedAt" bigint, "durationMs" bigint, "attemptDeadline" bigint, status int, "attemptError" text,
   outcome text, "attemptsLeft" int, node text)`
-/** Of its attempt, in the order of ATTEMPT_COLUMNS. */
+/** The columns of its attempt, in the order of ATTEMPT_COLUMNS. */
 const ATTEMPT =
   '"runId", number, "attemptDueAt", "startedAt", "durationMs", "attemptDeadline", status, "attemptError", outcome, "attemptsLeft", node'
 const GUARD = `t.name = o.name AND t.trigger_at = o."triggerAt" AND t.run_id = o."runId" AND t.attempts = o.claimed
   AND (t.state = 'running') = o."wasRunning"`
 const UPDATED = {
-  ...{
-    state: 'state',
-    due_at: '"dueAt"',
-    deadline: 'deadline',
-    attempts: 'attempts',
-    lost: 'lost',
-    error: 'error',
-    lease_until: '"leaseUntil"',
-  },
-  ...{ awaiting: 'awaiting', response_status: '"responseStatus"', response_body: '"responseBody"', updated: 'now' },
+  ...{ state: 'o.state', due_at: 'o."dueAt"', deadline: 'o.deadline', attempts: 'o.attempts', lost: 'o.lost', error: 'o.error' },
+  ...{ lease_until: 'o."leaseUntil"', awaiting: 'o.awaiting', response_status: 'o."responseStatus"', response_body: 'o."responseBody"' },
+  ...{ updated: 'o.now', executed_at: 'coalesce(o."executedAt", t.executed_at)' },
 }
-const updatedBy = (source: string) => ({
-  ...Object.fromEntries(Object.entries(UPDATED).map(([column, field]) => [column, `${source}.${field}`])),
-  executed_at: `coalesce(${source}."executedAt", t.executed_at)`,
-})
 
-// An attempt that was accepted, or prolonged, is there already: it began then, and ends now.
+// An accepted or prolonged call has its attempt already: only the end is new.
 const PUT_ATTEMPTS = (source: string): string => `
   INSERT INTO callme.attempts AS a (name, trigger_at, ${ATTEMPT_COLUMNS})
   SELECT name, trigger_at, ${ATTEMPT} FROM ${source} WHERE number IS NOT NULL
@@ -54,83 +51,71 @@ const PUT_ATTEMPTS = (source: string): string => `
     deadline = coalesce(a.deadline, excluded.deadline), outcome = excluded.outcome, attempts_left = excluded.attempts_left,
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at)`
 const RETURNED = 'id, name, trigger_at, lane, executed_at, remove_after'
-
+const KEPT = `remove_after = 0 OR state <> 'successful'`
 const END = `
-  WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${OUTCOME}),
-  gone AS (
-    DELETE FROM callme.tasks t USING o WHERE ${GUARD}
-    RETURNING ${columnsOf('t', updatedBy('o'))}, ${ATTEMPT}
-  ), ended AS (
-    INSERT INTO callme.finished (${COLUMNS}) SELECT ${COLUMNS} FROM gone WHERE remove_after = 0 OR state <> 'successful'
-  ), tried AS (${PUT_ATTEMPTS(`(SELECT * FROM gone WHERE remove_after = 0 OR state <> 'successful') kept`)})
+  WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${REPORT}),
+  gone AS (DELETE FROM callme.tasks t USING o WHERE ${GUARD} RETURNING ${columnsOf('t', UPDATED)}, ${ATTEMPT}),
+  ended AS (INSERT INTO callme.finished (${COLUMNS}) SELECT ${COLUMNS} FROM gone WHERE ${KEPT}),
+  tried AS (${PUT_ATTEMPTS(`(SELECT * FROM gone WHERE ${KEPT}) kept`)})
   SELECT ${RETURNED} FROM gone`
 const UPDATE = `
-  WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${OUTCOME}),
-  kept AS (
-    UPDATE callme.tasks t SET ${Object.entries(updatedBy('o'))
-      .map(([column, value]) => `${column} = ${value}`)
-      .join(', ')}
-    FROM o WHERE ${GUARD}
-    RETURNING t.*, ${ATTEMPT}
-  ), tried AS (${PUT_ATTEMPTS('kept')})
+  WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${REPORT}),
+  kept AS (UPDATE callme.tasks t SET ${assignments(UPDATED)} FROM o WHERE ${GUARD} RETURNING t.*, ${ATTEMPT}),
+  tried AS (${PUT_ATTEMPTS('kept')})
   SELECT ${RETURNED} FROM kept`
-const FORGET_ATTEMPTS = `DELETE FROM callme.attempts a USING ${KEYS} WHERE ${ofKeys('a')}`
 const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')} ORDER BY a.number`
 
-/** @returns the tasks as they are after that; undefined for those of which nothing was written, because the lease was lost */
-export async function writeReports(transaction: Transaction, outcomes: readonly AttemptReport[]): Promise<(Task | undefined)[]> {
-  const written = await inDistinctBatches(
-    outcomes,
-    ({ task }) => formatTaskKey(task),
-    (wave) => writeWave(transaction, wave),
-  )
-  const settled = outcomes.map((outcome, index) => {
-    const row = written[index]
-    return row && { row, outcome, task: updatedTask(outcome, row) }
-  })
-  const callbacks = await storeErrorCallbacks(
-    transaction,
-    settled.flatMap((one) => one ?? []),
-  )
-  return settled.map((one) => one && emitEnd(transaction, one, callbacks.has(one.task)))
-}
+/** Answers for each report of each call whether it was written. */
+export const record = together(
+  async (transaction, inputs: readonly (readonly AttemptReport[])[]): Promise<boolean[][]> => {
+    const written = (await writeReports(transaction, inputs.flat())).map((task) => task !== undefined)
+    return inputs.map(({ length }) => written.splice(0, length))
+  },
+  ({ length }) => length,
+)
 
-interface Written {
-  readonly row: WrittenRow
-  readonly outcome: AttemptReport
-  readonly task: Task
-}
-
-async function writeWave(transaction: Transaction, wave: readonly AttemptReport[]): Promise<(WrittenRow | undefined)[]> {
-  const rows = new Map<string, WrittenRow>()
-  transaction.isWriting = true
-  const [ends, others] = [wave.filter(({ update }) => isFinal(update.state)), wave.filter(({ update }) => !isFinal(update.state))]
-  for (const [sql, part] of [[END, ends] as const, [UPDATE, others] as const]) {
-    if (part.length === 0) continue
-    const json = JSON.stringify(part.map(toJson).sort(byKey))
-    for (const row of await transaction.query<WrittenRow>(sql, [json])) rows.set(formatTaskKey(keyOf(row)), row)
+/** @returns the tasks after their reports, in order; undefined for a report that was not written */
+export async function writeReports(transaction: Transaction, reports: readonly AttemptReport[]): Promise<(Task | undefined)[]> {
+  // One report may stand here twice: each time is a value of its own.
+  const all = reports.map((report) => ({ report }))
+  const written = new Map<object, Written>()
+  for (const batch of distinctBatches(all, ({ report }) => formatTaskKey(report.task))) {
+    const inBatch = batch.map(({ report }) => report)
+    const rows = await writeBatch(transaction, inBatch)
+    for (const one of batch) {
+      const row = rows.get(formatTaskKey(one.report.task))
+      if (row !== undefined) written.set(one, { row, report: one.report, task: taskAfter(one.report, row.executed_at) })
+    }
   }
-  const removed = ends.filter(({ task, update }) => rows.get(formatTaskKey(task))?.remove_after === 1 && update.state === 'successful')
-  await countRuns(
-    transaction,
-    removed.map(({ task }) => ({ name: task.name, trigger_at: task.triggerAt, run_id: task.runId })),
-  )
-  if (removed.length > 0) await transaction.query(FORGET_ATTEMPTS, spanParams(removed.map(({ task }) => task)))
-  return wave.map(({ task }) => rows.get(formatTaskKey(task)))
+  const withCallback = await storeErrorCallbacks(transaction, [...written.values()])
+  return all.map((one) => {
+    const end = written.get(one)
+    return end && emitEnd(transaction, end, withCallback.has(end.task))
+  })
+}
+
+/** @param batch of different keys. @returns the written rows, by key */
+async function writeBatch(transaction: Transaction, batch: readonly AttemptReport[]): Promise<Map<string, WrittenRow>> {
+  transaction.isWriting = true
+  const rows: WrittenRow[] = []
+  const [ends, others] = split(batch, ({ update }) => isFinal(update.state))
+  for (const [sql, part] of [[END, ends] as const, [UPDATE, others] as const]) {
+    // In the order of keys, as all statements lock rows, so no two transactions wait for each other.
+    if (part.length > 0) rows.push(...(await transaction.query<WrittenRow>(sql, [JSON.stringify(part.map(toJson).sort(inKeyOrder))])))
+  }
+  const written = byKey(rows)
+  const removed = ends.filter(({ task, update }) => update.state === 'successful' && written.get(formatTaskKey(task))?.remove_after === 1)
+  const tasks = removed.map(({ task }) => task)
+  await forgetRuns(transaction, tasks)
+  return written
 }
 
 function toJson({ task, update, now, responseStatus, responseBody, attempt }: AttemptReport): object & { name: string; triggerAt: number } {
   return {
     ...{ name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimed: task.attempts, wasRunning: task.state === 'running' },
-    // What its handler says of the window now is what it is found by.
-    ...{
-      ...update,
-      deadline: task.deadline,
-      error: cleanText(update.error),
-      responseStatus,
-      responseBody: encodeBody(responseBody),
-      now,
-    },
+    // The row is found by this deadline, so it gets the one that its handler allows now.
+    ...{ ...update, deadline: task.deadline, error: cleanText(update.error) },
+    ...{ responseStatus, responseBody: encodeBody(responseBody), now },
     ...(attempt && {
       executedAt: attempt.startedAt + attempt.durationMs,
       ...{ number: attempt.number, attemptDueAt: attempt.dueAt, startedAt: attempt.startedAt, durationMs: attempt.durationMs },
@@ -140,55 +125,50 @@ function toJson({ task, update, now, responseStatus, responseBody, attempt }: At
   }
 }
 
-/** Rows are locked in this order, so that no two transactions wait for each other. */
-function byKey(one: { name: string; triggerAt: number }, other: { name: string; triggerAt: number }): number {
+/** A response body as a JSON string. PostgreSQL's text holds neither NUL nor half a character. */
+function encodeBody(body: string | null): string | null {
+  return body === null ? null : JSON.stringify(body)
+}
+
+/** A reason without the characters that PostgreSQL's text cannot hold. */
+function cleanText(error: string | null): string | null {
+  return error === null ? null : error.toWellFormed().replaceAll('\u0000', '\ufffd')
+}
+
+function inKeyOrder(one: { name: string; triggerAt: number }, other: { name: string; triggerAt: number }): number {
   return one.name < other.name ? -1 : one.name > other.name ? 1 : one.triggerAt - other.triggerAt
 }
 
-function updatedTask({ task, update, now, responseStatus, responseBody }: AttemptReport, { executed_at: executedAt }: WrittenRow): Task {
-  return { ...task, ...update, responseStatus, responseBody, executedAt, updated: now }
-}
-
-/** @param isErrorTold whether its error callback has just been stored */
-function emitEnd({ changes, notes }: Transaction, { row, outcome, task: settled }: Written, isErrorTold: boolean): Task {
-  const { task, now, attempt } = outcome
-  const errorCallback = isErrorTold
-    ? ({ state: 'pending', attempts: 0, executedAt: null, responseStatus: null, error: null } as const)
-    : null
-  const after: Task = { ...settled, errorCallback }
-  changes.moved(task, task.state, after.state)
-  changes.emit(attempt === undefined && after.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[after.state], after, now)
+/** @returns the task as it reads back */
+function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written, hasErrorCallback: boolean): Task {
+  const { task: before, now } = report
+  const after: Task = { ...task, errorCallback: hasErrorCallback ? FRESH_ERROR_CALLBACK : null }
+  changes.moved(after, before.state, after.state)
+  changes.emit(changeKindOf(report), after, now)
   if (after.state === 'retrying' || after.state === 'pending') notes.rowWaits(row.lane, { dueAt: after.dueAt, id: row.id }, after.deadline)
   const { handler } = parseLane(row.lane)
-  if (handler !== undefined && task.state === 'running') notes.capacityFreed(handler)
+  if (handler !== undefined && before.state === 'running') notes.capacityFreed(handler)
   if (after.state === 'successful' && row.remove_after === 1) {
-    changes.moved(task, after.state, undefined)
+    changes.moved(after, after.state, undefined)
     changes.emit('deleted', after, now)
   }
   return after
 }
 
-/** Stores the error callbacks of tasks that have just ended badly, where they want one: one for each run. @returns these tasks */
-async function storeErrorCallbacks(transaction: Transaction, settled: readonly Written[]): Promise<Set<Task>> {
-  const ended = settled.filter(
+/** Stores the error callbacks of tasks that have just ended badly and want one. @returns these tasks */
+async function storeErrorCallbacks(transaction: Transaction, written: readonly Written[]): Promise<Set<Task>> {
+  const ended = written.filter(
     ({ task }) => task.definition.error_callback !== undefined && (task.state === 'failed' || task.state === 'skipped'),
   )
   if (ended.length === 0) return new Set()
-  const rows = await transaction.query<AttemptRow & Pick<TaskRow, 'name' | 'trigger_at'>>(
-    ATTEMPTS,
-    spanParams(ended.map(({ task }) => task)),
-  )
-  const attemptsOf = (task: Task): Attempt[] =>
-    rows.filter((row) => row.run_id === task.runId && formatTaskKey(keyOf(row)) === formatTaskKey(task)).map(toAttempt)
-  const callbacks = ended.flatMap(({ task, outcome: { now } }) => {
-    const callback = errorCallbackOf(task, attemptsOf(task), now)
-    return callback === undefined ? [] : [{ task, now, callback }]
+  const params = spanParams(ended.map(({ task }) => task))
+  const rows = await transaction.query<AttemptRow & Pick<TaskRow, 'name' | 'trigger_at'>>(ATTEMPTS, params)
+  const callbacks = ended.flatMap(({ task, report: { now } }) => {
+    const own = rows.filter((row) => row.run_id === task.runId && formatTaskKey(keyOf(row)) === formatTaskKey(task))
+    const callback = errorCallbackOf(task, own.map(toAttempt), now)
+    return callback === undefined ? [] : [{ task, row: freshRow(transaction.session.handlers, callback, { now }).row }]
   })
-  await insertRows(
-    transaction,
-    callbacks.map(({ now, callback: { definition, host, ...callback } }) => {
-      return { ...callback, lane: host, now, rescheduledFrom: null, repeatedTo: null, definition: JSON.stringify(definition) }
-    }),
-  )
+  const fresh = callbacks.map(({ row }) => row)
+  await insertRows(transaction, fresh)
   return new Set(callbacks.map(({ task }) => task))
 }

@@ -1,14 +1,15 @@
 /**
- * The days of what has ended: a partition for each day of minutes, of tasks and of their attempts alike, made before it is needed and
- * dropped once retention has no use for it. Where a day has none, its rows are in the default partition.
+ * Partitions of `finished` and `attempts`, one for each day of the task's minute. They are made ahead of time, and retention drops them.
+ * The rows of a day without one are in the default partition.
  */
+import { one } from '../commit/database.ts'
 import type { Database, Queries } from '../commit/database.ts'
 import { codeOf } from '../commit/store-error.ts'
 
 const DAY_S = 86_400
-/** Made so many days ahead, so that it matters little when a lock cannot be had at once. */
+/** Partitions are made this many days ahead, so a lock that is not free now does no harm. */
 const DAYS_AHEAD = 3
-/** Nobody must wait for those that wait for a lock on a table which everybody uses. */
+/** All statements on the tables queue behind a lock that waits, so it must not wait long. */
 const PATIENCE = `SET LOCAL lock_timeout = '200ms'`
 const TAKE_TURN = `SELECT 1 FROM callme.turns WHERE name = 'partitions' FOR UPDATE`
 const TABLES = ['finished', 'attempts'] as const
@@ -18,15 +19,10 @@ const LIST = `
   WHERE i.inhparent = 'callme.finished'::regclass AND child.relname ~ '^finished_day_[0-9]+$' ORDER BY day`
 const NOW = 'SELECT extract(epoch FROM now())::bigint AS second'
 const LOCK_NOT_AVAILABLE = '55P03'
-/** A row of the day has just come into the default partition, or another node has made or dropped that of the day. */
+/** A lock is not free, the default partition has just got a row of the day, or another node has made or dropped the partition. */
 const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07', '42P01'])
 
-/** The day of a minute, counted from 1970. @param second Unix time */
-function dayOf(second: number): number {
-  return Math.floor(second / DAY_S)
-}
-
-/** The minutes of a day, Unix seconds: `from` inclusive, `to` exclusive. */
+/** The minutes of a day, which is counted from 1970, Unix seconds: `from` inclusive, `to` exclusive. */
 export function minutesOf(day: number): { from: number; to: number } {
   return { from: day * DAY_S, to: (day + 1) * DAY_S }
 }
@@ -36,10 +32,9 @@ export async function partitionedDays(queries: Queries): Promise<number[]> {
   return (await queries.query<{ day: number }>(LIST)).map(({ day }) => day)
 }
 
-/** Makes the partitions of today, by the database's clock, and of the days that follow. */
+/** Makes the partitions of today and of the following days, by the database's clock. */
 export async function makePartitions(database: Database): Promise<void> {
-  const [now] = await database.query<{ second: number }>(NOW)
-  const today = dayOf(now?.second ?? 0)
+  const today = Math.floor(one(await database.query<{ second: number }>(NOW)).second / DAY_S)
   const days = new Set(await partitionedDays(database))
   for (let day = today; day <= today + DAYS_AHEAD; day += 1) {
     if (days.has(day)) continue
@@ -47,7 +42,7 @@ export async function makePartitions(database: Database): Promise<void> {
   }
 }
 
-/** From then on nothing is written to the day until the transaction is over. */
+/** Nobody else writes to the day until the transaction ends. */
 export async function lockDay(queries: Queries, day: number): Promise<void> {
   const tables = TABLES.map((table) => `callme.${partition(table, day)}`)
   await queries.query(`LOCK TABLE ${tables.join(', ')} IN EXCLUSIVE MODE`)
@@ -58,13 +53,13 @@ export async function dropDay(queries: Queries, day: number): Promise<void> {
   for (const table of TABLES) await queries.query(`DROP TABLE callme.${partition(table, day)}`)
 }
 
-/** Has the transaction wait for no lock that is not to be had soon. */
+/** Waits for other nodes that change partitions. From then on the transaction waits for no lock for long. */
 export async function takeTurn(queries: Queries): Promise<void> {
   await queries.query(PATIENCE)
   await queries.query(TAKE_TURN)
 }
 
-/** @returns undefined where a lock, or what is there already, is in the way: it is tried again another time */
+/** @returns undefined if a lock or another node is in the way; the work is tried again another time */
 export async function unlessInTheWay<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
@@ -78,14 +73,14 @@ export function partition(table: (typeof TABLES)[number], day: number): string {
   return `${table}_day_${day}`
 }
 
-/** Made beside the table and then attached, which others that read and write it need not wait for. */
+/** Makes the partition as a table and then attaches it, because readers and writers need not wait for that. */
 async function makeDay(queries: Queries, day: number): Promise<void> {
   await takeTurn(queries)
   const { from, to } = minutesOf(day)
   for (const table of TABLES) {
     const name = partition(table, day)
     await queries.query(`CREATE TABLE callme.${name} (LIKE callme.${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
-    // What ended before its day had a partition.
+    // Early rows of the day are in the default partition.
     await queries.query(`
       WITH early AS (DELETE FROM callme.${table}_other WHERE trigger_at >= ${from} AND trigger_at < ${to} RETURNING *)
       INSERT INTO callme.${name} SELECT * FROM early`)

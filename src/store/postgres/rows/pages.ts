@@ -1,4 +1,4 @@
-/** Pages of a selection, over both tables, in the order of trigger_at, then name. */
+/** Pages of a selection over both tables, in the order of trigger_at, then name. Error callbacks are part of no selection. */
 import { isPattern, rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { FINAL_STATES, TASK_STATES, isFinal } from '../../../domain/task/task.ts'
 import type { TaskState } from '../../../domain/task/task.ts'
@@ -8,19 +8,21 @@ import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
 import { columnsOf, fromDatabase } from './rows.ts'
 
-/** `next` is where the following stretch starts; absent at the end. */
+const OPEN_STATES = TASK_STATES.filter((state) => !isFinal(state))
+
+/** `next` is the last key of a full page, where the following one starts. */
 export interface Page<Row = TaskRow> {
   readonly rows: Row[]
   readonly next?: TaskKey
 }
 
-/** At most `limit` rows of the selection after a key, oldest first. */
+/** The rows of the selection after a key, at most `limit`, in order. */
 export async function readPage(queries: Queries, selection: Selection, after: TaskKey | undefined, limit: number): Promise<Page> {
   const { rows, ...rest } = await readColumns<TaskRow>(columnsOf('t'), queries, selection, after, limit)
   return { rows: rows.map(fromDatabase), ...rest }
 }
 
-/** The same of these columns of `t` alone: `name`, `trigger_at`, and what else `Row` has. */
+/** The same page with some columns of the table `t` only: `name`, `trigger_at`, and the others of `Row`. */
 export async function readColumns<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(
   columns: string,
   queries: Queries,
@@ -28,37 +30,22 @@ export async function readColumns<Row extends Pick<TaskRow, 'name' | 'trigger_at
   after: TaskKey | undefined,
   limit: number,
 ): Promise<Page<Row>> {
-  const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
-  const ended = states.filter(isFinal)
   const params: unknown[] = []
   const filter = filterOf(selection, after, params)
-  params.push(limit)
-  const page = (table: string, states: readonly TaskState[], all: number): string => {
-    const inStates = states.length === all ? '' : ` AND t.state IN (${states.map((state) => `'${state}'`).join(', ')})`
-    return `(SELECT ${columns} FROM callme.${table} t WHERE ${filter}${inStates} ORDER BY t.trigger_at, t.name LIMIT $${params.length})`
-  }
-  const pages = [
-    ...(ended.length < states.length
-      ? [
-          page(
-            'tasks',
-            states.filter((state) => !isFinal(state)),
-            TASK_STATES.length - FINAL_STATES.length,
-          ),
-        ]
-      : []),
-    ...(ended.length > 0 ? [page('finished', ended, FINAL_STATES.length)] : []),
-  ]
+  const end = `ORDER BY trigger_at, name LIMIT $${params.push(limit)}`
+  const pages = [['tasks', OPEN_STATES] as const, ['finished', FINAL_STATES] as const].flatMap(([table, all]) => {
+    const states = all.filter((state: TaskState) => selection.states?.includes(state) ?? true)
+    if (states.length === 0) return []
+    const inStates = states.length === all.length ? '' : ` AND t.state IN ('${states.join(`', '`)}')`
+    return [`(SELECT ${columns} FROM callme.${table} t WHERE ${filter}${inStates} ${end})`]
+  })
   if (pages.length === 0) return { rows: [] }
-  const rows = await queries.query<Row>(
-    `SELECT * FROM (${pages.join(' UNION ALL ')}) page ORDER BY trigger_at, name LIMIT $${params.length}`,
-    params,
-  )
+  const rows = await queries.query<Row>(`SELECT * FROM (${pages.join(' UNION ALL ')}) page ${end}`, params)
   const last = rows.at(-1)
   return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
 }
 
-/** Its values are added to `params`. Error callbacks, which have an "@" in their name, are no part of any selection. */
+/** Adds its values to `params`. */
 function filterOf({ name, names, from = 0, to }: Selection, after: TaskKey | undefined, params: unknown[]): string {
   const value = (given: unknown): string => `$${params.push(given)}`
   const start = after !== undefined && after.triggerAt >= from ? after : { name: '', triggerAt: from }

@@ -1,13 +1,9 @@
-/** Reads rows of tasks, be they in the table of those that wait or run, or among those that have ended. */
-import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
+/** Finds and locks the rows of tasks by key: those that wait or run, in `tasks`, and those that have ended, in `finished`. */
 import { isFinal } from '../../../domain/task/task.ts'
-import type { ErrorCallbackProgress, Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
-import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
-import type { HandlerBook } from '../../rules/handler-book.ts'
 
 const FIELDS = [
   ...['id', 'name', 'trigger_at', 'state', 'lane', 'due_at', 'deadline', 'lease_until', 'claimed_by', 'run_id', 'attempts', 'lost'],
@@ -15,21 +11,32 @@ const FIELDS = [
   ...['rescheduled_from', 'definition', 'window_from', 'awaiting', 'remove_after', 'repeated_to'],
 ] as const
 
-/** In the order in which both tables are read. */
+/** SQL by the column that it gives a value */
+export type Values = Readonly<Record<string, string>>
+
+/** The columns of both tables, in their order. */
 export const COLUMNS = FIELDS.join(', ')
 
-/** @param but columns that have another value than that of the table's row */
-export function columnsOf(table: string, but: Readonly<Record<string, string>> = {}): string {
-  return FIELDS.map((field) => (but[field] === undefined ? `${table}.${field}` : `${but[field]} AS ${field}`)).join(', ')
+/** @param values for columns that differ from those of the table's row */
+export function columnsOf(table: string, values: Values = {}): string {
+  return FIELDS.map((field) => (values[field] === undefined ? `${table}.${field}` : `${values[field]} AS ${field}`)).join(', ')
 }
 
-/** The keys of `keyParams`. */
+/** The list of an UPDATE. */
+export function assignments(values: Values): string {
+  return Object.entries(values)
+    .map(([column, value]) => `${column} = ${value}`)
+    .join(', ')
+}
+
+/** The keys of `keyParams` or `spanParams`. */
 export const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
 
-/** The rows of a partitioned table that have the keys of `spanParams`, whose bounds tell the planner which partitions to leave out. */
+/** The rows of the keys of `spanParams` in a partitioned table. The span tells the planner which partitions to leave out. */
 export function ofKeys(table: string): string {
   return `${table}.trigger_at = k.trigger_at AND ${table}.name = k.name AND ${table}.trigger_at BETWEEN $3 AND $4`
 }
+
 const FIND = `
   SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at
   UNION ALL
@@ -37,12 +44,11 @@ const FIND = `
 const LOCK = `
   SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at
   ORDER BY t.name, t.trigger_at FOR UPDATE OF t`
-
 const LOCK_ENDED = `
   SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}
   ORDER BY f.name, f.trigger_at FOR UPDATE OF f`
 
-/** The rows of these keys that there are, in no particular order. */
+/** The stored rows of the keys, in no particular order. */
 export async function findRows(queries: Queries, keys: readonly TaskKey[]): Promise<TaskRow[]> {
   return keys.length === 0 ? [] : readRows(queries, FIND, spanParams(keys))
 }
@@ -51,85 +57,80 @@ export async function findRow(queries: Queries, key: TaskKey): Promise<TaskRow |
   return (await findRows(queries, [key]))[0]
 }
 
-/** Those of these keys that wait or run; nobody else changes them until the transaction is over. */
+/** The waiting and running rows of the keys, locked until the transaction ends. */
 export async function lockRows(queries: Queries, keys: readonly TaskKey[]): Promise<TaskRow[]> {
   return keys.length === 0 ? [] : readRows(queries, LOCK, keyParams(keys))
 }
 
-/**
- * Of rows that were found those that are still as they were; nobody else changes them until the transaction is over.
- */
+/** The rows that have not changed since they were found, locked until the transaction ends. */
 export async function lockFound(queries: Queries, found: readonly TaskRow[]): Promise<TaskRow[]> {
-  const [ended, waiting] = [found.filter(({ state }) => isFinal(state)), found.filter(({ state }) => !isFinal(state))]
-  const locked = await lockRows(queries, waiting.map(keyOf))
+  const [ended, open] = split(found, ({ state }) => isFinal(state))
+  const locked = await lockRows(queries, open.map(keyOf))
   if (ended.length > 0) locked.push(...(await readRows(queries, LOCK_ENDED, spanParams(ended.map(keyOf)))))
-  const now = new Map(locked.map((row) => [formatTaskKey(keyOf(row)), row]))
+  const now = byKey(locked)
   return found.filter((row) => {
     const same = now.get(formatTaskKey(keyOf(row)))
     return same?.state === row.state && same.run_id === row.run_id && same.rescheduled_to === row.rescheduled_to
   })
 }
 
-/** An entry as it is now, and will be until the transaction is over where it waits or runs. */
+/** The row of a key; a waiting or running one is locked until the transaction ends. */
 export async function lockRow(queries: Queries, key: TaskKey): Promise<TaskRow | undefined> {
   return (await lockRows(queries, [key]))[0] ?? findRow(queries, key)
 }
 
-/** What a statement answers that reads or returns all columns. */
+/** Runs a statement that answers all columns of rows. */
 export async function readRows(queries: Queries, sql: string, params: readonly unknown[] = []): Promise<TaskRow[]> {
   return (await queries.query<TaskRow>(sql, params)).map(fromDatabase)
+}
+
+/** A row with its response body as text. PostgreSQL's text holds neither NUL nor half a character, so a body is stored as JSON. */
+export function fromDatabase(row: TaskRow): TaskRow {
+  return row.response_body === null ? row : { ...row, response_body: JSON.parse(row.response_body) as string }
 }
 
 export function keyParams(keys: readonly TaskKey[]): [string[], number[]] {
   return [keys.map(({ name }) => name), keys.map(({ triggerAt }) => triggerAt)]
 }
 
-/** The same, and the first and the last of their minutes. */
+/** The keys with the first and the last of their minutes. */
 export function spanParams(keys: readonly TaskKey[]): [string[], number[], number, number] {
   const [names, minutes] = keyParams(keys)
   return [names, minutes, minutes.reduce((a, b) => Math.min(a, b), Infinity), minutes.reduce((a, b) => Math.max(a, b), -Infinity)]
 }
 
-export function keyOf({ name, trigger_at: triggerAt }: Pick<TaskRow, 'name' | 'trigger_at'>): TaskKey {
+type KeyColumns = Pick<TaskRow, 'name' | 'trigger_at'>
+
+export function keyOf({ name, trigger_at: triggerAt }: KeyColumns): TaskKey {
   return { name, triggerAt }
 }
 
-/** The tasks of rows as they read back: with the defaults of their handlers, and what came of their error callbacks. */
-export async function readTasks(queries: Queries, handlers: HandlerBook, rows: readonly TaskRow[]): Promise<Task[]> {
-  const tasks = rows.map((row) => toTask(row, handlers.of(row.name)?.definition))
-  const troubled = tasks.filter(({ state }) => state === 'failed' || state === 'skipped').map(errorCallbackKey)
-  const callbacks = new Map((await findRows(queries, troubled)).map((row) => [formatTaskKey(keyOf(row)), row]))
-  if (callbacks.size === 0) return tasks
-  return tasks.map((task) => {
-    const callback = callbacks.get(formatTaskKey(errorCallbackKey(task)))
-    return callback === undefined ? task : { ...task, errorCallback: progressOf(callback) }
-  })
+/** The rows by their formatted keys. */
+export function byKey<Row extends KeyColumns>(rows: readonly Row[]): Map<string, Row> {
+  return new Map(rows.map((row) => [formatTaskKey(keyOf(row)), row]))
 }
 
-/** An entry as it now is. @throws Error where it is not there: a defect of the program */
-export async function readBack(queries: Queries, handlers: HandlerBook, key: TaskKey): Promise<Task> {
-  const row = await findRow(queries, key)
-  const [task] = row === undefined ? [] : await readTasks(queries, handlers, [row])
-  if (task === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)
-  return task
+/** The value of a key. @throws Error for a key that the map does not have: a defect */
+export function mustGet<K, V>(map: ReadonlyMap<K, V>, key: K): V {
+  const value = map.get(key)
+  if (value === undefined) throw new Error(`nothing is known of ${typeof key === 'string' ? key : JSON.stringify(key)}`)
+  return value
 }
 
-function progressOf(row: TaskRow): ErrorCallbackProgress {
-  const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = row
-  return { state, attempts, executedAt, responseStatus, error }
+/** @returns the values that pass, and the others */
+export function split<T>(all: readonly T[], passes: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(passes), all.filter((one) => !passes(one))]
 }
 
-/** A row as the statements answer it, with its text as it was given. */
-export function fromDatabase(row: TaskRow): TaskRow {
-  return row.response_body === null ? row : { ...row, response_body: JSON.parse(row.response_body) as string }
-}
-
-/** PostgreSQL's text cannot hold NUL, nor half a character: an answer is kept as JSON. */
-export function encodeBody(body: string | null): string | null {
-  return body === null ? null : JSON.stringify(body)
-}
-
-/** The same for a reason, of which the characters that cannot be kept are replaced. */
-export function cleanText(error: string | null): string | null {
-  return error === null ? null : error.toWellFormed().replaceAll('\u0000', '\ufffd')
+/** Batches for statements that take each key once. Values of one key stay in their order. */
+export function distinctBatches<T>(all: readonly T[], keyOf: (one: T) => string): T[][] {
+  const batches: T[][] = []
+  const counts = new Map<string, number>()
+  for (const one of all) {
+    const key = keyOf(one)
+    const count = counts.get(key) ?? 0
+    counts.set(key, count + 1)
+    ;(batches[count] ??= []).push(one)
+  }
+  return batches
 }

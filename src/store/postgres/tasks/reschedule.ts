@@ -1,156 +1,117 @@
-/** One batch of a reschedule: copies final entries, moves waiting ones, and passes over minutes that are taken. */
+/** Reschedules a batch of tasks: copies of ended ones and waiting ones get the first free minutes of their names. */
 import { isFinal, newTask } from '../../../domain/task/task.ts'
 import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import { assignLane } from '../../rules/assign-lane.ts'
-import { endBatch, isTaken, ownMinute, startBatch } from '../../rules/reschedule-walk.ts'
-import type { RescheduleRequest, Store } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { endPreviousRuns } from './end-previous-run.ts'
-import { FreeMinutes } from './free-minutes.ts'
-import { endedKeys, insertFreeRows } from '../rows/insert-rows.ts'
-import type { FreshRow } from '../rows/insert-rows.ts'
-import { findRows, keyOf, keyParams, lockFound, readTasks } from '../rows/rows.ts'
-import { readPage } from '../rows/pages.ts'
-import type { Session } from '../session.ts'
+import { freshRow } from '../../rules/assign-lane.ts'
+import type { FreshRow } from '../../rules/assign-lane.ts'
+import { endBatch, isTaken, ownMinute, startBatch } from '../../rules/reschedule-walk.ts'
+import type { RescheduleBatch } from '../../rules/reschedule-walk.ts'
+import type { RescheduleRequest } from '../../store.ts'
+import { oneByOne } from '../commit/group-writer.ts'
 import { Conflict } from '../commit/store-error.ts'
 import type { Transaction } from '../commit/transaction.ts'
+import { endPreviousRuns, endedKeys, insertFreeRows, moveRow } from '../rows/fresh-rows.ts'
+import { readPage } from '../rows/pages.ts'
+import { readTasks } from '../rows/read-tasks.ts'
+import { byKey, findRows, keyOf, keyParams, lockFound, mustGet, split } from '../rows/rows.ts'
+import { freeMinutes } from './free-minutes.ts'
 
 const MARK = `
   UPDATE callme.finished f SET rescheduled_to = k.rescheduled_to, updated = $4
   FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, rescheduled_to)
   WHERE f.trigger_at = k.trigger_at AND f.name = k.name`
-const MOVE = `
-  UPDATE callme.tasks SET trigger_at = $3, state = 'pending', lane = $4, due_at = $5, deadline = $6, lease_until = NULL, claimed_by = NULL,
-    run_id = $7, attempts = 0, lost = 0, in_advance = 0, executed_at = NULL, response_status = NULL, response_body = NULL, error = NULL,
-    updated = $8, rescheduled_to = NULL, rescheduled_from = $2, window_from = NULL, awaiting = NULL, remove_after = 0
-  WHERE name = $1 AND trigger_at = $2`
 const MOVE_ATTEMPTS = `
   UPDATE callme.attempts a SET trigger_at = k.moved_to FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, moved_to)
   WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
 
-const TAKEN = 'another node has taken a minute that was free'
-
-type Batch = Awaited<ReturnType<Store['reschedule']>>
-
-export async function rescheduleBatch(session: Session, transaction: Transaction, request: RescheduleRequest): Promise<Batch> {
-  const batch = startBatch(request)
-  const { rows, next } = await readPage(transaction, batch.selection, request.after?.key, request.limit)
-  const taken = (await lockFound(transaction, rows)).filter((row) => isTaken(request, batch, row))
-  const moves = await planMoves(session, transaction, taken, { ...request, passed: batch.passed })
-  const tasks = await makeMoves(session, transaction, moves, request.now)
-  return endBatch(batch, tasks, next)
-}
-
-/** A row, and what it becomes or is copied to. */
+/** A row, and the row of its copy or of its new minute. */
 interface Move {
   readonly row: TaskRow
   readonly fresh: FreshRow
 }
 
-/**
- * Finds each row the first minute that no other entry of its name has, one after the other.
- * @param plan `passed`: by name, the minute before which all were found taken: no later entry, of this batch or a following one, has to
- * pass over them again
- */
-async function planMoves(
-  session: Session,
-  transaction: Transaction,
-  rows: readonly TaskRow[],
-  { triggerAt: wanted, now, passed }: { triggerAt: number; now: number; passed: Map<string, number> },
-): Promise<Move[]> {
-  const minutes = new FreeMinutes(transaction)
-  const counts = new Map<string, number>()
-  for (const { name } of rows) counts.set(name, (counts.get(name) ?? 0) + 1)
-  await minutes.read(
-    [...counts].map(([name, count]) => {
-      const from = passed.get(name) ?? wanted
-      return { name, from, to: from + 2 * count * SECONDS_PER_MINUTE }
-    }),
-  )
-  const moves: Move[] = []
-  for (const row of rows) {
-    const { name, trigger_at: before } = row
-    const own = ownMinute(row, wanted)
-    const triggerAt = await minutes.first(name, passed.get(name) ?? wanted, own)
-    passed.set(name, triggerAt)
-    if (!isFinal(row.state)) minutes.leave(name, before)
-    minutes.take(name, triggerAt)
-    moves.push({ row, fresh: freshRow(session, row, { triggerAt, now }) })
-  }
-  return moves
+export const reschedule = oneByOne(rescheduleBatch)
+
+export async function rescheduleBatch(transaction: Transaction, request: RescheduleRequest): Promise<ReturnType<typeof endBatch>> {
+  const batch = startBatch(request)
+  const { rows, next } = await readPage(transaction, batch.selection, request.after?.key, request.limit)
+  const taken = (await lockFound(transaction, rows)).filter((row) => isTaken(request, batch, row))
+  const moves = await planMoves(transaction, taken, batch, request)
+  return endBatch(batch, await makeMoves(transaction, moves, request.now), next)
 }
 
-/** Copies what is final, moves what waits. */
-async function makeMoves(session: Session, transaction: Transaction, moves: readonly Move[], now: number): Promise<Task[]> {
-  const [copied, moved] = [moves.filter(({ row }) => isFinal(row.state)), moves.filter(({ row }) => !isFinal(row.state))]
-  // One after the other: each goes where an earlier one may just have been.
-  for (const { row, fresh } of moved) await moveRow(transaction, row, fresh)
-  await endPreviousRuns(
-    transaction,
-    moved.map(({ row }) => row),
-  )
-  if (moved.length > 0) await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
-  const ended = await endedKeys(
-    transaction,
-    moved.map(({ fresh }) => fresh),
-  )
-  if (ended.length > 0) throw new Conflict(TAKEN)
-  const inserted = await insertFreeRows(
-    transaction,
-    copied.map(({ fresh }) => fresh),
-  )
-  if (inserted.size < copied.length) throw new Conflict(TAKEN)
-  if (copied.length > 0) await transaction.query(MARK, [...moveParams(copied), now])
-  const before = await readTasks(
-    transaction,
-    session.handlers,
-    copied.map(({ row, fresh }) => ({ ...row, rescheduled_to: fresh.triggerAt, updated: now })),
-  )
-  const rows = new Map(
-    (
-      await findRows(
-        transaction,
-        moves.map(({ fresh }) => fresh),
-      )
-    ).map((row) => [formatTaskKey(keyOf(row)), row]),
-  )
-  const tasks = await readTasks(
-    transaction,
-    session.handlers,
-    moves.flatMap(({ fresh }) => rows.get(formatTaskKey(fresh)) ?? []),
-  )
-  for (const [index, task] of tasks.entries()) emitMove(transaction, moves[index], task, before)
+/** Gives each row the first free minute of its name, one after the other. */
+async function planMoves(
+  transaction: Transaction,
+  rows: readonly TaskRow[],
+  { passed }: RescheduleBatch,
+  { triggerAt: wanted, now }: RescheduleRequest,
+): Promise<Move[]> {
+  const byName = Map.groupBy(rows, ({ name }) => name)
+  const searches = [...byName].map(([name, { length: count }]) => ({ name, from: passed.get(name) ?? wanted, count }))
+  const free = await freeMinutes(transaction, searches)
+  return rows.map((row) => {
+    const { name, trigger_at: before, definition, repeated_to: repeatedTo } = row
+    const [minutes, own] = [mustGet(free, name), ownMinute(row, wanted)]
+    const [first] = minutes
+    if (first === undefined) throw new Error(`no free minute was found for a row of ${name}`)
+    const triggerAt = Math.min(own, first)
+    if (triggerAt === first) minutes.shift()
+    // The row leaves its minute to a later one of the name.
+    if (own < Infinity && triggerAt !== own) minutes.splice(minutes.filter((minute) => minute < own).length, 0, own)
+    passed.set(name, triggerAt)
+    const task = newTask({ name, triggerAt }, JSON.parse(definition) as TaskDefinition, now)
+    // A copy is not part of the series of its original. A moved task keeps its place in the series.
+    const options = { now, definition, rescheduledFrom: before, repeatedTo }
+    return { row, fresh: freshRow(transaction.session.handlers, { ...task, host: parseLane(row.lane).host }, options).row }
+  })
+}
+
+async function makeMoves(transaction: Transaction, moves: readonly Move[], now: number): Promise<Task[]> {
+  const { session } = transaction
+  const [copied, moved] = split(moves, ({ row }) => isFinal(row.state))
+  await moveRows(transaction, moved)
+  await copyRows(transaction, copied, now)
+  const originals = copied.map(({ row, fresh }) => ({ ...row, rescheduled_to: fresh.triggerAt, updated: now }))
+  const before = new Map((await readTasks(transaction, session, originals)).map((task) => [formatTaskKey(task), task]))
+  const keys = moves.map(({ fresh }) => fresh)
+  const stored = byKey(await findRows(transaction, keys))
+  const rows = keys.map((key) => mustGet(stored, formatTaskKey(key)))
+  const tasks = await readTasks(transaction, session, rows)
+  const after = new Map(tasks.map((task) => [formatTaskKey(task), task]))
+  for (const { row, fresh } of moves) {
+    const original = isFinal(row.state) ? mustGet(before, formatTaskKey(keyOf(row))) : undefined
+    if (original !== undefined) transaction.changes.emit('updated', original, now)
+    transaction.changes.moved(fresh, original === undefined ? row.state : undefined, 'pending')
+    transaction.changes.emit(original === undefined ? 'updated' : 'created', mustGet(after, formatTaskKey(fresh)), now)
+  }
   return tasks
 }
 
-async function moveRow(transaction: Transaction, row: TaskRow, fresh: FreshRow): Promise<void> {
-  const { triggerAt, lane, dueAt, deadline, runId, now } = fresh
-  await transaction.query(MOVE, [row.name, row.trigger_at, triggerAt, lane, dueAt, deadline, runId, now])
-  transaction.notes.rowWaits(lane, { dueAt, id: row.id }, deadline)
+async function moveRows(transaction: Transaction, moved: readonly Move[]): Promise<void> {
+  if (moved.length === 0) return
+  // One after the other, because a row may take the minute that an earlier one has just left.
+  for (const { row, fresh } of moved) await moveRow(transaction, fresh, row.id)
+  const [rows, keys] = [moved.map(({ row }) => row), moved.map(({ fresh }) => fresh)]
+  await endPreviousRuns(transaction, rows)
+  await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
+  if ((await endedKeys(transaction, keys)).length > 0) throw takenByAnother()
 }
 
-function freshRow({ handlers }: Session, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }): FreshRow {
-  const own = JSON.parse(row.definition) as TaskDefinition
-  const key = { name: row.name, triggerAt }
-  const { lane, dueAt, deadline, runId } = assignLane(handlers, { ...newTask(key, own, now), host: parseLane(row.lane).host })
-  // A copy is no part of the series that its original belongs to; what moves takes its place in it along.
-  const { repeated_to: repeatedTo, trigger_at: rescheduledFrom, definition } = row
-  return { ...key, lane, dueAt, deadline, runId, now, rescheduledFrom, repeatedTo, definition }
+async function copyRows(transaction: Transaction, copied: readonly Move[], now: number): Promise<void> {
+  if (copied.length === 0) return
+  const copies = copied.map(({ fresh }) => fresh)
+  const inserted = await insertFreeRows(transaction, copies)
+  if (inserted.size < copied.length) throw takenByAnother()
+  await transaction.query(MARK, [...moveParams(copied), now])
 }
 
 function moveParams(moves: readonly Move[]): [string[], number[], number[]] {
   return [...keyParams(moves.map(({ row }) => keyOf(row))), moves.map(({ fresh }) => fresh.triggerAt)]
 }
 
-/** @param before the entries that were copied, as they are now */
-function emitMove({ changes }: Transaction, move: Move | undefined, task: Task, before: Task[]): void {
-  if (move === undefined) return
-  const { row, fresh } = move
-  const original = isFinal(row.state) ? before.shift() : undefined
-  if (original !== undefined) changes.emit('updated', original, fresh.now)
-  changes.moved(fresh, original === undefined ? row.state : undefined, 'pending')
-  changes.emit(original === undefined ? 'updated' : 'created', task, fresh.now)
+function takenByAnother(): Conflict {
+  return new Conflict('another node has taken a minute that was free')
 }

@@ -1,22 +1,19 @@
-/** Series: stores the entries that follow those that repeat, inside the transaction that takes these. */
-import { nextOccurrence } from '../../../domain/time/recurrence.ts'
-import { newTask, pendingTask } from '../../../domain/task/task.ts'
+/** Series: stores the tasks that follow repeating ones, inside the transaction that claims, ends or removes these. */
+import { pendingTask } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import { assignLane } from '../../rules/assign-lane.ts'
-import { isOfSeries, seriesOf } from '../../rules/next-in-series.ts'
+import { freshRow } from '../../rules/assign-lane.ts'
+import { firstMinute, isOfSeries, minuteAfter, seriesOf, taskAt } from '../../rules/next-in-series.ts'
 import type { RowSeries } from '../../rules/next-in-series.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { inDistinctBatches } from '../commit/distinct-batches.ts'
-import { insertFreeRows } from '../rows/insert-rows.ts'
-import { findRows, keyOf, keyParams } from '../rows/rows.ts'
-import type { Session } from '../session.ts'
 import type { Transaction } from '../commit/transaction.ts'
+import { insertFreeRows } from '../rows/fresh-rows.ts'
+import { byKey, distinctBatches, findRows, keyOf, keyParams, split } from '../rows/rows.ts'
 
-/** A row whose series goes on, and the time that is tried for its next entry. */
+/** A row whose series goes on, and the minute that is tried for its next task. */
 interface Following {
   readonly row: TaskRow
   readonly series: RowSeries
-  triggerAt: number | undefined
+  readonly triggerAt: number
 }
 
 const MARK = `
@@ -24,74 +21,60 @@ const MARK = `
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
 
 /**
- * Has each row followed by the next entry of its series, at the first time of `repeat` after the row's own minute and after `now`, unless
- * it repeats nothing or was followed already. A time whose key is taken by anything but an entry of the same series is passed over.
- * @returns the rows, with the `trigger_at` of the entries that follow
+ * Stores the next task of each row's series, and marks the row as followed. The next task gets the first minute of `repeat` after the row's
+ * own and after `now`. A minute of another task that is not of the series is passed over.
+ * @returns the rows, with the `trigger_at` of the tasks that follow
  */
-export async function continueSeries(
-  session: Session,
-  transaction: Transaction,
-  rows: readonly TaskRow[],
-  now: number,
-): Promise<TaskRow[]> {
-  const following = rows.flatMap((row): Following[] => {
+export async function continueSeries(transaction: Transaction, rows: readonly TaskRow[], now: number): Promise<TaskRow[]> {
+  const following = rows.flatMap((row) => {
     const series = seriesOf(row)
-    if (series === undefined) return []
-    return [{ row, series, triggerAt: nextOccurrence(series.recurrence, Math.max(row.trigger_at, Math.floor(now / 1000))) }]
+    return series === undefined ? [] : followingAt(row, series, firstMinute(series, row, now))
   })
-  if (following.length === 0) return [...rows]
-  // Entries of one name may be followed at once.
-  await inDistinctBatches(
-    following,
-    ({ row }) => row.name,
-    async (wave) => {
-      for (let open = wave; open.length > 0;) open = await storeNext(session, transaction, open, now)
-      return wave
-    },
-  )
-  const followed = following.filter(({ triggerAt }) => triggerAt !== undefined)
-  const times = followed.map(({ triggerAt }) => triggerAt)
-  await transaction.query(MARK, [...keyParams(followed.map(({ row }) => keyOf(row))), times])
-  const nextOf = new Map(followed.map(({ row, triggerAt }) => [row, triggerAt]))
-  return rows.map((row) => ({ ...row, repeated_to: nextOf.get(row) ?? row.repeated_to }))
+  const followed = new Map<TaskRow, number>()
+  for (const batch of distinctBatches(following, ({ row }) => row.name)) {
+    for (let open = batch; open.length > 0;) {
+      const next = await storeNext(transaction, open, now)
+      for (const { row, triggerAt } of next.followed) followed.set(row, triggerAt)
+      open = next.open
+    }
+  }
+  if (followed.size === 0) return [...rows]
+  await transaction.query(MARK, [...keyParams([...followed.keys()].map(keyOf)), [...followed.values()]])
+  return rows.map((row) => ({ ...row, repeated_to: followed.get(row) ?? row.repeated_to }))
 }
 
-/** @returns those whose time is taken by another entry, with the next time to try */
-async function storeNext(session: Session, transaction: Transaction, open: readonly Following[], now: number): Promise<Following[]> {
-  const wanted = open.flatMap((one) =>
-    one.triggerAt === undefined ? [] : [{ one, key: { name: one.row.name, triggerAt: one.triggerAt } }],
-  )
-  const placed = wanted.map(({ one: { row, series }, key }) => {
-    const { lane, ...task } = assignLane(session.handlers, newTask(key, series.own, now))
-    const { dueAt, deadline, runId } = task
-    return {
-      task,
-      row: { ...key, lane, dueAt, deadline, runId, now, rescheduledFrom: null, repeatedTo: null, definition: row.definition },
-    }
+/** @returns the rows that are followed now, and those whose minute was taken, with the next one to try */
+async function storeNext(
+  transaction: Transaction,
+  tried: readonly Following[],
+  now: number,
+): Promise<{ followed: Following[]; open: Following[] }> {
+  const { changes, session } = transaction
+  const next = tried.map((one) => {
+    const options = { now, definition: one.row.definition }
+    return { one, ...freshRow(session.handlers, taskAt(one.series, one.triggerAt, now), options) }
   })
-  const free = await insertFreeRows(
-    transaction,
-    placed.map(({ row }) => row),
-  )
-  for (const { task } of placed) {
-    if (!free.has(formatTaskKey(task))) continue
-    transaction.changes.moved(task, undefined, 'pending')
-    transaction.changes.emit('created', pendingTask(task, { created: now, now }), now)
+  const rows = next.map(({ row }) => row)
+  const free = await insertFreeRows(transaction, rows)
+  const [stored, inTheWay] = split(next, ({ row }) => free.has(formatTaskKey(row)))
+  for (const { task } of stored) {
+    changes.moved(task, undefined, 'pending')
+    changes.emit('created', pendingTask(task, { created: now, now }), now)
   }
-  const notFree = wanted.filter(({ key }) => !free.has(formatTaskKey(key)))
-  const taken = new Map(
-    (
-      await findRows(
-        transaction,
-        notFree.map(({ key }) => key),
-      )
-    ).map((row) => [formatTaskKey(keyOf(row)), row]),
-  )
-  return notFree.flatMap(({ one, key }) => {
-    const other = taken.get(formatTaskKey(key))
-    if (other !== undefined && isOfSeries(other, one.series)) return []
-    // What was in the way may be gone meanwhile: the same time again.
-    if (other !== undefined) one.triggerAt = nextOccurrence(one.series.recurrence, key.triggerAt)
-    return [one]
-  })
+  const taken = inTheWay.map(({ row }) => row)
+  const others = byKey(await findRows(transaction, taken))
+  const [followed, open] = [stored.map(({ one }) => one), [] as Following[]]
+  for (const { one, row } of inTheWay) {
+    const other = others.get(formatTaskKey(row))
+    // A row in the way may be gone by now: its minute is tried again.
+    if (other === undefined) open.push(one)
+    else if (isOfSeries(other, one.series)) followed.push(one)
+    else open.push(...followingAt(one.row, one.series, minuteAfter(one.series, one.triggerAt)))
+  }
+  return { followed, open }
+}
+
+/** A series without another minute ends. */
+function followingAt(row: TaskRow, series: RowSeries, triggerAt: number | undefined): Following[] {
+  return triggerAt === undefined ? [] : [{ row, series, triggerAt }]
 }

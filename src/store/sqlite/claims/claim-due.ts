@@ -1,173 +1,135 @@
-/** The claim: takes due rows lane by lane, shared evenly, without looking at the rows that wait behind a full lane. */
+/** The claim for calls: takes due rows lane by lane, shared evenly. It reads no row that waits behind a full lane. */
 import { hostOf } from '../../../domain/task/task.ts'
-import { LANES_AT_ONCE, MOST_LANES, MOST_MOVED } from '../../rules/claim-shares.ts'
-import type { ClaimLeft, HostShare, LaneShare } from '../../rules/claim-shares.ts'
-import { NEVER } from '../../rules/handler-capacity.ts'
-import type { Claim, ClaimResult } from '../../store.ts'
-import type { Changes } from '../../rules/changes.ts'
-import { finishClaim } from './finish-claim.ts'
-import { HandlerUsage } from './handler-usage.ts'
+import { ClaimShares, byTurn } from '../../rules/claim-shares.ts'
+import type { LaneShare, LaneTurn } from '../../rules/claim-shares.ts'
+import { NEVER, noCapacity, noLimit } from '../../rules/handler-capacity.ts'
+import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { Session } from '../session.ts'
+import type { Claim, ClaimResult } from '../../store.ts'
+import { moveToLane } from '../rows/rows.ts'
+import { CLAIM, FIND_DUE } from './claim-statements.ts'
+import type { DueRow } from './claim-statements.ts'
+import { finishClaim } from './finish-claim.ts'
+import { addStarts, capacityOf } from './handler-usage.ts'
+import type { Transaction } from '../session.ts'
 
-/** Must run inside a write transaction. */
-export function claimDue(session: Session, claim: Claim, changes: Changes): ClaimResult {
-  session.cursors.passTime(claim.now)
-  const run = new ClaimRun(session, claim)
-  const rows = run.claim()
-  const tasks = finishClaim(session, rows, claim, changes)
+type OpenLane = LaneShare & LaneTurn
+
+export function claimDue(transaction: Transaction, claim: Claim): ClaimResult {
+  transaction.cursors.passTime(claim.now)
+  const run = new ClaimRun(transaction, claim)
+  const tasks = finishClaim(transaction, run.claim(), claim)
   const nextDue = run.nextDue()
   return { tasks, nextDue: nextDue < NEVER ? nextDue : undefined }
 }
 
 class ClaimRun {
-  readonly #session: Session
+  readonly #transaction: Transaction
   readonly #claim: Claim
-  readonly #left: ClaimLeft
-  readonly #groups: HandlerUsage
-  readonly #hosts = new Map<string, HostShare>()
-  readonly #seen = new Set<string>()
-  #moved = 0
+  readonly #shares: ClaimShares<OpenLane>
+  /** by handler, before the tasks of this claim */
+  readonly #capacities = new Map<string, HandlerCapacity>()
 
-  constructor(session: Session, claim: Claim) {
-    this.#session = session
+  constructor(transaction: Transaction, claim: Claim) {
+    this.#transaction = transaction
     this.#claim = claim
-    this.#left = { total: claim.limit, unproven: claim.unprovenLimit, hiddenDue: NEVER }
-    this.#groups = new HandlerUsage(session, claim.now)
+    this.#shares = new ClaimShares(claim)
   }
 
   claim(): TaskRow[] {
     const rows: TaskRow[] = []
-    while (this.#left.total > 0 && this.#left.hiddenDue > this.#claim.now) {
-      const lanes = this.#lanesWithRoom()
-      if (this.#seen.size >= MOST_LANES) this.#left.hiddenDue = this.#claim.now
+    while (this.#shares.goesOn) {
+      const lanes = this.#openLanes()
       if (lanes.length === 0) break
       rows.push(...this.#claimOfLanes(lanes))
+      for (const [handler, count] of this.#shares.takeStarts()) addStarts(this.#transaction, handler, count, this.#claim.now)
       this.#closeExhausted(lanes)
     }
+    for (const [lane, until] of this.#shares.closed) this.#transaction.cursors.close(lane, until)
     return rows
   }
 
   nextDue(): number {
-    const next = this.#session.statements.nextDue.get(this.#claim.now) as number | null
-    return Math.min(this.#left.hiddenDue, next ?? NEVER)
+    return Math.min(this.#shares.againAt, this.#transaction.cursors.nextDue(this.#claim.now))
   }
 
-  /**
-   * Lanes not seen before with something due: idle hosts first, then those that were served longest ago, then by how long they are due.
-   * Those of full hosts are passed over. Those of handlers without room are closed until they have some.
-   */
-  #lanesWithRoom(): LaneShare[] {
-    const { cursors } = this.#session
-    const found: LaneShare[] = []
-    const closed: [string, number][] = []
-    for (const lane of cursors.dueLanes(this.#claim.now)) {
-      if (this.#seen.has(lane)) continue
-      const share = this.#shareOf(lane)
-      if (share === undefined) continue
-      if (share.limits !== undefined && share.limits.free <= 0) closed.push([lane, share.limits.opensAt])
-      else found.push(share)
-      this.#seen.add(lane)
-      if (found.length >= Math.max(this.#left.total, LANES_AT_ONCE) || closed.length >= MOST_LANES) break
+  /** Due lanes that this claim has not seen. Lanes of full hosts are passed over, lanes of handlers without capacity are closed. */
+  #openLanes(): OpenLane[] {
+    const { cursors, handlers } = this.#transaction
+    for (const { lane, next_due: dueAt } of cursors.due(this.#claim.now)) {
+      const { handler, host: ownHost } = parseLane(lane)
+      // Rows without a callback of their own go to the host of their handler.
+      const called = handler !== undefined && ownHost === '' ? hostOf(handlers.of(handler)?.definition ?? {}) : ownHost
+      const host = this.#shares.hostShare(called)
+      if (!this.#shares.isOpen(lane, host)) continue
+      const turn = { lane, host, dueAt, servedAt: cursors.lastServed(lane) }
+      const share = handler === undefined ? turn : { ...turn, handler, limits: this.#limitsOf(handler, this.#capacities) }
+      if (!this.#shares.add(share)) break
     }
-    for (const [lane, until] of closed) cursors.close(lane, until)
-    // Where slots come free one by one, a busy lane with an old backlog would otherwise get them all.
-    return found.sort((a, b) => a.host.inflight - b.host.inflight || cursors.lastServed(a.lane) - cursors.lastServed(b.lane))
+    return this.#shares.takeFound().sort(byTurn)
   }
 
-  /** undefined where the lane's host has no room: that is known without a look at the limits of its handler. */
-  #shareOf(lane: string): LaneShare | undefined {
-    const { handler, host } = parseLane(lane)
-    const called = host === '' && handler !== undefined ? hostOf(this.#session.handlers.of(handler)?.definition ?? {}) : host
-    const share = this.#hostShare(called)
-    if (share.free <= 0 || (!share.isProven && this.#left.unproven <= 0)) return undefined
-    return handler === undefined ? { lane, host: share } : { lane, host: share, handler, limits: this.#groups.forCalls(handler) }
+  /** Workers leave no capacity for calls. @param known counted already */
+  #limitsOf(name: string, known: Map<string, HandlerCapacity>): HandlerCapacity {
+    const handler = this.#transaction.handlers.of(name)
+    if (handler === undefined) return noLimit()
+    if (handler.definition.pull) return noCapacity()
+    const capacity = known.get(name) ?? capacityOf(this.#transaction, handler, this.#claim.now)
+    known.set(name, capacity)
+    return capacity
   }
 
-  #hostShare(host: string): HostShare {
-    const known = this.#hosts.get(host)
-    if (known) return known
-    const share = { ...(this.#claim.hosts.get(host) ?? { free: this.#claim.capacityOfNewHost, isProven: false, inflight: 0 }) }
-    this.#hosts.set(host, share)
-    return share
-  }
-
-  /** Gives each lane an even share of what is left, and again those that have more due, until nothing is due or nothing is left. */
-  #claimOfLanes(lanes: readonly LaneShare[]): TaskRow[] {
+  #claimOfLanes(lanes: OpenLane[]): TaskRow[] {
     const claimed: TaskRow[] = []
     for (let open = lanes; open.length > 0;) {
-      const share = Math.max(1, Math.floor(this.#left.total / open.length))
-      const unprovenShare = Math.max(1, Math.floor(this.#left.unproven / open.filter(({ host }) => !host.isProven).length))
-      open = open.filter((lane) => {
-        const limit = Math.min(this.#limitOf(lane, unprovenShare), share)
-        if (limit <= 0) return false
-        const rows = this.#claimOfLane(lane, limit)
+      const wishes = this.#shares.wishes(open)
+      if (wishes.size === 0) break
+      for (const [lane, wish] of wishes) {
+        const rows = this.#claimOfLane(lane, wish)
+        if (rows === undefined) return claimed
         claimed.push(...rows)
-        return rows.length === limit
-      })
+      }
+      open = this.#shares.stillOpen(open, wishes)
     }
     return claimed
   }
 
-  #limitOf({ host, limits }: LaneShare, unprovenShare: number): number {
-    const unproven = host.isProven ? Infinity : Math.min(unprovenShare, this.#left.unproven)
-    return Math.min(host.free, limits?.free ?? Infinity, this.#left.total, unproven)
-  }
-
-  #claimOfLane({ lane, host, handler, limits }: LaneShare, limit: number): TaskRow[] {
-    const { statements, handlers, cursors } = this.#session
-    if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return []
+  /** @returns undefined where too many rows had to move for one claim */
+  #claimOfLane(share: OpenLane, limit: number): TaskRow[] | undefined {
+    const { sql, handlers, cursors } = this.#transaction
+    const { lane, handler } = share
+    if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return undefined
     const { now, node, leaseUntil } = this.#claim
-    const rows = statements.claim.all({ lane, limit, now, node, leaseUntil }) as TaskRow[]
+    const rows = sql.all<TaskRow>(CLAIM, { lane, limit, now, node, leaseUntil })
+    this.#shares.took(share, limit, rows.length)
     if (rows.length > 0) cursors.served(lane)
-    host.free -= rows.length
-    this.#left.total -= rows.length
-    if (!host.isProven) this.#left.unproven -= rows.length
-    if (handler !== undefined && limits !== undefined) this.#groups.take(handler, limits, rows.length)
-    if (rows.length < limit) this.#left.hiddenDue = Math.min(this.#left.hiddenDue, this.#nextOfEmptied(lane))
+    if (rows.length < limit) this.#shares.hides(cursors.correct(lane, now))
     return rows
   }
 
   /**
-   * Rows whose handler came, went or changed place since they were stored leave the lane before they are claimed.
-   * @returns whether the first `limit` rows that are due may be claimed: false where too many had to move for one claim
+   * Rows leave the lane before the claim where their handler came, went or changed place since they were stored.
+   * @returns whether the first `limit` due rows may be claimed
    */
   #moveMisplaced(lane: string, limit: number): boolean {
-    const { statements, cursors, handlers } = this.#session
+    const { sql, cursors, handlers } = this.#transaction
     const { host } = parseLane(lane)
     for (;;) {
-      const due = statements.dueOfLane.all({ lane, now: this.#claim.now, limit }) as Pick<TaskRow, 'id' | 'name' | 'due_at'>[]
-      const misplaced = due.filter(({ name }) => handlers.laneOf(name, host) !== lane)
-      for (const { id, name, due_at: dueAt } of misplaced) {
-        const home = handlers.laneOf(name, host)
-        statements.moveToLane.run(home, id)
-        cursors.lower(home, dueAt)
-        // It may have been found empty before.
-        this.#seen.delete(home)
-      }
+      const due = sql.all<DueRow>(FIND_DUE, { lane, now: this.#claim.now, limit })
+      const misplaced = due.map((row) => ({ row, home: handlers.laneOf(row.name, host) })).filter(({ home }) => home !== lane)
       if (misplaced.length === 0) return true
-      this.#moved += misplaced.length
-      if (this.#moved >= MOST_MOVED) {
-        this.#left.hiddenDue = this.#claim.now
-        return false
+      for (const { row, home } of misplaced) {
+        moveToLane(this.#transaction, row, home)
+        cursors.lower(home, row.due_at)
       }
+      if (!this.#shares.moved(misplaced.map(({ home }) => home))) return false
     }
   }
 
-  /** Rows that are out of time, and have not been ended yet, keep a lane's bound where it is: then the next row is looked for behind them. */
-  #nextOfEmptied(lane: string): number {
-    const { statements, cursors } = this.#session
-    const first = cursors.correct(lane)
-    if (first === undefined || first > this.#claim.now) return NEVER
-    return (statements.firstDueOfLaneAfter.get(lane, this.#claim.now) as number | null) ?? NEVER
-  }
-
-  /** Handlers that have just used up their room: their lanes are passed over until they have some again. */
-  #closeExhausted(lanes: readonly LaneShare[]): void {
-    const exhausted = lanes.filter(({ limits }) => limits !== undefined && limits.free <= 0)
-    if (exhausted.length === 0) return
-    const rooms = new HandlerUsage(this.#session, this.#claim.now)
-    for (const { lane, handler } of exhausted) if (handler !== undefined) this.#session.cursors.close(lane, rooms.forCalls(handler).opensAt)
+  /** Counts anew: tasks of this claim run now. */
+  #closeExhausted(lanes: readonly OpenLane[]): void {
+    const counted = new Map<string, HandlerCapacity>()
+    for (const { lane, handler } of this.#shares.exhausted(lanes)) this.#shares.close(lane, this.#limitsOf(handler, counted).opensAt)
   }
 }

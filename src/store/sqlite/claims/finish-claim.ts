@@ -1,30 +1,30 @@
-/** What a claim of rows brings with it, whoever claimed them: counts, the next entries of their series, and the word to listeners. */
+/** What follows from claimed rows: counts, the next tasks of their series, and changes for listeners. */
 import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
-import type { Changes } from '../../rules/changes.ts'
-import { recordReport } from '../results/outcomes.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import { recordReport } from '../results/record.ts'
 import { continueSeries } from '../tasks/series.ts'
-import type { Session } from '../session.ts'
+import type { Transaction } from '../session.ts'
 
 /**
- * @param rows as they are after they were claimed
- * @returns the tasks to be done, oldest first
+ *
+ * @param rows as they are after the claim
+ * @returns the tasks to be done, the longest due first
  */
-export function finishClaim(session: Session, rows: TaskRow[], claim: { now: number; node: string }, changes: Changes): Task[] {
+export function finishClaim(transaction: Transaction, rows: TaskRow[], claim: { now: number; node: string }): Task[] {
   rows.sort((a, b) => a.due_at - b.due_at)
   return rows.flatMap((row) => {
-    // A task that has never been tried was pending, any other was retrying.
-    changes.moved(row, row.attempts === 1 ? 'pending' : 'retrying', 'running')
-    const repeatedTo = continueSeries(session, row, claim.now, changes)
-    const task = { ...toTask(row, session.handlers.of(row.name)?.definition), repeatedTo }
+    // The first attempt begins from pending, any other from retrying.
+    transaction.changes.moved(row, row.attempts === 1 ? 'pending' : 'retrying', 'running')
+    const repeatedTo = continueSeries(transaction, row, claim.now)
+    const task = { ...toTask(row, transaction.handlers.of(row.name)?.definition), repeatedTo }
     if (claim.now >= task.deadline) {
-      // The handler allows less time than it did when the row was written.
-      recordReport(session, reportOf(task, { kind: 'not_called', reason: 'late' }, claim.node, claim.now, 0), changes)
+      // The handler allows less time than at the write of the row.
+      recordReport(transaction, reportOf(task, { kind: 'not_called', reason: 'late' }, claim.node, claim.now, 0))
       return []
     }
-    changes.emit('processing', task, claim.now)
+    transaction.changes.emit('processing', task, claim.now)
     return [task]
   })
 }

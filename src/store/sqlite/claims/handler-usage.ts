@@ -1,61 +1,44 @@
-/** How many tasks of each handler may be claimed now, by its limits. One is made for each claim, inside its transaction. */
-import type { HandlerDefinition } from '../../../domain/task/handler.ts'
+/** How many tasks of a handler may be claimed now, by its limits and its stored tasks. */
+import type { Handler } from '../../../domain/task/handler.ts'
 import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
-import { KEEP_SECONDS, RATE_SECONDS, noLimit, noCapacity, capacityWithin } from '../../rules/handler-capacity.ts'
+import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity } from '../../rules/handler-capacity.ts'
 import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
 import { lanesOf } from '../../rows/lane-name.ts'
-import type { Session } from '../session.ts'
+import type { Transaction } from '../session.ts'
 
-export class HandlerUsage {
-  readonly #session: Session
-  readonly #now: number
-  readonly #capacities = new Map<string, HandlerCapacity>()
+// Names of a pattern may have handlers of their own, so the lane decides.
+const RUNNING = `
+  SELECT count(*) FROM (
+    SELECT 1 FROM tasks INDEXED BY tasks_running_of_handler
+    WHERE state = 'running' AND instr(lane, '@') > 0 AND name >= @first AND name < @end AND lane >= @firstLane AND lane < @endLane LIMIT @limit)`
+const STARTS = 'SELECT coalesce(sum(n), 0) AS started, min(second) AS oldest FROM starts WHERE name = ? AND second BETWEEN ? AND ?'
+const ADD_STARTS = `
+  INSERT INTO starts (name, second, n) VALUES (@name, @second, @count) ON CONFLICT (name, second) DO UPDATE SET n = n + excluded.n`
+export const FORGET_STARTS = 'DELETE FROM starts WHERE name = ? AND second < ?'
 
-  constructor(session: Session, now: number) {
-    this.#session = session
-    this.#now = now
-  }
+interface Starts {
+  readonly started: number
+  readonly oldest: number | null
+}
 
-  /** For calls; tasks that are pulled leave no room for these. */
-  forCalls(group: string): HandlerCapacity {
-    const handler = this.#session.handlers.of(group)?.definition
-    if (handler === undefined) return noLimit()
-    return handler.pull ? noCapacity() : this.within(group, handler)
-  }
+/** For calls and workers alike. @param now epoch ms */
+export function capacityOf({ sql }: Transaction, { name, definition }: Handler, now: number): HandlerCapacity {
+  if (definition.paused) return noCapacity()
+  const { concurrency: limit, rate } = definition
+  const { first: firstLane, end: endLane } = lanesOf(name)
+  const running = limit === undefined ? 0 : sql.value<number>(RUNNING, { ...rangeOfNames(name), firstLane, endLane, limit })
+  const second = secondOf(now)
+  const none: Starts = { started: 0, oldest: null }
+  const starts = rate === undefined ? none : sql.one<Starts>(STARTS, name, second - RATE_SECONDS, second + RATE_SECONDS)
+  return capacityWithin(definition, { running, ...starts })
+}
 
-  /** By the limits of the handler alone, as they are for workers. */
-  within(group: string, handler: HandlerDefinition): HandlerCapacity {
-    const known = this.#capacities.get(group)
-    if (known) return known
-    const room = handler.paused ? noCapacity() : this.#count(group, handler)
-    this.#capacities.set(group, room)
-    return room
-  }
+/** Counts attempts that start now against the rate of a handler. */
+export function addStarts({ sql }: Transaction, name: string, count: number, now: number): void {
+  sql.run(ADD_STARTS, { name, second: secondOf(now), count })
+  sql.run(FORGET_STARTS, name, secondOf(now) - KEEP_SECONDS)
+}
 
-  /** Takes note of so many attempts that start now. */
-  take(group: string, room: HandlerCapacity, count: number): void {
-    room.free -= count
-    if (!room.hasRate || count === 0) return
-    const second = Math.floor(this.#now / 1000)
-    this.#session.statements.addStarts.run({ name: group, second, count })
-    this.#session.statements.forgetStarts.run(group, second - KEEP_SECONDS)
-  }
-
-  #count(group: string, handler: HandlerDefinition): HandlerCapacity {
-    const { concurrency, rate } = handler
-    const running = concurrency === undefined ? 0 : this.#running(group, concurrency)
-    const second = Math.floor(this.#now / 1000)
-    const { started, oldest } = (
-      rate === undefined
-        ? { started: 0, oldest: null }
-        : this.#session.statements.startsBetween.get(group, second - RATE_SECONDS, second + RATE_SECONDS)
-    ) as { started: number; oldest: number | null }
-    return capacityWithin(handler, { running, started, oldest })
-  }
-
-  /** How many are running, up to `limit`. Names inside a pattern may have handlers of their own, and so other lanes. */
-  #running(group: string, limit: number): number {
-    const { first: firstLane, end: endLane } = lanesOf(group)
-    return this.#session.statements.runningOfHandler.get({ ...rangeOfNames(group), firstLane, endLane, limit }) as number
-  }
+function secondOf(now: number): number {
+  return Math.floor(now / 1000)
 }

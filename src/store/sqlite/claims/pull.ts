@@ -1,37 +1,35 @@
-/** The claim of a worker: due rows of one handler, within its limits. */
+/** The claim for a worker: due rows of one handler, within its limits. */
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { PullResult } from '../../store.ts'
-import type { Changes } from '../../rules/changes.ts'
-import { finishClaim } from './finish-claim.ts'
-import { HandlerUsage } from './handler-usage.ts'
-import { lanesOf } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { Session } from '../session.ts'
+import { CLAIM_FOR_WORKER, FIND_DUE } from './claim-statements.ts'
+import type { DueRow } from './claim-statements.ts'
+import { finishClaim } from './finish-claim.ts'
+import { addStarts, capacityOf } from './handler-usage.ts'
+import type { Transaction } from '../session.ts'
 
-export interface Worker {
+interface Worker {
   readonly now: number
   readonly node: string
   readonly leaseUntil: number
   readonly limit: number
 }
 
-/** Must run inside a write transaction. */
-export function pullDue(session: Session, handlerName: string, worker: Worker, changes: Changes): PullResult | 'not_pulled' {
-  const { statements, handlers } = session
-  const handler = handlers.get(handlerName)?.definition
-  if (handler?.pull !== true) return 'not_pulled'
+export function pullDue(transaction: Transaction, name: string, worker: Worker): PullResult | 'not_pulled' {
+  const { sql, cursors, handlers } = transaction
+  const handler = handlers.of(name)
+  if (handler?.name !== name || handler.definition.pull !== true) return 'not_pulled'
   const { now, node, leaseUntil } = worker
-  const rooms = new HandlerUsage(session, now)
-  const room = rooms.within(handlerName, handler)
-  const limit = Math.min(worker.limit, room.free)
-  if (limit <= 0) return { tasks: [], nextDue: room.opensAt < NEVER ? room.opensAt : undefined }
-  const lanes = statements.lanesBetween.all(lanesOf(handlerName)) as string[]
-  const due = lanes.flatMap((lane) => statements.dueOfLane.all({ lane, now, limit }) as Pick<TaskRow, 'id' | 'name' | 'due_at'>[])
+  const { free, hasRate, opensAt } = capacityOf(transaction, handler, now)
+  const limit = Math.min(worker.limit, free)
+  if (limit <= 0) return { tasks: [], nextDue: opensAt < NEVER ? opensAt : undefined }
+  const lanes = cursors.lanesOfHandler(name)
+  const due = lanes.flatMap((lane) => sql.all<DueRow>(FIND_DUE, { lane, now, limit }))
   // Rows of a handler that has just come are about to leave the lane.
-  const own = due.filter((row) => handlers.of(row.name)?.name === handlerName)
+  const own = due.filter((row) => handlers.of(row.name)?.name === name)
   const oldest = own.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
-  const rows = oldest.map(({ id }) => statements.claimForWorker.get({ id, node, leaseUntil, now }) as TaskRow)
-  rooms.take(handlerName, room, rows.length)
-  const nextDue = Math.min(...lanes.map((lane) => (statements.firstDueOfLaneAfter.get(lane, now) as number | null) ?? NEVER))
-  return { tasks: finishClaim(session, rows, worker, changes), nextDue: nextDue < NEVER ? nextDue : undefined }
+  const rows = oldest.map(({ id }) => sql.one<TaskRow>(CLAIM_FOR_WORKER, { id, now, node, leaseUntil }))
+  if (hasRate && rows.length > 0) addStarts(transaction, name, rows.length, now)
+  const nextDue = Math.min(...lanes.map((lane) => cursors.nextDueOfLane(lane, now)))
+  return { tasks: finishClaim(transaction, rows, worker), nextDue: nextDue < NEVER ? nextDue : undefined }
 }

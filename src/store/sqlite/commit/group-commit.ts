@@ -1,32 +1,33 @@
 /**
- * Group commit: writes that arrive in one turn of the event loop share one transaction and one fsync, and each is answered
- * after the commit. A group is first written as a whole; where a member is refused, it is written again with a savepoint for
- * each, so that the others are stored all the same.
+ * Group commit: the writes of one turn of the event loop share one transaction and one fsync, and each is answered after the commit.
+ * A group is written as a whole. Where that fails, the group is written again with a savepoint for each member.
  */
 import { SqliteError } from 'better-sqlite3'
-import type { Database, Statement } from 'better-sqlite3'
-import type { ChangeLog } from '../history/change-log.ts'
-import { Changes } from '../../rules/changes.ts'
+import type { Database, Transaction } from 'better-sqlite3'
 import { storeError } from './store-error.ts'
 
-/** Changes rows, and says what it has changed. May be run again after a rollback. */
-export type Work<T> = (changes: Changes) => T
-
-/** How long a write waits while another program writes to the file, and how often it looks. */
+/** How long a write waits while another program writes to the file, and how often it tries. */
 const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 20
-/** More than this many wait for the next turn, so that other work is let in between. */
+/** Further members wait for the next turn, so that other work gets its turn in between. */
 const MOST_MEMBERS = 128
 
-interface Member {
+interface Member<Context> {
   /** when it came, in monotonic ms */
   readonly since: number
-  readonly work: Work<unknown>
-  readonly resolve: (value: never) => void
+  readonly work: (context: Context) => unknown
+  readonly resolve: (value: unknown) => void
   readonly reject: (reason: unknown) => void
 }
 
-/** Thrown by a write that wants its changes undone and its value answered all the same. */
+/** What a member is told after the commit: its value, or the error for which its changes were undone. */
+interface Answer<Context> {
+  readonly member: Member<Context>
+  readonly value?: unknown
+  readonly error?: unknown
+}
+
+/** A write throws this to have its changes undone and its value answered all the same. */
 export class Undo extends Error {
   readonly value: unknown
   constructor(value: unknown) {
@@ -35,166 +36,112 @@ export class Undo extends Error {
   }
 }
 
-interface Hooks {
+interface Hooks<Context> {
+  /** Makes the context of writes that succeed or fail together. */
+  readonly begin: () => Context
+  /** Ends these writes, still inside their transaction. */
+  readonly end: (context: Context) => void
+  /** The group is durable. */
   readonly onCommit: () => void
+  /** Written rows may have been undone. */
   readonly onRollback: () => void
 }
 
-export class GroupCommit {
+export class GroupCommit<Context> {
   readonly #db: Database
-  readonly #changeLog: ChangeLog
-  readonly #hooks: Hooks
-  readonly #sql: Readonly<Record<'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'undo', Statement>>
-  #members: Member[] = []
-  /** whether a flush will come without being asked for */
-  #isFlushSet = false
+  readonly #hooks: Hooks<Context>
+  /** inside a transaction: a savepoint */
+  readonly #transaction: Transaction<(write: () => Answer<Context>[]) => Answer<Context>[]>
+  #members: Member<Context>[] = []
+  #flushing: Promise<void> | undefined
 
-  /** @param hooks are told that a group is durable, and that something which was written has been undone */
-  constructor(db: Database, changeLog: ChangeLog, hooks: Hooks) {
+  constructor(db: Database, hooks: Hooks<Context>) {
     this.#db = db
-    this.#changeLog = changeLog
     this.#hooks = hooks
-    this.#sql = {
-      begin: db.prepare('BEGIN IMMEDIATE'),
-      commit: db.prepare('COMMIT'),
-      rollback: db.prepare('ROLLBACK'),
-      savepoint: db.prepare('SAVEPOINT member'),
-      release: db.prepare('RELEASE member'),
-      undo: db.prepare('ROLLBACK TO member'),
-    }
+    this.#transaction = db.transaction((write: () => Answer<Context>[]) => write())
   }
 
-  /** Resolves with what `work` returned once that is durable; rejects, with nothing changed, when it is not. */
-  write<T>(work: Work<T>): Promise<T> {
+  /**
+   * Resolves with the value of `work` once its changes are durable; rejects with nothing changed.
+   * @param work may run again after a rollback
+   */
+  write<T>(work: (context: Context) => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#members.push({ since: performance.now(), work, resolve, reject })
-      this.#flushSoon()
+      this.#members.push({ since: performance.now(), work, resolve: resolve as (value: unknown) => void, reject })
+      this.#flushing ??= this.#flush()
     })
   }
 
   /** Resolves when no write waits. */
   async drained(): Promise<void> {
-    while (this.#members.length > 0) await new Promise((resolve) => setImmediate(resolve))
+    while (this.#flushing) await this.#flushing
   }
 
-  #flushSoon(): void {
-    if (this.#isFlushSet) return
-    this.#isFlushSet = true
-    setImmediate(() => {
-      this.#flush()
-    })
-  }
-
-  #flush(): void {
-    this.#isFlushSet = false
-    const members = this.#members.splice(0, MOST_MEMBERS)
-    if (members.length === 0) return
-    try {
-      for (const answer of this.#writeTogether(members) ?? this.#writeEach(members)) answer()
-      this.#hooks.onCommit()
-    } catch (error) {
-      if (isBusy(error)) {
-        this.#waitForFile(members, error)
-        return
+  async #flush(): Promise<void> {
+    while (this.#members.length > 0) {
+      await new Promise((resolve) => setImmediate(resolve))
+      const members = this.#members.splice(0, MOST_MEMBERS)
+      try {
+        for (const { member, error, value } of this.#writeGroup(members)) {
+          if (error === undefined) member.resolve(value)
+          else member.reject(storeError(error))
+        }
+        this.#hooks.onCommit()
+      } catch (error) {
+        if (isBusy(error)) await this.#waitForFile(members, error)
+        else for (const { reject } of members) reject(storeError(error))
       }
-      refuse(members, error)
     }
-    if (this.#members.length > 0) this.#flushSoon()
+    this.#flushing = undefined
   }
 
-  /** Another program writes to the file: those that have patience left are written once it lets go. */
-  #waitForFile(members: readonly Member[], error: unknown): void {
+  /** Another program writes to the file: members with patience left are written once it lets go. */
+  async #waitForFile(members: readonly Member<Context>[], error: unknown): Promise<void> {
     const now = performance.now()
-    const [impatient, patient]: [Member[], Member[]] = [[], []]
-    for (const member of [...members, ...this.#members]) (now - member.since < PATIENCE_MS ? patient : impatient).push(member)
-    this.#members = patient
-    refuse(impatient, error)
-    if (patient.length === 0) return
-    this.#isFlushSet = true
-    setTimeout(() => {
-      this.#flush()
-    }, TRY_AGAIN_MS)
+    const isPatient = ({ since }: Member<Context>): boolean => now - since < PATIENCE_MS
+    const waiting = [...members, ...this.#members]
+    this.#members = waiting.filter(isPatient)
+    for (const member of waiting) if (!isPatient(member)) member.reject(storeError(error))
+    if (this.#members.length > 0) await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS))
   }
 
-  /**
-   * @returns what to do after the commit, or undefined where a member threw and nothing is written
-   * @throws what `BEGIN` or `COMMIT` threw; nothing is written then
-   */
-  #writeTogether(members: readonly Member[]): (() => void)[] | undefined {
-    const changes = new Changes()
-    this.#sql.begin.run()
+  /** @throws the error of `BEGIN`, of `COMMIT` or of a lost transaction; nothing is written then */
+  #writeGroup(members: readonly Member<Context>[]): Answer<Context>[] {
     try {
-      const answers = members.map(({ work, resolve }) => resolving(resolve, work(changes)))
-      this.#changeLog.write(changes)
-      this.#commitOrRollBack()
-      return answers
+      return this.#attempt(() => this.#write(members))
     } catch (error) {
-      const mayWriteEach = this.#db.inTransaction
-      this.#rollBack()
-      if (!mayWriteEach) throw error
-      return undefined
+      if (isBusy(error)) throw error
     }
+    return this.#attempt(() => members.flatMap((member) => this.#writeOne(member)))
   }
 
-  #writeEach(members: readonly Member[]): (() => void)[] {
-    this.#sql.begin.run()
+  #writeOne(member: Member<Context>): Answer<Context>[] {
     try {
-      const answers = members.map((member) => this.#writeOne(member))
-      this.#commitOrRollBack()
-      return answers
+      return this.#attempt(() => this.#write([member]))
     } catch (error) {
-      this.#rollBack()
-      throw error
-    }
-  }
-
-  #writeOne({ work, resolve, reject }: Member): () => void {
-    const changes = new Changes()
-    this.#sql.savepoint.run()
-    try {
-      const value = work(changes)
-      this.#changeLog.write(changes)
-      this.#sql.release.run()
-      return resolving(resolve, value)
-    } catch (error) {
-      // A full disk can end the whole transaction: then there is no savepoint left, and no member was stored.
+      // A full disk can end the whole transaction: then no savepoint is left, and no member is stored.
       if (!this.#db.inTransaction) throw error
-      this.#sql.undo.run()
-      this.#sql.release.run()
-      this.#hooks.onRollback()
-      if (error instanceof Undo) return resolving(resolve, error.value)
-      return () => {
-        reject(storeError(error))
-      }
+      return [error instanceof Undo ? { member, value: error.value } : { member, error }]
     }
   }
 
-  #commitOrRollBack(): void {
+  #write(members: readonly Member<Context>[]): Answer<Context>[] {
+    const context = this.#hooks.begin()
+    const answers = members.map((member) => ({ member, value: member.work(context) }))
+    this.#hooks.end(context)
+    return answers
+  }
+
+  #attempt(write: () => Answer<Context>[]): Answer<Context>[] {
     try {
-      this.#sql.commit.run()
+      return this.#transaction.immediate(write)
     } catch (error) {
-      this.#rollBack()
+      this.#hooks.onRollback()
       throw error
     }
   }
-
-  #rollBack(): void {
-    if (this.#db.inTransaction) this.#sql.rollback.run()
-    this.#hooks.onRollback()
-  }
-}
-
-function refuse(members: readonly Member[], error: unknown): void {
-  const reason = storeError(error)
-  for (const member of members) member.reject(reason)
 }
 
 function isBusy(error: unknown): boolean {
   return error instanceof SqliteError && error.code.startsWith('SQLITE_BUSY')
-}
-
-function resolving(resolve: Member['resolve'], value: unknown): () => void {
-  return () => {
-    resolve(value as never)
-  }
 }

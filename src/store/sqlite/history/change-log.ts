@@ -1,12 +1,24 @@
-/** Keeps the latest changes in the file, and tells listeners after the commit that holds new ones. */
+/** Stores the counts and the latest changes with each commit, and notifies listeners after it. */
+import type { TaskState } from '../../../domain/task/task.ts'
 import type { TaskChange } from '../../../domain/task/task-change.ts'
 import { batchesOf, parseBatch } from '../../rows/change-batches.ts'
 import type { Changes } from '../../rules/changes.ts'
-import type { Statements } from '../statements.ts'
+import type { Sql } from '../commit/sql.ts'
 
-/** How many changes are kept, give or take those of one commit. */
+/** This many changes are kept, give or take those of one commit. */
 const KEPT = 50_000
 const TRIM_EVERY = 1000
+
+const COUNTS = 'SELECT state, n FROM task_counts'
+const ADD_TO_COUNT = 'UPDATE task_counts SET n = n + ? WHERE state = ?'
+const ADD_PAST_RUNS = `
+  INSERT INTO past_runs (trigger_at, standing, n) VALUES (@triggerAt, @standing, @runs)
+  ON CONFLICT (trigger_at, standing) DO UPDATE SET n = n + excluded.n`
+const INSERT = 'INSERT INTO changes (id, first_id, batch) VALUES (@id, @firstId, @batch)'
+const TRIM = 'DELETE FROM changes WHERE id <= ?'
+const AFTER = 'SELECT * FROM changes WHERE id > ? ORDER BY id'
+const OLDEST = 'SELECT first_id FROM changes ORDER BY id LIMIT 1'
+const NEWEST = 'SELECT coalesce(max(id), 0) FROM changes'
 
 interface BatchRow {
   readonly id: number
@@ -15,43 +27,43 @@ interface BatchRow {
 }
 
 export class ChangeLog {
-  readonly #statements: Statements
+  readonly #sql: Sql
   readonly #listeners = new Set<() => void>()
   #last: number | undefined
   #isNew = false
 
-  constructor(statements: Statements) {
-    this.#statements = statements
+  constructor(sql: Sql) {
+    this.#sql = sql
   }
 
-  /** Must run inside the transaction whose changes these are. */
+  /** Must run inside the transaction of the changes. */
   write(changes: Changes): void {
-    for (const [state, delta] of changes.deltas()) this.#statements.addToCount.run(delta, state)
-    for (const past of changes.pastRuns()) this.#statements.addPastRuns.run(past)
-    const told = changes.emitted()
-    if (told.length === 0) return
+    for (const [state, delta] of changes.deltas()) this.#sql.run(ADD_TO_COUNT, delta, state)
+    for (const past of changes.pastRuns()) this.#sql.run(ADD_PAST_RUNS, past)
+    const emitted = changes.emitted()
+    if (emitted.length === 0) return
     const last = this.#last ?? this.#newest()
-    this.#last = last + told.length
+    this.#last = last + emitted.length
     let id = last
-    for (const { count, text } of batchesOf(told)) {
-      this.#statements.insertChanges.run({ id: id + count, firstId: id + 1, batch: text })
+    for (const { count, text } of batchesOf(emitted)) {
+      this.#sql.run(INSERT, { id: id + count, firstId: id + 1, batch: text })
       id += count
     }
-    if (Math.floor(this.#last / TRIM_EVERY) > Math.floor(last / TRIM_EVERY)) this.#statements.trimChanges.run(this.#last - KEPT)
+    if (Math.floor(this.#last / TRIM_EVERY) > Math.floor(last / TRIM_EVERY)) this.#sql.run(TRIM, this.#last - KEPT)
     this.#isNew = true
   }
 
-  /** What was written may have been undone. Listeners may be told for nothing. */
+  /** The written changes may have been undone. Listeners may be notified for nothing. */
   forget(): void {
     this.#last = undefined
   }
 
-  /** Has listeners told after the commit: something but tasks has changed that they may wait for. */
+  /** Notifies listeners after the commit of a change that is not a task's. */
   notify(): void {
     this.#isNew = true
   }
 
-  /** What was written is durable. */
+  /** The written changes are durable. */
   committed(): void {
     if (!this.#isNew) return
     this.#isNew = false
@@ -68,15 +80,26 @@ export class ChangeLog {
 
   read({ after, limit }: { after: number; limit: number }): { changes: TaskChange[]; first: number; last: number } {
     const changes: TaskChange[] = []
-    // One by one: a commit may hold a thousand changes.
-    for (const row of this.#statements.changesAfter.iterate(after) as IterableIterator<BatchRow>) {
+    // A commit may hold a thousand changes, so rows are read one by one.
+    for (const row of this.#sql.iterate<BatchRow>(AFTER, after)) {
       changes.push(...parseBatch(row.batch, row.first_id).filter(({ id }) => id > after))
       if (changes.length >= limit) break
     }
-    return { changes, first: (this.#statements.oldestChange.get() as number | null) ?? 0, last: this.#newest() }
+    const oldest = this.#sql.get<Pick<BatchRow, 'first_id'>>(OLDEST)
+    return { changes, first: oldest?.first_id ?? 0, last: this.#newest() }
+  }
+
+  /** Changes a row and changes it back: SQLite writes nothing where a row keeps its values. Must run inside a write transaction. */
+  proveWritable(): void {
+    for (const delta of [1, -1]) this.#sql.run(ADD_TO_COUNT, delta, 'pending')
+  }
+
+  counts(): Record<TaskState, number> {
+    const rows = this.#sql.all<{ state: TaskState; n: number }>(COUNTS)
+    return Object.fromEntries(rows.map(({ state, n }) => [state, n])) as Record<TaskState, number>
   }
 
   #newest(): number {
-    return (this.#statements.newestChange.get() as number | null) ?? 0
+    return this.#sql.value<number>(NEWEST)
   }
 }

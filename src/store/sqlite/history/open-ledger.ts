@@ -1,11 +1,18 @@
-/** Reads the ledger of a SQLite file beside the callme that may have it open: in one transaction that only reads. */
+/** Reads the ledger of a SQLite file in one transaction that writes nothing. A running callme may have the file open meanwhile. */
 import SqliteDatabase, { SqliteError } from 'better-sqlite3'
 import type { Database } from 'better-sqlite3'
 import { CallmeError } from '../../../domain/errors.ts'
 import type { LedgerSnapshot, PastRunCount } from '../../ledger.ts'
 import { mustKnowVersion, readMigrations } from '../../migrations.ts'
-import { SqliteLedger } from './ledger.ts'
+import { Sql } from '../commit/sql.ts'
 import { storeError } from '../commit/store-error.ts'
+import { readRuns } from './ledger.ts'
+
+const PAST_RUNS = 'SELECT standing, sum(n) AS n FROM past_runs WHERE trigger_at >= ? AND trigger_at < ? GROUP BY standing'
+const COUNTED = 'SELECT sum(n) FROM task_counts'
+
+/** SQLite reads a file that nobody has open through two files beside it, which it makes. */
+const FOLDER_CLOSED = /^SQLITE_(READONLY_DIRECTORY|READONLY_CANTINIT|CANTOPEN)/
 
 /** @throws CallmeError `store_unavailable` where the file cannot be read or is older than this callme, `store_too_new` where it is newer */
 export async function readSqliteLedger<T>(path: string, read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
@@ -15,19 +22,12 @@ export async function readSqliteLedger<T>(path: string, read: (ledger: LedgerSna
     mustKnowVersion(readMigrations('sqlite'), db.pragma('user_version', { simple: true }) as number)
     return await read(new SqliteSnapshot(db))
   } catch (error) {
-    throw isFolderClosed(error) ? new CallmeError('store_unavailable', folderClosed(path), { cause: error }) : storeError(error)
+    if (!(error instanceof SqliteError) || !FOLDER_CLOSED.test(error.code)) throw storeError(error)
+    const message = `cannot read ${path}: SQLite makes files beside a store to read it, so its folder must be writable; run this as the user that callme runs as`
+    throw new CallmeError('store_unavailable', message, { cause: error })
   } finally {
     db.close()
   }
-}
-
-/** A store that nobody has open is read through two files that SQLite makes beside it. */
-function isFolderClosed(error: unknown): boolean {
-  return error instanceof SqliteError && /^SQLITE_(READONLY_DIRECTORY|READONLY_CANTINIT|CANTOPEN)/.test(error.code)
-}
-
-function folderClosed(path: string): string {
-  return `cannot read ${path}: SQLite makes files beside a store to read it, so its folder must be writable; run this as the user that callme runs as`
 }
 
 function openReadOnly(path: string): Database {
@@ -38,24 +38,25 @@ function openReadOnly(path: string): Database {
   }
 }
 
-/** Of a database in which nothing is written meanwhile, or of one that is in a transaction. */
-export class SqliteSnapshot extends SqliteLedger implements LedgerSnapshot {
+/** The ledger at one moment: the caller keeps a transaction open, or nobody writes meanwhile. */
+/* eslint-disable @typescript-eslint/require-await -- a promise turns a thrown error into a rejection */
+export class SqliteSnapshot implements LedgerSnapshot {
   readonly takenAt = Date.now()
-  readonly #db: Database
+  readonly #file: { readonly sql: Sql }
 
   constructor(db: Database) {
-    super(db)
-    this.#db = db
+    this.#file = { sql: new Sql(db) }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
+  async runs(...[selection, page]: Parameters<LedgerSnapshot['runs']>): ReturnType<LedgerSnapshot['runs']> {
+    return readRuns(this.#file, selection, page)
+  }
+
   async pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
-    const sql = 'SELECT standing, sum(n) AS n FROM past_runs WHERE trigger_at >= ? AND trigger_at < ? GROUP BY standing'
-    return this.#db.prepare(sql).all(from, to) as PastRunCount[]
+    return this.#file.sql.all<PastRunCount>(PAST_RUNS, from, to)
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
   async counted(): Promise<number> {
-    return this.#db.prepare('SELECT sum(n) FROM task_counts').pluck().get() as number
+    return this.#file.sql.value<number>(COUNTED)
   }
 }

@@ -1,133 +1,164 @@
 /**
- * Keeps `lanes.next_due` at or below the time at which a row of its lane may be claimed: the earliest `due_at`, or, where its handler
- * has no room, when it has again. Remembers what it wrote, so that most writes need not touch it.
+ * Keeps `lanes.next_due`, the cursor of each lane: no row of the lane may be claimed before that time. It is at most the earliest `due_at`
+ * of the lane's waiting rows. Where the handler has no capacity, it is the time at which it has some again.
  */
 import { NEVER } from '../../rules/handler-capacity.ts'
 import { lanesOf } from '../../rows/lane-name.ts'
-import type { Statements } from '../statements.ts'
+import type { Sql } from '../commit/sql.ts'
+
+const LOWER = `
+  INSERT INTO lanes (lane, next_due) VALUES (@lane, @dueAt)
+  ON CONFLICT (lane) DO UPDATE SET next_due = excluded.next_due WHERE excluded.next_due < next_due AND next_due <> @closed`
+const RAISE = 'UPDATE lanes SET next_due = ? WHERE lane = ?'
+const REMOVE = 'DELETE FROM lanes WHERE lane = ?'
+const DUE = `
+  SELECT lane, next_due FROM lanes WHERE (next_due, lane) > (@next_due, @lane) AND next_due <= @now ORDER BY next_due, lane`
+const NEXT_DUE = 'SELECT min(next_due) FROM lanes WHERE next_due > ?'
+const FIRST_DUE = `SELECT min(due_at) FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying') AND lane = ?`
+const FIRST_DUE_AFTER = `${FIRST_DUE} AND due_at > ?`
+const OF_HANDLER = 'SELECT lane FROM lanes WHERE lane >= @first AND lane < @end'
+const OPEN = 'UPDATE lanes SET next_due = 0 WHERE lane >= @first AND lane < @end'
+const OPEN_CLOSED = `${OPEN} AND next_due = @closed`
+const OPEN_LATER = `UPDATE lanes SET next_due = 0 WHERE next_due > ? AND instr(lane, '@') > 0`
 
 const MOST_REMEMBERED = 10_000
+/** Smaller corrections of the clock are usual. */
+const CLOCK_STEP_MS = 1000
 
-interface DueLane {
+export interface DueLane {
   readonly lane: string
+  /** epoch ms: the lane's cursor */
   readonly next_due: number
 }
 
 /** Before every lane. */
 const FIRST: DueLane = { lane: '', next_due: -1 }
-/** By less than this a clock is corrected all the time. */
-const CLOCK_STEP_MS = 1000
 
 export class LaneCursors {
-  readonly #statements: Statements
-  /** what the table holds; a lane that is absent here is unknown */
-  readonly #nextDue = new Map<string, number>()
-  /** the lane after which the next look at those that are due begins */
+  readonly #sql: Sql
+  /** by lane, a time to which its cursor was lowered, unless the lane is closed; forgotten where the cursor rises */
+  readonly #lowered = new Map<string, number>()
+  /** the next search for due lanes begins after this one */
   #rotation = FIRST
   readonly #servedAt = new Map<string, number>()
   #turn = 0
   /** of the latest claim; undefined before the first */
   #lastNow: number | undefined
-  /** whether what `passTime` wrote last may still be undone */
+  /** whether the latest opening by `passTime` may still be undone */
   #hasOpened = false
 
-  constructor(statements: Statements) {
-    this.#statements = statements
+  constructor(sql: Sql) {
+    this.#sql = sql
   }
 
   /**
-   * The lanes that may have something due, by how long. Whoever stops on the way is given the others first the next time, so that many
-   * lanes with a backlog do not hide one behind them. Nothing may be written on the way.
+   * The lanes that may have a due task, the longest due first. A caller that stops early gets the other lanes first the next time, so that
+   * many lanes with a backlog hide none behind them. The caller writes nothing until it stops.
    */
-  *dueLanes(now: number): Generator<string> {
+  *due(now: number): Generator<DueLane> {
     const start = this.#rotation
-    yield* this.#walk(now, start)
-    if (start !== FIRST) yield* this.#walk(now, FIRST, start)
+    yield* this.#search(now, start)
+    if (start !== FIRST) yield* this.#search(now, FIRST, start)
   }
 
-  /** A task of the lane was claimed. */
+  /** Epoch ms: the earliest cursor after `now`; `NEVER` without one. */
+  nextDue(now: number): number {
+    return this.#sql.value<number | null>(NEXT_DUE, now) ?? NEVER
+  }
+
+  /** Epoch ms: when the first waiting row of the lane is due that is due after `now`; `NEVER` without one. */
+  nextDueOfLane(lane: string, now: number): number {
+    return this.#sql.value<number | null>(FIRST_DUE_AFTER, lane, now) ?? NEVER
+  }
+
+  lanesOfHandler(handler: string): string[] {
+    return this.#sql.all<Pick<DueLane, 'lane'>>(OF_HANDLER, lanesOf(handler)).map(({ lane }) => lane)
+  }
+
+  /** Takes note that a task of the lane was claimed. */
   served(lane: string): void {
     if (this.#servedAt.size >= MOST_REMEMBERED) this.#servedAt.clear()
     this.#turn += 1
     this.#servedAt.set(lane, this.#turn)
   }
 
-  /** Grows with each lane that is served; 0 for one that was not served yet, or not for a while. */
+  /** Grows with each served lane; 0 for a lane that was not served yet, or not for a while. */
   lastServed(lane: string): number {
     return this.#servedAt.get(lane) ?? 0
   }
 
-  /** A row of the lane is due at `dueAt`; a lane that is closed stays closed. Must run inside the transaction that writes the row. */
+  /** A row of the lane is due at `dueAt`. A closed lane stays closed. */
   lower(lane: string, dueAt: number): void {
-    const known = this.#nextDue.get(lane)
-    if (known !== undefined && known <= dueAt) return
-    this.#statements.lowerNextDue.run({ lane, dueAt, closed: NEVER })
-    if (known !== undefined) this.#nextDue.set(lane, dueAt)
-    else this.#remember(lane)
+    const lowered = this.#lowered.get(lane)
+    if (lowered !== undefined && lowered <= dueAt) return
+    this.#sql.run(LOWER, { lane, dueAt, closed: NEVER })
+    if (this.#lowered.size >= MOST_REMEMBERED) this.#lowered.clear()
+    this.#lowered.set(lane, dueAt)
   }
 
   /**
-   * The lane had nothing to claim although its bound said so. Must run inside a write transaction.
-   * @returns the earliest `due_at` of its waiting rows
+   * The lane had fewer due rows than its cursor promised. Rows that are out of time, and not ended yet, hold the cursor back.
+   * @returns epoch ms: when the first row behind these is due; `NEVER` where the cursor shows that by itself
    */
-  correct(lane: string): number | undefined {
-    const first = this.#statements.firstDueOfLane.get(lane) as number | null
-    this.#nextDue.delete(lane)
-    if (first === null) this.#servedAt.delete(lane)
-    if (first === null) this.#statements.forgetLane.run(lane)
-    else this.#statements.raiseNextDue.run(first, lane)
-    return first ?? undefined
+  correct(lane: string, now: number): number {
+    const first = this.#sql.value<number | null>(FIRST_DUE, lane)
+    if (first !== null) {
+      this.close(lane, first)
+      return first > now ? NEVER : this.nextDueOfLane(lane, now)
+    }
+    this.#lowered.delete(lane)
+    this.#servedAt.delete(lane)
+    this.#sql.run(REMOVE, lane)
+    return NEVER
   }
 
-  /** No row of the lane may be claimed before `until`. Must run inside a write transaction. */
+  /** No row of the lane may be claimed before `until`. */
   close(lane: string, until: number): void {
-    this.#nextDue.delete(lane)
-    this.#statements.raiseNextDue.run(until, lane)
+    this.#lowered.delete(lane)
+    this.#sql.run(RAISE, until, lane)
   }
 
-  /** A task of the handler has ended: lanes that were closed for want of room are looked at again. */
-  open(group: string): void {
-    this.#statements.openClosedLanes.run({ ...lanesOf(group), closed: NEVER })
+  /** A task of the handler has ended: its lanes that wait for that are open again. */
+  openClosed(handler: string): void {
+    this.#sql.run(OPEN_CLOSED, { ...lanesOf(handler), closed: NEVER })
+  }
+
+  /** The limits of the handler have changed: all its lanes are open again. */
+  open(handler: string): void {
+    this.#sql.run(OPEN, lanesOf(handler))
   }
 
   /**
-   * A claim is made at `now`. Where that is earlier than the one before, or may be, times until which lanes were closed mean nothing
-   * any more. Must run inside a write transaction.
+   * A claim is made at `now`. Where the clock was set back, or this process has just begun, the times of closed lanes mean nothing: they
+   * are open again.
    */
   passTime(now: number): void {
     const last = this.#lastNow ?? Infinity
     const mustOpen = now < last - CLOCK_STEP_MS
-    if (mustOpen) this.#statements.openHandlerLanes.run(now)
+    if (mustOpen) this.#sql.run(OPEN_LATER, now)
     if (mustOpen || now > last) this.#lastNow = now
     this.#hasOpened ||= mustOpen
   }
 
-  /** What was written is durable. */
+  /** The written cursors are durable. */
   committed(): void {
     this.#hasOpened = false
   }
 
-  /** What was written may have been undone. */
+  /** The written cursors may have been undone. */
   forget(): void {
-    this.#nextDue.clear()
+    this.#lowered.clear()
     if (this.#hasOpened) this.#lastNow = undefined
     this.#hasOpened = false
   }
 
-  /** @param until the lane after which the walk is over; the last one that is due where absent */
-  *#walk(now: number, after: DueLane, until?: DueLane): Generator<string> {
-    for (const due of this.#statements.dueLanes.iterate({ nextDue: after.next_due, lane: after.lane, now }) as IterableIterator<DueLane>) {
+  /** @param until the last lane of the search; without it the last due lane */
+  *#search(now: number, after: DueLane, until?: DueLane): Generator<DueLane> {
+    for (const due of this.#sql.iterate<DueLane>(DUE, { ...after, now })) {
       if (until && (due.next_due > until.next_due || (due.next_due === until.next_due && due.lane > until.lane))) break
       this.#rotation = due
-      yield due.lane
+      yield due
     }
     this.#rotation = FIRST
-  }
-
-  #remember(lane: string): void {
-    if (this.#nextDue.size >= MOST_REMEMBERED) this.#nextDue.clear()
-    const nextDue = this.#statements.nextDueOfLane.get(lane) as number
-    // A closed lane is opened without a word to this memory.
-    if (nextDue !== NEVER) this.#nextDue.set(lane, nextDue)
   }
 }

@@ -1,22 +1,21 @@
-/**
- * Gives new rows their ids: the minute asked for, then a number. Rows of one minute so lie together in the file, where pages and
- * claims read them together.
- */
+/** Gives new rows their ids: the minute asked for, then a number. Rows of one minute thus lie together in the file. */
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
-import type { Statements } from '../statements.ts'
+import type { Sql } from '../commit/sql.ts'
 
 const IDS_OF_MINUTE = 2 ** 27
 const MOST_REMEMBERED = 10_000
+const LAST_ID_BETWEEN = 'SELECT max(id) FROM tasks WHERE id BETWEEN ? AND ?'
 
 export class RowIds {
-  readonly #statements: Pick<Statements, 'lastIdBetween'>
+  readonly #sql: Sql
+  /** by minute */
   readonly #next = new Map<number, number>()
 
-  constructor(statements: Pick<Statements, 'lastIdBetween'>) {
-    this.#statements = statements
+  constructor(sql: Sql) {
+    this.#sql = sql
   }
 
-  /** An id that no row has had since this process began, for a row of the minute `triggerAt` (Unix seconds). */
+  /** A new id for a row of the minute `triggerAt` (Unix seconds). No two rows get the same id while this process runs. */
   next(triggerAt: number): number {
     const id = this.#next.get(triggerAt) ?? this.#firstFree(triggerAt)
     if (this.#next.size >= MOST_REMEMBERED) this.#next.clear()
@@ -26,7 +25,7 @@ export class RowIds {
 
   #firstFree(triggerAt: number): number {
     const first = (triggerAt / SECONDS_PER_MINUTE) * IDS_OF_MINUTE
-    const last = this.#statements.lastIdBetween.get(first, first + IDS_OF_MINUTE - 1) as number | undefined
-    return last === undefined ? first : last + 1
+    const last = this.#sql.value<number | null>(LAST_ID_BETWEEN, first, first + IDS_OF_MINUTE - 1)
+    return last === null ? first : last + 1
   }
 }

@@ -1,0 +1,79 @@
+/** The scheduler of one node. This file makes it of its parts, and starts and stops them in the right order. */
+import { offsetClock } from '../clock.ts'
+import type { Clock, ClockOffset } from '../clock.ts'
+import { ClockWatch } from './clock-watch.ts'
+import { Dispatcher } from './dispatch.ts'
+import type { Execution } from './execute.ts'
+import { HostLimits } from './host-limits.ts'
+import { Ticker } from './ticker.ts'
+import { Upkeep } from './upkeep.ts'
+
+export interface SchedulerOptions extends Omit<Execution, 'clock'> {
+  /** whether other nodes may have the store open at the same time */
+  readonly isShared: boolean
+  readonly systemClock: Clock
+  /** The scheduler sets it to the lead of the store's clock. The caller must go by the same offset. */
+  readonly clockOffset: ClockOffset
+  /** how many calls may be under way at once */
+  readonly maxInflight: number
+  /** the same for each host; undefined leaves a few slots to other hosts */
+  readonly maxInflightPerHost: number | undefined
+  /** how long finished tasks are kept, in ms; 0 keeps them all */
+  readonly retentionMs: number
+}
+
+export type Scheduler = ReturnType<typeof createScheduler>
+
+/** How long the node waits after its last call for the store to save the result. */
+const SAVE_GRACE_MS = 5000
+
+/** Wires the parts. Nothing runs before `start`. */
+export function createScheduler(options: SchedulerOptions) {
+  const { store, isShared, caller, systemClock, clockOffset, log, node, retentionMs } = options
+  const clock = offsetClock(systemClock, clockOffset)
+  const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
+  const followJump = () => clockWatch.followJump()
+  const hosts = new HostLimits(options)
+  const ticker: Ticker = new Ticker({ clock, log, pass: () => followJump().then(() => dispatcher.pass()) })
+  /** To be called after a write that makes a task due at `dueAt`, epoch ms. */
+  const wake = (dueAt: number): void => {
+    caller.prepare()
+    ticker.wake(dueAt)
+  }
+  const dispatcher = new Dispatcher({ ...options, clock }, hosts, () => {
+    wake(clock.now())
+  })
+  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs, wake, followJump })
+  const loops = [ticker, upkeep, clockWatch]
+  let unsubscribe: (() => void) | undefined
+
+  return {
+    wake,
+    readiness: () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset }),
+    /** for tests that drive one part alone */
+    parts: { clockWatch, hosts, ticker, dispatcher, upkeep },
+
+    /**
+     * Measures the clock of the store, rescues the tasks of earlier processes, waits for `open`, and then begins to call.
+     * @param open what must have succeeded before the first call, such as the API listening
+     * @throws CallmeError of the store, or the error of `open`; the scheduler must be stopped then as well
+     */
+    async start(open?: () => Promise<void>): Promise<void> {
+      await clockWatch.runOnce()
+      if (!isShared) await upkeep.rescueAbandoned()
+      await open?.()
+      unsubscribe = store.onDue(wake)
+      for (const loop of loops) loop.start()
+    },
+
+    /** Claims nothing more, gives calls `graceMs` to end, hands the rest back, and waits a little for the saves. */
+    async stop(graceMs: number): Promise<void> {
+      unsubscribe?.()
+      await Promise.all([...loops.map((loop) => loop.stop()), caller.stop(graceMs)])
+      await new Promise<void>((resolve) => {
+        const cancel = clock.setTimer(SAVE_GRACE_MS, resolve)
+        void dispatcher.drained().then(cancel).then(resolve)
+      })
+    },
+  }
+}

@@ -1,0 +1,54 @@
+/** Leases: their renewal while a call is under way, and the rescue of tasks whose lease is over or whose node is gone. */
+import { lossOf } from '../../../domain/attempt/attempt-report.ts'
+import type { Task } from '../../../domain/task/task.ts'
+import type { TaskRow } from '../../rows/task-row.ts'
+import type { Store } from '../../store.ts'
+import { oneByOne, together } from '../commit/group-writer.ts'
+import type { Transaction } from '../commit/transaction.ts'
+import { readTasks } from '../rows/read-tasks.ts'
+import { columnsOf, keyParams, readRows } from '../rows/rows.ts'
+import { writeReports } from './record.ts'
+
+const LEASE_OVER = `
+  SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.lease_until > $1 AND t.lease_until <= $2
+  ORDER BY t.lease_until LIMIT $3 FOR UPDATE SKIP LOCKED`
+/** A transaction that writes or ends a lease is over within this time. */
+const LEASE_MARGIN_MS = 15_000
+const ABANDONED = `
+  SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.claimed_by <> $1 AND t.awaiting IS NULL LIMIT $2
+  FOR UPDATE SKIP LOCKED`
+const RENEW = `
+  UPDATE callme.tasks t SET lease_until = k.lease_until
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::int[], $5::bigint[]) AS k (name, trigger_at, run_id, attempts, lease_until)
+  WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND t.run_id = k.run_id AND t.attempts = k.attempts AND t.state = 'running'
+    AND t.awaiting IS NULL`
+
+export const renew = together(
+  async (transaction, renewals: readonly { claims: readonly Task[]; leaseUntil: number }[]): Promise<undefined[]> => {
+    const claims = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
+    await transaction.query(RENEW, [
+      ...keyParams(claims.map(({ task }) => task)),
+      claims.map(({ task }) => task.runId),
+      claims.map(({ task }) => task.attempts),
+      claims.map(({ leaseUntil }) => leaseUntil),
+    ])
+    return renewals.map(() => undefined)
+  },
+)
+
+type Search = Parameters<Store['rescue']>[0]
+
+/** Takes tasks whose lease is over, or with `onlyNode` those that other nodes have under way. */
+export const rescue = oneByOne(async (transaction, search: Search): Promise<Task[]> => {
+  const tasks = await readTasks(transaction, transaction.session, await lockLost(transaction, search))
+  const reports = tasks.map((task) => lossOf(task, search.now))
+  return (await writeReports(transaction, reports)).flatMap((task) => task ?? [])
+})
+
+async function lockLost(transaction: Transaction, { now, limit, onlyNode }: Search): Promise<TaskRow[]> {
+  if (onlyNode !== undefined) return readRows(transaction, ABANDONED, [onlyNode, limit])
+  const { leases } = transaction.session
+  const rows = await readRows(transaction, LEASE_OVER, [leases.begin(now), now, limit])
+  if (rows.length === 0) leases.clear(now - LEASE_MARGIN_MS)
+  return rows
+}

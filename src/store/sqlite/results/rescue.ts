@@ -1,0 +1,30 @@
+/** Leases: renews those of a node's calls, and rescues running tasks whose lease is over. */
+import { lossOf } from '../../../domain/attempt/attempt-report.ts'
+import type { Task } from '../../../domain/task/task.ts'
+import type { TaskRow } from '../../rows/task-row.ts'
+import { readBack, readTask } from '../rows/rows.ts'
+import { recordReport } from './record.ts'
+import type { Transaction } from '../session.ts'
+
+const RENEW = `
+  UPDATE tasks SET lease_until = @leaseUntil
+  WHERE name = @name AND trigger_at = @triggerAt AND run_id = @runId AND attempts = @attempts AND state = 'running'
+    AND awaiting IS NULL`
+const LEASE_OVER = `
+  SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?`
+const OF_OTHERS = `
+  SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND claimed_by <> ? AND awaiting IS NULL LIMIT ?`
+
+export function renewLeases({ sql }: Transaction, claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): void {
+  for (const { name, triggerAt, runId, attempts } of claims) sql.run(RENEW, { name, triggerAt, runId, attempts, leaseUntil })
+}
+
+/** @param onlyNode whose own calls are left alone; all calls of other nodes are rescued then. */
+export function rescueRows(transaction: Transaction, { now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number }): Task[] {
+  const { sql } = transaction
+  const rows = onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, onlyNode, limit)
+  return rows.map((row) => {
+    recordReport(transaction, lossOf(readTask(transaction, row), now))
+    return readBack(transaction, { name: row.name, triggerAt: row.trigger_at })
+  })
+}
