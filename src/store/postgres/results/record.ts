@@ -15,10 +15,11 @@ import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/repor
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertRows } from '../rows/fresh-rows.ts'
-import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, spanParams, split } from '../rows/rows.ts'
+import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, queryKeys, split } from '../rows/rows.ts'
+import type { KeyColumns } from '../rows/rows.ts'
 import { forgetRuns } from '../tasks/remove.ts'
 
-type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'executed_at' | 'remove_after'>
+type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'run_id' | 'state' | 'lane' | 'executed_at' | 'remove_after'>
 
 /** A report that was written, with the task after it. */
 interface Written {
@@ -29,7 +30,7 @@ interface Written {
 
 /** The columns of a report as JSON. */
 const REPORT = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, deadline bigint, attempts int,
-  lost int, error text, "leaseUntil" bigint, awaiting text, "executedAt" bigint, "responseStatus" int, "responseBody" text, now bigint,
+  lost int, error text, "leaseUntil" bigint, awaiting text, "responseStatus" int, "responseBody" text, now bigint,
   number int, "attemptDueAt" bigint, "startedAt" bigint, "durationMs" bigint, "attemptDeadline" bigint, status int, "attemptError" text,
   outcome text, "attemptsLeft" int, node text)`
 /** The columns of its attempt, in the order of ATTEMPT_COLUMNS. */
@@ -40,7 +41,7 @@ const GUARD = `t.name = o.name AND t.trigger_at = o."triggerAt" AND t.run_id = o
 const UPDATED = {
   ...{ state: 'o.state', due_at: 'o."dueAt"', deadline: 'o.deadline', attempts: 'o.attempts', lost: 'o.lost', error: 'o.error' },
   ...{ lease_until: 'o."leaseUntil"', awaiting: 'o.awaiting', response_status: 'o."responseStatus"', response_body: 'o."responseBody"' },
-  ...{ updated: 'o.now', executed_at: 'coalesce(o."executedAt", t.executed_at)' },
+  ...{ updated: 'o.now', executed_at: 'coalesce(o."startedAt" + o."durationMs", t.executed_at)' },
 }
 
 // An accepted or prolonged call has its attempt already: only the end is new.
@@ -50,7 +51,7 @@ const PUT_ATTEMPTS = (source: string): string => `
   ON CONFLICT (trigger_at, name, run_id, number) DO UPDATE SET error = excluded.error, status = coalesce(excluded.status, a.status),
     deadline = coalesce(a.deadline, excluded.deadline), outcome = excluded.outcome, attempts_left = excluded.attempts_left,
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at)`
-const RETURNED = 'id, name, trigger_at, lane, executed_at, remove_after'
+const RETURNED = 'id, name, trigger_at, run_id, state, lane, executed_at, remove_after'
 const KEPT = `remove_after = 0 OR state <> 'successful'`
 const END = `
   WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${REPORT}),
@@ -103,31 +104,20 @@ async function writeBatch(transaction: Transaction, batch: readonly AttemptRepor
     // In the order of keys, as all statements lock rows, so no two transactions wait for each other.
     if (part.length > 0) rows.push(...(await transaction.query<WrittenRow>(sql, [JSON.stringify(part.map(toJson).sort(inKeyOrder))])))
   }
-  const written = byKey(rows)
-  const removed = ends.filter(({ task, update }) => update.state === 'successful' && written.get(formatTaskKey(task))?.remove_after === 1)
-  const tasks = removed.map(({ task }) => task)
-  await forgetRuns(transaction, tasks)
-  return written
+  const removed = rows.filter(({ state, remove_after: removeAfter }) => state === 'successful' && removeAfter === 1)
+  await forgetRuns(transaction, removed)
+  return byKey(rows)
 }
 
 function toJson({ task, update, now, responseStatus, responseBody, attempt }: AttemptReport): object & { name: string; triggerAt: number } {
   return {
+    ...(attempt && { ...attempt, attemptDueAt: attempt.dueAt, attemptDeadline: attempt.deadline, attemptError: cleanText(attempt.error) }),
     ...{ name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimed: task.attempts, wasRunning: task.state === 'running' },
     // The row is found by this deadline, so it gets the one that its handler allows now.
     ...{ ...update, deadline: task.deadline, error: cleanText(update.error) },
-    ...{ responseStatus, responseBody: encodeBody(responseBody), now },
-    ...(attempt && {
-      executedAt: attempt.startedAt + attempt.durationMs,
-      ...{ number: attempt.number, attemptDueAt: attempt.dueAt, startedAt: attempt.startedAt, durationMs: attempt.durationMs },
-      ...{ attemptDeadline: attempt.deadline, status: attempt.status, attemptError: cleanText(attempt.error) },
-      ...{ outcome: attempt.outcome, attemptsLeft: attempt.attemptsLeft, node: attempt.node },
-    }),
+    // PostgreSQL's text holds neither NUL nor half a character, so a response body is stored as a JSON string.
+    ...{ responseStatus, responseBody: responseBody === null ? null : JSON.stringify(responseBody), now },
   }
-}
-
-/** A response body as a JSON string. PostgreSQL's text holds neither NUL nor half a character. */
-function encodeBody(body: string | null): string | null {
-  return body === null ? null : JSON.stringify(body)
 }
 
 /** A reason without the characters that PostgreSQL's text cannot hold. */
@@ -157,12 +147,9 @@ function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written
 
 /** Stores the error callbacks of tasks that have just ended badly and want one. @returns these tasks */
 async function storeErrorCallbacks(transaction: Transaction, written: readonly Written[]): Promise<Set<Task>> {
-  const ended = written.filter(
-    ({ task }) => task.definition.error_callback !== undefined && (task.state === 'failed' || task.state === 'skipped'),
-  )
-  if (ended.length === 0) return new Set()
-  const params = spanParams(ended.map(({ task }) => task))
-  const rows = await transaction.query<AttemptRow & Pick<TaskRow, 'name' | 'trigger_at'>>(ATTEMPTS, params)
+  const ended = written.filter(({ task: { definition, state } }) => definition.error_callback && isFinal(state) && state !== 'successful')
+  const tasks = ended.map(({ task }) => task)
+  const rows = await queryKeys<AttemptRow & KeyColumns>(transaction, ATTEMPTS, tasks)
   const callbacks = ended.flatMap(({ task, report: { now } }) => {
     const own = rows.filter((row) => row.run_id === task.runId && formatTaskKey(keyOf(row)) === formatTaskKey(task))
     const callback = errorCallbackOf(task, own.map(toAttempt), now)

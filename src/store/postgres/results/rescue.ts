@@ -1,4 +1,4 @@
-/** Leases: their renewal while a call is under way, and the rescue of tasks whose lease is over or whose node is gone. */
+/** Renews the leases of calls under way, and rescues tasks whose lease is over or whose node is gone. */
 import { lossOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
@@ -6,7 +6,7 @@ import type { Store } from '../../store.ts'
 import { oneByOne, together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { readTasks } from '../rows/read-tasks.ts'
-import { columnsOf, keyParams, readRows } from '../rows/rows.ts'
+import { arraysOf, columnsOf, readRows } from '../rows/rows.ts'
 import { writeReports } from './record.ts'
 
 const LEASE_OVER = `
@@ -25,13 +25,8 @@ const RENEW = `
 
 export const renew = together(
   async (transaction, renewals: readonly { claims: readonly Task[]; leaseUntil: number }[]): Promise<undefined[]> => {
-    const claims = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
-    await transaction.query(RENEW, [
-      ...keyParams(claims.map(({ task }) => task)),
-      claims.map(({ task }) => task.runId),
-      claims.map(({ task }) => task.attempts),
-      claims.map(({ leaseUntil }) => leaseUntil),
-    ])
+    const renewed = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ ...task, leaseUntil })))
+    await transaction.query(RENEW, arraysOf(renewed, 'name', 'triggerAt', 'runId', 'attempts', 'leaseUntil'))
     return renewals.map(() => undefined)
   },
 )

@@ -6,7 +6,8 @@ import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
-import { columnsOf, fromDatabase } from './rows.ts'
+import { columnsOf, fromDatabase, keyOf } from './rows.ts'
+import type { KeyColumns } from './rows.ts'
 
 const OPEN_STATES = TASK_STATES.filter((state) => !isFinal(state))
 
@@ -23,7 +24,7 @@ export async function readPage(queries: Queries, selection: Selection, after: Ta
 }
 
 /** The same page with some columns of the table `t` only: `name`, `trigger_at`, and the others of `Row`. */
-export async function readColumns<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(
+export async function readColumns<Row extends KeyColumns>(
   columns: string,
   queries: Queries,
   selection: Selection,
@@ -42,7 +43,7 @@ export async function readColumns<Row extends Pick<TaskRow, 'name' | 'trigger_at
   if (pages.length === 0) return { rows: [] }
   const rows = await queries.query<Row>(`SELECT * FROM (${pages.join(' UNION ALL ')}) page ${end}`, params)
   const last = rows.at(-1)
-  return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
+  return last && rows.length === limit ? { rows, next: keyOf(last) } : { rows }
 }
 
 /** Adds its values to `params`. */

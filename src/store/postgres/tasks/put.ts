@@ -6,14 +6,14 @@ import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import type { FreshRow } from '../../rules/assign-lane.ts'
 import type { PutResult } from '../../store.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, insertRows, resetRows } from '../rows/fresh-rows.ts'
-import { KEYS, byKey, distinctBatches, keyOf, keyParams, lockRows, mustGet, ofKeys, spanParams, split } from '../rows/rows.ts'
+import type { EndedRun } from '../rows/fresh-rows.ts'
+import { KEYS, byKey, distinctBatches, lockRows, mustGet, ofKeys, queryKeys, setColumn, split } from '../rows/rows.ts'
 
 interface PutInput {
   readonly tasks: readonly NewTask[]
@@ -29,7 +29,7 @@ interface Candidate {
 }
 
 /** A stored task of the same key; one that has ended has no `id` here. */
-type Existing = Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'run_id' | 'attempts' | 'created'> & { readonly id?: number }
+type Existing = EndedRun & { readonly created: number; readonly id?: number }
 
 /** A serving handler stays as it is until the transaction ends. A change that hides it locks its row, and so waits. */
 const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR KEY SHARE'
@@ -38,9 +38,6 @@ const TAKE_OUT = `DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f'
 const KEEP_ENDED = `
   DELETE FROM callme.tasks t USING ${KEYS}, callme.finished f WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND ${ofKeys('f')}
   RETURNING ${EXISTING}`
-const SET_CREATED = `
-  UPDATE callme.tasks t SET created = k.created FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, created)
-  WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
 
 export const putTasks = together(writeTasks, ({ tasks }: PutInput) => tasks.length)
 
@@ -60,7 +57,12 @@ async function writeTasks(transaction: Transaction, inputs: readonly PutInput[])
     for (const [candidate, result] of await storeBatch(transaction, batch)) stored.set(candidate, result)
   }
   const results = candidates.map((one): PutResult => (one === undefined ? { status: 'no_callback' } : mustGet(stored, one)))
-  emitStored(transaction, results)
+  for (const result of results) {
+    if (!('task' in result)) continue
+    const { status, task } = result
+    transaction.changes.moved(task, undefined, 'pending')
+    transaction.changes.emit(status === 'created' ? 'created' : 'updated', task, task.updated)
+  }
   return inputs.map(({ tasks }) => results.splice(0, tasks.length))
 }
 
@@ -102,15 +104,17 @@ async function storeBatch(transaction: Transaction, batch: readonly Candidate[])
   return results
 }
 
+function rowsOf(candidates: readonly Candidate[]): FreshRow[] {
+  return candidates.map(({ row }) => row)
+}
+
 /** Inserts the rows whose keys `tasks` does not have. @returns the tasks that were there before, by key; those in `tasks` are locked */
 async function insertBatch(transaction: Transaction, batch: readonly Candidate[]): Promise<Map<string, Existing>> {
   const existing = new Map<string, Existing>()
   for (let missing = batch; missing.length > 0;) {
-    const rows = missing.map(({ row }) => row)
-    const inserted = await insertRows(transaction, rows)
+    const inserted = await insertRows(transaction, rowsOf(missing))
     const [isNew, isTaken] = split(missing, ({ row }) => inserted.has(formatTaskKey(row)))
-    const locked = rows.filter((row) => !inserted.has(formatTaskKey(row)))
-    const found = [...(await replaceEnded(transaction, isNew)), ...(await lockRows(transaction, locked))]
+    const found = [...(await replaceEnded(transaction, isNew)), ...(await lockRows(transaction, rowsOf(isTaken)))]
     for (const [key, row] of byKey<Existing>(found)) existing.set(key, row)
     // A row in the way may have ended or gone before the lock.
     missing = isTaken.filter(({ row }) => !existing.has(formatTaskKey(row)))
@@ -121,19 +125,8 @@ async function insertBatch(transaction: Transaction, batch: readonly Candidate[]
 /** Takes tasks of the keys out of `finished`, or keeps them where only an absent task is wanted. @returns these tasks */
 async function replaceEnded(transaction: Transaction, batch: readonly Candidate[]): Promise<Existing[]> {
   const [absent, any] = split(batch, ({ ifAbsent }) => ifAbsent)
-  const queryFor = (sql: string, part: readonly Candidate[]): Promise<Existing[]> =>
-    part.length === 0 ? Promise.resolve([]) : transaction.query<Existing>(sql, spanParams(part.map(({ row }) => row)))
-  const kept = await queryFor(KEEP_ENDED, absent)
-  const gone = await queryFor(TAKE_OUT, any)
-  if (gone.length > 0) await transaction.query(SET_CREATED, [...keyParams(gone.map(keyOf)), gone.map(({ created }) => created)])
+  const kept = await queryKeys<Existing>(transaction, KEEP_ENDED, rowsOf(absent))
+  const gone = await queryKeys<Existing>(transaction, TAKE_OUT, rowsOf(any))
+  await setColumn(transaction, 'created', gone)
   return [...kept, ...gone]
-}
-
-function emitStored({ changes }: Transaction, results: readonly PutResult[]): void {
-  for (const result of results) {
-    if (!('task' in result)) continue
-    const { status, task } = result
-    changes.moved(task, undefined, 'pending')
-    changes.emit(status === 'created' ? 'created' : 'updated', task, task.updated)
-  }
 }
