@@ -1,4 +1,4 @@
-/** Ends waiting tasks whose window has closed, and corrects the deadlines of rows whose handler allows more time now. */
+/** Ends waiting tasks whose window has closed. A row whose handler allows more time now gets the later deadline. */
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { expiryOf } from '../../rules/report-effects.ts'
@@ -16,7 +16,7 @@ const LOCK_EXPIRED = `SELECT ${columnsOf('t')} FROM ${EXPIRED} ORDER BY t.deadli
 
 type Expired = Awaited<ReturnType<Store['expire']>>
 
-/** Looks before it writes, because mostly no task is out of time. */
+/** Reads before it writes, because mostly no task is out of time. */
 export async function expire(session: Session, writer: GroupWriter, { now, limit }: { now: number; limit: number }): Promise<Expired> {
   const after = session.deadlines.begin(now)
   if ((await session.database.query(ANY_EXPIRED, [after, now])).length > 0) return writer.write(expireRows, { after, now, limit })

@@ -1,6 +1,6 @@
 /**
- * Writes reports: what becomes of running tasks, and of waiting ones whose window has closed. An ended row moves to `finished`. A report of
- * another run, another attempt or a lost lease changes nothing.
+ * Writes reports on running tasks, and on waiting tasks whose window has closed. An ended row moves to `finished`. A report of another run,
+ * another attempt or a lost lease changes nothing.
  */
 import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
@@ -44,7 +44,7 @@ const UPDATED = {
   ...{ updated: 'o.now', executed_at: 'coalesce(o."startedAt" + o."durationMs", t.executed_at)' },
 }
 
-// An accepted or prolonged call has its attempt already: only the end is new.
+// The attempt of an accepted or prolonged call is stored already, and keeps its start.
 const PUT_ATTEMPTS = (source: string): string => `
   INSERT INTO callme.attempts AS a (name, trigger_at, ${ATTEMPT_COLUMNS})
   SELECT name, trigger_at, ${ATTEMPT} FROM ${source} WHERE number IS NOT NULL
@@ -77,7 +77,7 @@ export const record = together(
 
 /** @returns the tasks after their reports, in order; undefined for a report that was not written */
 export async function writeReports(transaction: Transaction, reports: readonly AttemptReport[]): Promise<(Task | undefined)[]> {
-  // One report may stand here twice: each time is a value of its own.
+  // The same report may come twice, so each place has an object of its own.
   const all = reports.map((report) => ({ report }))
   const written = new Map<object, Written>()
   for (const batch of distinctBatches(all, ({ report }) => formatTaskKey(report.task))) {
@@ -95,13 +95,13 @@ export async function writeReports(transaction: Transaction, reports: readonly A
   })
 }
 
-/** @param batch of different keys. @returns the written rows, by key */
+/** Writes a batch of different keys. @returns the written rows by key */
 async function writeBatch(transaction: Transaction, batch: readonly AttemptReport[]): Promise<Map<string, WrittenRow>> {
   transaction.isWriting = true
   const rows: WrittenRow[] = []
   const [ends, others] = split(batch, ({ update }) => isFinal(update.state))
   for (const [sql, part] of [[END, ends] as const, [UPDATE, others] as const]) {
-    // In the order of keys, as all statements lock rows, so no two transactions wait for each other.
+    // All statements lock rows in the order of keys, so no two transactions wait for each other.
     if (part.length > 0) rows.push(...(await transaction.query<WrittenRow>(sql, [JSON.stringify(part.map(toJson).sort(inKeyOrder))])))
   }
   const removed = rows.filter(({ state, remove_after: removeAfter }) => state === 'successful' && removeAfter === 1)
@@ -129,7 +129,7 @@ function inKeyOrder(one: { name: string; triggerAt: number }, other: { name: str
   return one.name < other.name ? -1 : one.name > other.name ? 1 : one.triggerAt - other.triggerAt
 }
 
-/** @returns the task as it reads back */
+/** Emits the changes of a written report. @returns the task as it reads back */
 function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written, hasErrorCallback: boolean): Task {
   const { task: before, now } = report
   const after: Task = { ...task, errorCallback: hasErrorCallback ? FRESH_ERROR_CALLBACK : null }
@@ -145,7 +145,7 @@ function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written
   return after
 }
 
-/** Stores the error callbacks of tasks that have just ended badly and want one. @returns these tasks */
+/** Stores the error callbacks of failed and skipped tasks. @returns the tasks with a callback */
 async function storeErrorCallbacks(transaction: Transaction, written: readonly Written[]): Promise<Set<Task>> {
   const ended = written.filter(({ task: { definition, state } }) => definition.error_callback && isFinal(state) && state !== 'successful')
   const tasks = ended.map(({ task }) => task)

@@ -1,6 +1,6 @@
 /**
- * Rows that begin a run: fresh ones, and those that a waiting row becomes. A key is free if neither table has it. A fresh row is inserted
- * first, and then looked for in `finished`: the insert waits for a node that moves the same key there.
+ * Writes rows that begin a run. A key is free if neither table has it. The insert comes before the look into `finished`, because it waits
+ * for a node that moves the same key there.
  */
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
@@ -22,7 +22,7 @@ export const NEW_RUN = {
   ...{ rescheduled_to: 'NULL::bigint', window_from: 'NULL::bigint', remove_after: '0::smallint' },
 }
 
-/** Keys are inserted in the order in which all statements lock rows, so no two transactions wait for each other. */
+/** All statements lock rows in the order of keys, so no two transactions wait for each other. */
 const INSERT = `
   INSERT INTO callme.tasks (name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
     rescheduled_from, repeated_to, definition)

@@ -1,4 +1,4 @@
-/** Pages of a selection over both tables, in the order of trigger_at, then name. Error callbacks are part of no selection. */
+/** Reads pages of a selection from both tables, in the order of trigger_at, then name. No selection has error callbacks. */
 import { isPattern, rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { FINAL_STATES, TASK_STATES, isFinal } from '../../../domain/task/task.ts'
 import type { TaskState } from '../../../domain/task/task.ts'
@@ -11,8 +11,8 @@ import type { KeyColumns } from './rows.ts'
 
 const OPEN_STATES = TASK_STATES.filter((state) => !isFinal(state))
 
-/** `next` is the last key of a full page, where the following one starts. */
-export interface Page<Row = TaskRow> {
+/** `next` is the last key of a full page: the following page starts after it. */
+interface Page<Row = TaskRow> {
   readonly rows: Row[]
   readonly next?: TaskKey
 }
@@ -23,7 +23,7 @@ export async function readPage(queries: Queries, selection: Selection, after: Ta
   return { rows: rows.map(fromDatabase), ...rest }
 }
 
-/** The same page with some columns of the table `t` only: `name`, `trigger_at`, and the others of `Row`. */
+/** The same page with some columns of the table `t`: those of `Row`. */
 export async function readColumns<Row extends KeyColumns>(
   columns: string,
   queries: Queries,
@@ -46,7 +46,7 @@ export async function readColumns<Row extends KeyColumns>(
   return last && rows.length === limit ? { rows, next: keyOf(last) } : { rows }
 }
 
-/** Adds its values to `params`. */
+/** The condition of a selection. It adds its values to `params`. */
 function filterOf({ name, names, from = 0, to }: Selection, after: TaskKey | undefined, params: unknown[]): string {
   const value = (given: unknown): string => `$${params.push(given)}`
   const start = after !== undefined && after.triggerAt >= from ? after : { name: '', triggerAt: from }

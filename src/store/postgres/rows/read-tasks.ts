@@ -1,4 +1,4 @@
-/** Tasks as they read back: a row with the defaults of its handler and the progress of its error callback. */
+/** Reads tasks: each row with the defaults of its handler and the progress of its error callback. */
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
@@ -28,7 +28,7 @@ export async function readTask(queries: Queries, session: Session, row: TaskRow)
   return one(await readTasks(queries, session, [row]))
 }
 
-/** The task of a key, as it is stored now. @throws Error for a key that is not stored: a defect */
+/** The stored task of a key. @throws Error for a key that is not stored: a defect */
 export async function readBack(queries: Queries, session: Session, key: TaskKey): Promise<Task> {
   const row = await findRow(queries, key)
   if (row === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)

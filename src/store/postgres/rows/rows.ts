@@ -1,4 +1,4 @@
-/** Finds and locks the rows of tasks by key: those that wait or run, in `tasks`, and those that have ended, in `finished`. */
+/** Finds and locks the rows of tasks by key. Waiting and running rows are in `tasks`, ended ones in `finished`. */
 import { isFinal } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
@@ -31,7 +31,7 @@ export function assignments(values: Values): string {
 /** The keys of `keyParams` or `spanParams`. */
 export const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
 
-/** The rows of the keys of `spanParams` in a partitioned table. The span tells the planner which partitions to leave out. */
+/** Joins a partitioned table on the keys of `spanParams`. By the span the planner leaves partitions out. */
 export function ofKeys(table: string): string {
   return `${table}.trigger_at = k.trigger_at AND ${table}.name = k.name AND ${table}.trigger_at BETWEEN $3 AND $4`
 }
@@ -67,7 +67,7 @@ export async function lockFound(queries: Queries, found: readonly TaskRow[]): Pr
   })
 }
 
-/** The row of a key; a waiting or running one is locked until the transaction ends. */
+/** The row of a key. A waiting or running row is locked until the transaction ends. */
 export async function lockRow(queries: Queries, key: TaskKey): Promise<TaskRow | undefined> {
   return (await lockRows(queries, [key]))[0] ?? findRow(queries, key)
 }

@@ -1,4 +1,4 @@
-/** Stores tasks of many callers at once: new ones, and those that replace the task of the same key. */
+/** Stores the tasks of many callers at once. A task may replace the stored task of its key. */
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
 import { pendingTask } from '../../../domain/task/task.ts'
 import type { NewTask } from '../../../domain/task/task.ts'
@@ -21,17 +21,13 @@ interface PutInput {
   readonly ifAbsent: boolean
 }
 
-/** A task that can be called, with the row that it gets. */
-interface Candidate {
-  readonly ifAbsent: boolean
-  readonly task: NewTask
-  readonly row: FreshRow
-}
+/** A task that can be called, with its fresh row. */
+type Candidate = ReturnType<typeof freshRow> & Pick<PutInput, 'ifAbsent'>
 
-/** A stored task of the same key; one that has ended has no `id` here. */
+/** A stored task of the same key. An ended one has no `id` here. */
 type Existing = EndedRun & { readonly created: number; readonly id?: number }
 
-/** A serving handler stays as it is until the transaction ends. A change that hides it locks its row, and so waits. */
+/** A serving handler keeps its definition until the transaction ends: a change that hides it waits for this lock. */
 const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR KEY SHARE'
 const EXISTING = 'f.name, f.trigger_at, f.state, f.run_id, f.attempts, f.created'
 const TAKE_OUT = `DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f')} RETURNING ${EXISTING}`
@@ -66,14 +62,12 @@ async function writeTasks(transaction: Transaction, inputs: readonly PutInput[])
   return inputs.map(({ tasks }) => results.splice(0, tasks.length))
 }
 
-/**
- * Locks the handlers that apply to the names. Another handler may have come before the lock, so the names are looked at again after it.
- * @returns the stored handlers that serve tasks without a callback
- */
+/** Locks the handlers of the names. @returns the stored handlers that serve tasks without a callback */
 async function lockServing(transaction: Transaction, names: readonly string[]): Promise<ReadonlySet<string>> {
   const { handlers, peers } = transaction.session
   const [locked, serving] = [new Set<string>(), new Set<string>()]
   for (let open = names; open.length > 0;) {
+    // Another handler may have come before the lock.
     await peers.catchUp()
     open = [...new Set(names.flatMap((name) => handlers.of(name)?.name ?? []))].filter((name) => !locked.has(name))
     const rows = open.length === 0 ? [] : await transaction.query<HandlerRow>(SERVING, [open])
@@ -83,7 +77,7 @@ async function lockServing(transaction: Transaction, names: readonly string[]): 
   return serving
 }
 
-/** @param batch of different keys */
+/** Writes a batch of different keys. */
 async function storeBatch(transaction: Transaction, batch: readonly Candidate[]): Promise<[Candidate, PutResult][]> {
   const existing = await insertBatch(transaction, batch)
   const [replaced, reset]: [Existing[], { fresh: FreshRow; id: number }[]] = [[], []]
@@ -108,7 +102,7 @@ function rowsOf(candidates: readonly Candidate[]): FreshRow[] {
   return candidates.map(({ row }) => row)
 }
 
-/** Inserts the rows whose keys `tasks` does not have. @returns the tasks that were there before, by key; those in `tasks` are locked */
+/** Inserts the rows with new keys. @returns the earlier tasks by key; those in `tasks` are locked */
 async function insertBatch(transaction: Transaction, batch: readonly Candidate[]): Promise<Map<string, Existing>> {
   const existing = new Map<string, Existing>()
   for (let missing = batch; missing.length > 0;) {
@@ -122,7 +116,7 @@ async function insertBatch(transaction: Transaction, batch: readonly Candidate[]
   return existing
 }
 
-/** Takes tasks of the keys out of `finished`, or keeps them where only an absent task is wanted. @returns these tasks */
+/** Takes ended tasks of the keys out of `finished`, or keeps them for `ifAbsent`. @returns these ended tasks */
 async function replaceEnded(transaction: Transaction, batch: readonly Candidate[]): Promise<Existing[]> {
   const [absent, any] = split(batch, ({ ifAbsent }) => ifAbsent)
   const kept = await queryKeys<Existing>(transaction, KEEP_ENDED, rowsOf(absent))

@@ -1,4 +1,4 @@
-/** Reschedules a batch of tasks: copies of ended ones and waiting ones get the first free minutes of their names. */
+/** Reschedules a batch of tasks to the first free minutes of their names: waiting ones move, ended ones are copied. */
 import { isFinal, newTask } from '../../../domain/task/task.ts'
 import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
@@ -59,7 +59,7 @@ async function planMoves(transaction: Transaction, rows: readonly TaskRow[], { p
     if (first === undefined) throw new Error(`no free minute was found for a row of ${name}`)
     const triggerAt = Math.min(own, first)
     if (triggerAt === first) minutes.shift()
-    // The row leaves its minute to a later one of the name.
+    // A later row of the name may take the minute of this one.
     if (own < Infinity && triggerAt !== own) minutes.splice(minutes.filter((minute) => minute < own).length, 0, own)
     passed.set(name, triggerAt)
     const task = newTask({ name, triggerAt }, JSON.parse(definition) as TaskDefinition, now)

@@ -1,4 +1,4 @@
-/** Brings a waiting task forward to now, and moves an ended one back into `tasks` for a new run. */
+/** Makes a task due now. An ended task moves back into `tasks` for a new run. */
 import { randomUUID } from 'node:crypto'
 import { deadlineOf, isFinal } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
@@ -37,7 +37,7 @@ export const runTask = oneByOne(async (transaction, run: { key: TaskKey; now: nu
   const [written] = isFinal(row.state)
     ? await transaction.query<{ id: number }>(RUN_AGAIN, [...window, lane, randomUUID()])
     : await transaction.query<{ id: number }>(BRING_FORWARD, [...window, removeAfter ? 1 : 0, lane])
-  // Another node has removed the ended row, or run it again, since it was found.
+  // Meanwhile another node has removed the ended row, or run it again.
   if (written === undefined) return 'unknown'
   const task = await readBack(transaction, session, key)
   transaction.changes.moved(key, row.state, state)

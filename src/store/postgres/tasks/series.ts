@@ -1,4 +1,4 @@
-/** Series: stores the tasks that follow repeating ones, inside the transaction that claims, ends or removes these. */
+/** Stores the next tasks of series, in the transaction that claims, ends or removes the rows before them. */
 import { pendingTask } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
@@ -9,7 +9,7 @@ import type { Transaction } from '../commit/transaction.ts'
 import { insertFreeRows } from '../rows/fresh-rows.ts'
 import { byKey, distinctBatches, findRows, setColumn } from '../rows/rows.ts'
 
-/** A row whose series goes on, and the minute that is tried for its next task. */
+/** A row whose series goes on, and the next minute to try. */
 interface Following {
   readonly row: TaskRow
   readonly series: RowSeries
@@ -18,8 +18,8 @@ interface Following {
 
 /**
  * Stores the next task of each row's series, and marks the row as followed. The next task gets the first minute of `repeat` after the row's
- * own and after `now`. A minute of another task that is not of the series is passed over.
- * @returns the rows, with the `trigger_at` of the tasks that follow
+ * own and after `now`. It passes over a minute of another task outside the series.
+ * @returns the rows, with the `trigger_at` of the next tasks
  */
 export async function continueSeries(transaction: Transaction, rows: readonly TaskRow[], now: number): Promise<TaskRow[]> {
   const following = rows.flatMap((row) => {
@@ -56,7 +56,7 @@ async function storeNext(transaction: Transaction, tried: readonly Following[], 
       changes.moved(task, undefined, 'pending')
       changes.emit('created', pendingTask(task, { created: now, now }), now)
     } else {
-      // A row in the way may be gone by now: its minute is tried again.
+      // A row in the way may be gone by now. Then its minute is tried again.
       if (other === undefined) return one
       if (!isOfSeries(other, series)) return followingAt(one.row, series, minuteAfter(series, triggerAt))
     }
