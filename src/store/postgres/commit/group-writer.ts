@@ -131,7 +131,10 @@ export class GroupWriter {
       const { error } = failure
       doubt = failure.attempt ?? doubt
       if (isTaken(error)) {
-        if (doubt !== undefined) return this.#conclude(doubt)
+        if (doubt !== undefined) {
+          this.#conclude(doubt)
+          return
+        }
         const { database, stream } = this.#options
         this.#seq = await lastSeq(database, stream).catch(() => this.#seq)
       } else if (isConflict(error) && conflicts < MOST_CONFLICTS) conflicts += 1
@@ -140,7 +143,10 @@ export class GroupWriter {
         // One by one, so that only the refused call fails.
         for (const member of members) await this.#writeGroup([member])
         return
-      } else return refuse(members, error)
+      } else {
+        refuse(members, error)
+        return
+      }
     }
   }
 

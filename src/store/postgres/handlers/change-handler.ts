@@ -98,10 +98,8 @@ export const putHandler = handlerChange(
   },
 )
 
-type Removal = { readonly name: string; readonly force: boolean }
-
 export const removeHandler = handlerChange(
-  async (transaction, { name, force }: Removal, before): ReturnType<HandlerStore['removeHandler']> => {
+  async (transaction, { name, force }: { name: string; force: boolean }, before): ReturnType<HandlerStore['removeHandler']> => {
     if (before === undefined) return 'unknown'
     const next = transaction.session.handlers.behind(name)
     if (!force && !servesTasksWithoutCallback(next?.definition) && (await isNeeded(transaction, before, name))) return 'needed'
