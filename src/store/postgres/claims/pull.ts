@@ -3,7 +3,7 @@ import { NEVER } from '../../rules/handler-capacity.ts'
 import type { PullResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { findHandler } from '../handlers/change-handler.ts'
-import { claimForWorker, finishClaim, firstPlaces, lockDue, oldestFirst } from './claim-rows.ts'
+import { claimForWorker, finishClaim, firstPlaces, knownTime, lockDue, oldestFirst } from './claim-rows.ts'
 import { HandlerUsage } from './handler-usage.ts'
 
 type Pull = Parameters<Store['pull']>[1] & { readonly handlerName: string }
@@ -33,7 +33,3 @@ export const pull = oneByOne(async (transaction, request: Pull): Promise<() => P
     return { tasks, nextDue: knownTime(Math.min(NEVER, ...dues)) }
   }
 })
-
-function knownTime(time: number): number | undefined {
-  return time < NEVER ? time : undefined
-}
