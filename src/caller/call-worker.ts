@@ -1,7 +1,6 @@
 /** The main file of a worker thread: makes calls in their order, a limited number at once, and sends back the results. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { offsetClock, systemClock } from '../clock.ts'
-import type { ClockOffset } from '../clock.ts'
+import { offsetClock, systemClock, type ClockOffset } from '../clock.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { CallRequest } from './caller.ts'
 import { httpCall } from './http-call.ts'

@@ -1,12 +1,9 @@
 /** The configuration of a node, from its settings. Flags and environment are parameters; nothing else is read. */
 import type { Problem } from '../domain/errors.ts'
 import type { LogLevel } from '../telemetry/log.ts'
-import { isLoopback, parseListen } from './listen.ts'
-import type { Listen } from './listen.ts'
-import { badConfig, badValue, effectiveSettings, labelOf } from './settings.ts'
-import type { Environment, Flags, SettingName, Values } from './settings.ts'
-import { parseStoreUrl } from './store-url.ts'
-import type { StoreUrl } from './store-url.ts'
+import { isLoopback, parseListen, type Listen } from './listen.ts'
+import { badConfig, badValue, effectiveSettings, labelOf, type Environment, type Flags, type SettingName, type Values } from './settings.ts'
+import { parseStoreUrl, type StoreUrl } from './store-url.ts'
 
 export interface Config {
   readonly listen: Listen

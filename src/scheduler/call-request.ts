@@ -1,10 +1,8 @@
 /** Makes the HTTP request of a claimed task. */
 import type { CallRequest } from '../caller/caller.ts'
-import { isErrorCallback, reportedKey } from '../domain/task/error-callback.ts'
-import type { ErrorReport } from '../domain/task/error-callback.ts'
+import { isErrorCallback, reportedKey, type ErrorReport } from '../domain/task/error-callback.ts'
 import { presentAttempt, presentTask } from '../wire/present-task.ts'
-import { maxAttempts, withDefaults } from '../domain/task/task.ts'
-import type { JsonValue, Task } from '../domain/task/task.ts'
+import { maxAttempts, withDefaults, type JsonValue, type Task } from '../domain/task/task.ts'
 
 export interface CallDefaults {
   /** sent as `User-Agent: callme/<version>` */

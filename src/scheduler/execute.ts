@@ -1,15 +1,13 @@
 /** One claimed task: request -> call -> report -> record. The save is retried until the store takes it, the call never is. */
 import type { Caller } from '../caller/caller.ts'
 import type { Clock } from '../clock.ts'
-import { reportOf } from '../domain/attempt/attempt-report.ts'
-import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
+import { reportOf, type AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Log, LogEvent } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
-import { callRequestOf } from './call-request.ts'
-import type { CallDefaults } from './call-request.ts'
+import { callRequestOf, type CallDefaults } from './call-request.ts'
 
 export interface Execution {
   readonly store: Store

@@ -1,9 +1,8 @@
 /** `callme verify`: accounts for every recorded run of a store. It exits with 1 where a promise was broken. */
 import { Command, Option } from 'commander'
 import { loadConfig } from '../../config/load-config.ts'
-import { SETTINGS } from '../../config/settings.ts'
+import { SETTINGS, type Environment } from '../../config/settings.ts'
 import { redact } from '../../config/store-url.ts'
-import type { Environment } from '../../config/settings.ts'
 import { CallmeError } from '../../domain/errors.ts'
 import { parseInstant } from '../../domain/time/trigger-time.ts'
 import { readLedger } from '../../store/open-store.ts'

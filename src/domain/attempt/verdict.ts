@@ -1,8 +1,7 @@
 /** What the result of one call means for its task. */
 import { backoffMs, retryAfterMs } from './backoff.ts'
 import { rfc3339 } from '../time/rfc3339.ts'
-import { maxAttempts, withDefaults } from '../task/task.ts'
-import type { EffectiveDefinition, Task } from '../task/task.ts'
+import { maxAttempts, withDefaults, type EffectiveDefinition, type Task } from '../task/task.ts'
 
 interface Times {
   readonly startedAt: number

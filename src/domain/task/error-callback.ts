@@ -3,10 +3,8 @@
  * client can give: the name and the run id of the failed task, with an "@" between them.
  */
 import { randomUUID } from 'node:crypto'
-import { formatTaskKey } from './task-key.ts'
-import type { TaskKey } from './task-key.ts'
-import { hostOf, withDefaults } from './task.ts'
-import type { Attempt, JsonValue, NewTask, Task } from './task.ts'
+import { formatTaskKey, type TaskKey } from './task-key.ts'
+import { hostOf, withDefaults, type Attempt, type JsonValue, type NewTask, type Task } from './task.ts'
 
 /** The payload of an error callback: the task as it ended. */
 export interface ErrorReport {

@@ -1,6 +1,5 @@
 /** Reads `trigger_at` in each of its forms and rounds instants to minutes. */
-import { refuse } from '../errors.ts'
-import type { Parsed } from '../errors.ts'
+import { refuse, type Parsed } from '../errors.ts'
 
 export const MINUTE_MS = 60_000
 export const SECONDS_PER_MINUTE = 60
