@@ -50,16 +50,11 @@ export function applyVerdict(task: Task, verdict: Verdict, now: number): TaskUpd
   if (state === undefined) throw new Error(`illegal transition: ${verdict.event} while ${task.state}`)
   return {
     state,
-    dueAt: dueAfter(task, verdict, now),
+    dueAt: verdict.event === 'retry' ? verdict.at : verdict.event === 'lost' ? now : task.dueAt,
     attempts,
     lost: task.lost + (verdict.event === 'lost' ? 1 : 0),
     error: 'reason' in verdict ? verdict.reason : verdict.event === 'released' ? task.error : null,
     awaiting: verdict.event === 'accepted' ? 'ack' : null,
     leaseUntil: verdict.event === 'accepted' ? verdict.until : null,
   }
-}
-
-function dueAfter(task: Task, verdict: Verdict, now: number): number {
-  if (verdict.event === 'retry') return verdict.at
-  return verdict.event === 'lost' ? now : task.dueAt
 }

@@ -35,14 +35,13 @@ export function reportedKey({ name, triggerAt }: TaskKey): string {
 export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: number): NewTask | undefined {
   const { error_callback: callback, timeout, retry, max_delay } = withDefaults(task.definition)
   if (callback === undefined || isErrorCallback(task) || (task.state !== 'failed' && task.state !== 'skipped')) return undefined
-  const report: ErrorReport = { task, attempts }
   return {
     ...errorCallbackKey(task),
     definition: {
       callback,
       callback_method: 'POST',
       // The report holds plain data only, but its types are not those of JSON.
-      payload: report as unknown as JsonValue,
+      payload: { task, attempts } satisfies ErrorReport as unknown as JsonValue,
       expected_http_status: '2xx',
       retry: Math.max(1, retry),
       max_delay,
