@@ -58,14 +58,8 @@ async function save(report: AttemptReport, { store, clock, log }: Execution): Pr
 }
 
 function logReport({ task, update, attempt }: AttemptReport, isWritten: boolean, { node, log }: Execution): void {
-  const fields = {
-    task: formatTaskKey(task),
-    run_id: task.runId,
-    attempt: task.attempts,
-    node,
-    status: attempt?.status,
-    duration_ms: attempt?.durationMs,
-  }
+  const measured = { status: attempt?.status, duration_ms: attempt?.durationMs }
+  const fields = { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, node, ...measured }
   const hasEndedBadly = update.state === 'failed' || update.state === 'skipped'
   if (!isWritten) log.warn('claim.lost', fields)
   else log[hasEndedBadly ? 'warn' : 'debug'](EVENT_OF_STATE[update.state], { ...fields, error: update.error })
