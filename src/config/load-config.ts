@@ -20,10 +20,7 @@ export interface Config {
 const SECOND_MS = 1000
 const DAY_MS = 86_400 * SECOND_MS
 
-/**
- * Flags beat the environment, which beats the defaults.
- * @throws CallmeError `bad_config` with one line for each fault
- */
+/** Flags beat the environment, which beats the defaults. @throws CallmeError `bad_config` with one line for each fault */
 export function loadConfig(flags: Flags, env: Environment): Config {
   const values = Object.fromEntries(effectiveSettings(flags, env).map(({ name, value }) => [name, value])) as unknown as Values
   const label = (name: SettingName): string => labelOf(name, flags)

@@ -11,10 +11,7 @@ export interface CallDefaults {
   readonly timeoutMs: number
 }
 
-/**
- * The client's own headers win over `user-agent` and `content-type`; it cannot set `callme-*`.
- * @returns undefined where there is no URL to call
- */
+/** The client's headers win over `user-agent` and `content-type`, never over `callme-*`. @returns undefined where there is no URL */
 export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest | undefined {
   const definition = withDefaults(task.definition)
   if (definition.callback === undefined) return undefined

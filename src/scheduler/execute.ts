@@ -30,10 +30,7 @@ const EVENT_OF_STATE = {
   running: 'task.accepted',
 } as const satisfies Record<Task['state'], LogEvent>
 
-/**
- * Resolves when the report of the call is durable.
- * @param onResult is called with the result of the call before the save
- */
+/** Resolves when the report of the call is durable. @param onResult gets the result of the call before the save */
 export async function execute(task: Task, execution: Execution, onResult: (result: CallResult) => void): Promise<void> {
   const { caller, clock, node, defaults, random } = execution
   const request = callRequestOf(task, defaults)

@@ -23,10 +23,7 @@ const OUTCOMES: Readonly<Partial<Record<Verdict['event'], AttemptOutcome>>> = {
   lost: 'lost',
 }
 
-/**
- * @param node the node that made the call
- * @param random a number in [0, 1), for the jitter of a retry
- */
+/** @param node the node that made the call @param random a number in [0, 1), for the jitter of a retry */
 export function reportOf(task: Task, result: CallResult, node: string, now: number, random: number): AttemptReport {
   const verdict = judge(task, result, now, random)
   const update = applyVerdict(task, verdict, now)

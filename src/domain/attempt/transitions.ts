@@ -5,10 +5,7 @@ import type { Verdict } from './verdict.ts'
 /** `claimed` comes from the store; `run`, `replaced` and `moved` come from a person; the others are verdicts. */
 export type TaskEvent = Verdict['event'] | 'claimed' | 'run' | 'replaced' | 'moved'
 
-/**
- * From state, by event, to state. A missing event is illegal. Of two targets, the second one holds where an attempt was made: see
- * {@link nextState}.
- */
+/** From state, by event, to state. A missing event is illegal. The second of two targets holds where an attempt was made. */
 export const TRANSITIONS: Readonly<Record<TaskState, Partial<Record<TaskEvent, readonly TaskState[]>>>> = {
   pending: { claimed: ['running'], expired: ['skipped'], run: ['pending'], replaced: ['pending'], moved: ['pending'] },
   running: {

@@ -1,7 +1,4 @@
-/**
- * Error callbacks: the call that reports the bad end of a task to its `error_callback`. Each is a task of its own, with a name that no
- * client can give: the name and the run id of the failed task, with an "@" between them.
- */
+/** Error callbacks: calls that report the bad end of a task. Each is a task of a name that no client can give: `<name>@<run id>`. */
 import { randomUUID } from 'node:crypto'
 import { formatTaskKey, type TaskKey } from './task-key.ts'
 import { hostOf, withDefaults, type Attempt, type JsonValue, type NewTask, type Task } from './task.ts'
