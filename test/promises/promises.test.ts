@@ -1,6 +1,7 @@
 /** The rules that simulated worlds and chaos share: each is content with what is right, and finds each way to be wrong. */
 import { describe, expect, it } from 'vitest'
 import { exceedsRetry, goodBeforeLast, madeTwice } from './runs.ts'
+import type { Made } from './runs.ts'
 import { isFollowedByNext } from './series.ts'
 
 const failed = (attempt: number) => ({ attempt, isKnown: true, isGood: false })
@@ -14,7 +15,7 @@ describe('a run', () => {
   })
 
   it('makes no attempt after one that succeeded', () => {
-    expect(goodBeforeLast([])).toBeUndefined()
+    expect(goodBeforeLast<Made>([])).toBeUndefined()
     expect(goodBeforeLast([failed(1), good(2)])).toBeUndefined()
     expect(goodBeforeLast([good(1), lost(2)])).toEqual(good(1))
     expect(goodBeforeLast([lost(2), good(1)])).toEqual(good(1))

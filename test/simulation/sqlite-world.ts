@@ -7,7 +7,7 @@ import type { Database, Statement } from 'better-sqlite3'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { LedgerSnapshot } from '../../src/store/ledger.ts'
-import { SqliteSnapshot } from '../../src/store/sqlite/history/open-ledger.ts'
+import { snapshotOf } from '../../src/store/sqlite/history/open-ledger.ts'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import type { TaskRow } from '../../src/store/rows/task-row.ts'
 import { withFaults } from './faulty-database.ts'
@@ -87,7 +87,7 @@ export class SqliteWorld implements WorldStore {
   }
 
   readLedger<T>(read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
-    return read(new SqliteSnapshot(this.#db?.open ? this.#db : new SqliteDatabase(this.#bytes)))
+    return read(snapshotOf(this.#db?.open ? this.#db : new SqliteDatabase(this.#bytes)))
   }
 
   end(): Promise<void> {

@@ -1,15 +1,8 @@
 /** Where a fresh task waits, and until when: its own values with those of the handler of its name behind them. */
 import { withHandler } from '../../domain/task/handler.ts'
-import type { Handler } from '../../domain/task/handler.ts'
 import { deadlineOf, hostOf } from '../../domain/task/task.ts'
 import type { NewTask } from '../../domain/task/task.ts'
-
-export interface HandlersByName {
-  /** the one that applies to tasks of a name */
-  of(name: string): Handler | undefined
-  /** the lane in which the rows of a name to one host belong */
-  laneOf(name: string, host: string): string
-}
+import type { HandlerBook } from './handler-book.ts'
 
 /** A row that is written for the first time; the store adds an id. */
 export interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' | 'deadline' | 'runId'> {
@@ -23,7 +16,7 @@ export interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' |
 }
 
 /** @returns the task with its handler's values, and the lane of its row */
-export function assignLane(handlers: HandlersByName, task: NewTask): NewTask & { readonly lane: string } {
+function assignLane(handlers: HandlerBook, task: NewTask): NewTask & { readonly lane: string } {
   const handler = handlers.of(task.name)?.definition
   if (handler === undefined && task.definition.callback !== undefined) return { ...task, lane: task.host }
   const definition = withHandler(task.definition, handler)
@@ -40,11 +33,8 @@ interface RowOptions {
   readonly repeatedTo?: number | null
 }
 
-/**
- * The row of a fresh task, and the task as it reads back.
- * @param task with its own values alone; an empty host where its handler says where to call
- */
-export function freshRow(handlers: HandlersByName, task: NewTask, options: RowOptions): { readonly row: FreshRow; readonly task: NewTask } {
+/** The row of a fresh task, and the task as it reads back. @param task with its own values alone; its host is empty without a callback of its own */
+export function freshRow(handlers: HandlerBook, task: NewTask, options: RowOptions): { readonly row: FreshRow; readonly task: NewTask } {
   const { now, definition = JSON.stringify(task.definition), rescheduledFrom = null, repeatedTo = null } = options
   const { lane, ...placed } = assignLane(handlers, task)
   const { name, triggerAt, dueAt, deadline, runId } = placed

@@ -17,13 +17,6 @@ export interface LaneShare {
   readonly limits?: HandlerCapacity
 }
 
-/** How many tasks may still be claimed, and when to claim again although no lane shows that anything is due then. */
-export interface ClaimLeft {
-  total: number
-  unproven: number
-  hiddenDue: number
-}
-
 /** What decides which lane comes first. */
 export interface LaneTurn {
   readonly host: HostShare
@@ -34,11 +27,11 @@ export interface LaneTurn {
 }
 
 /** One claim looks at this many lanes in one go at least: the memory of a lane may be out of date, and the lane empty. */
-export const LANES_AT_ONCE = 100
+const LANES_AT_ONCE = 100
 /** One claim looks at this many lanes. With more the caller claims again, so that nothing else waits for it. */
 export const MOST_LANES = 500
 /** One claim moves this many rows to the lanes where they belong, for the same reason. */
-export const MOST_MOVED = 1000
+const MOST_MOVED = 1000
 
 /** Idle hosts come first, then lanes that were served longest ago. A busy lane with an old backlog would otherwise get every slot that comes free. */
 export function byTurn(a: LaneTurn, b: LaneTurn): number {
@@ -53,6 +46,12 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
   readonly #closed = new Map<string, number>()
   readonly #served = new Set<string>()
   readonly #emptied = new Set<string>()
+  /** The lanes whose handler has no capacity, and from when (epoch ms) it may have some. */
+  readonly closed: ReadonlyMap<string, number> = this.#closed
+  /** The lanes of which tasks were taken. */
+  readonly served: ReadonlySet<string> = this.#served
+  /** The lanes that had fewer due tasks than were wanted. */
+  readonly emptied: ReadonlySet<string> = this.#emptied
   #found: Lane[] = []
   #starts = new Map<string, number>()
   #total: number
@@ -71,7 +70,7 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
     return this.#total > 0 && this.#againAt > this.#claim.now
   }
 
-  /** Epoch ms: when to claim again although no lane shows that anything is due then; `NEVER` where that is not needed. */
+  /** Epoch ms: when to claim again although no lane shows a due task; `NEVER` where that is not needed. */
   get againAt(): number {
     return this.#againAt
   }
@@ -79,21 +78,6 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
   /** The lanes that were looked at, but those that are closed. */
   get lanes(): readonly Lane[] {
     return [...this.#lanes.values()]
-  }
-
-  /** The lanes whose handler has no capacity, and from when (epoch ms) it may have some. */
-  get closed(): ReadonlyMap<string, number> {
-    return this.#closed
-  }
-
-  /** The lanes of which tasks were taken. */
-  get served(): ReadonlySet<string> {
-    return this.#served
-  }
-
-  /** The lanes that had fewer due tasks than were wanted. */
-  get emptied(): ReadonlySet<string> {
-    return this.#emptied
   }
 
   hostShare(host: string): HostShare {
@@ -110,10 +94,7 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
     return !this.#lanes.has(lane) && !this.#closed.has(lane) && this.#hasCapacity({ host })
   }
 
-  /**
-   * Adds an open lane. A lane whose handler has no capacity is closed instead.
-   * @returns whether more lanes are wanted
-   */
+  /** Adds an open lane. A lane whose handler has no capacity is closed instead. @returns whether more lanes are wanted */
   add(share: Lane): boolean {
     if (share.limits !== undefined && share.limits.free <= 0) this.#closed.set(share.lane, share.limits.opensAt)
     else {
@@ -179,11 +160,8 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
   }
 
   /** The lanes of handlers that this claim has used up. */
-  exhausted(lanes: readonly Lane[]): (Lane & { readonly handler: string })[] {
-    return lanes.filter(
-      (lane): lane is Lane & { readonly handler: string } =>
-        lane.handler !== undefined && lane.limits !== undefined && lane.limits.free <= 0,
-    )
+  exhausted(lanes: readonly Lane[]): { readonly lane: string; readonly handler: string }[] {
+    return lanes.flatMap(({ lane, handler, limits }) => (handler !== undefined && limits && limits.free <= 0 ? [{ lane, handler }] : []))
   }
 
   /** A lane of a handler that was used up is passed over until `opensAt`, epoch ms. */
@@ -191,10 +169,7 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
     this.#closed.set(lane, opensAt)
   }
 
-  /**
-   * Takes note of rows that this claim has moved to other lanes, which may have been found empty before.
-   * @returns whether the claim may go on
-   */
+  /** Rows have moved to these lanes, which may have been found empty before. @returns whether the claim may go on */
   moved(lanes: readonly string[]): boolean {
     for (const lane of lanes) {
       this.#lanes.delete(lane)

@@ -3,17 +3,14 @@ import { isErrorCallback } from '../../domain/task/error-callback.ts'
 import type { Handler } from '../../domain/task/handler.ts'
 import { isPattern, rangeOfNames } from '../../domain/task/name-pattern.ts'
 import { ORPHANS, handlerLane } from '../rows/lane-name.ts'
-import type { HandlersByName } from './assign-lane.ts'
 
-/** By how many characters names must begin with, and by these characters. The longest beginning comes first. */
-type Patterns = ReadonlyMap<number, ReadonlyMap<string, Handler>>
-
-export class HandlerBook implements HandlersByName {
-  readonly #handlers: Map<string, Handler>
-  #patterns: Patterns | undefined
+export class HandlerBook {
+  readonly #handlers = new Map<string, Handler>()
+  /** how many characters the patterns have, the longest first */
+  #patternLengths: readonly number[] | undefined
 
   constructor(handlers: readonly Handler[] = []) {
-    this.#handlers = byName(handlers)
+    this.replace(handlers)
   }
 
   get areThere(): boolean {
@@ -49,37 +46,22 @@ export class HandlerBook implements HandlersByName {
   set(name: string, handler: Handler | undefined): void {
     if (handler === undefined) this.#handlers.delete(name)
     else this.#handlers.set(name, handler)
-    if (isPattern(name)) this.#patterns = undefined
+    if (isPattern(name)) this.#patternLengths = undefined
   }
 
   replace(handlers: readonly Handler[]): void {
     this.#handlers.clear()
     for (const handler of handlers) this.#handlers.set(handler.name, handler)
-    this.#patterns = undefined
+    this.#patternLengths = undefined
   }
 
   /** @param but a pattern that is passed over */
   #patternOf(name: string, but?: string): Handler | undefined {
-    this.#patterns ??= patternsOf([...this.#handlers.values()])
-    for (const [length, handlers] of this.#patterns) {
-      const handler = handlers.get(name.slice(0, length))
+    this.#patternLengths ??= [...new Set([...this.#handlers.keys()].filter(isPattern).map(({ length }) => length))].sort((a, b) => b - a)
+    for (const length of this.#patternLengths) {
+      const handler = this.#handlers.get(`${name.slice(0, length - 1)}*`)
       if (handler !== undefined && handler.name !== but) return handler
     }
     return undefined
   }
-}
-
-function byName(handlers: readonly Handler[]): Map<string, Handler> {
-  return new Map(handlers.map((handler) => [handler.name, handler]))
-}
-
-function patternsOf(handlers: readonly Handler[]): Patterns {
-  const patterns = handlers
-    .filter(({ name }) => isPattern(name))
-    .map((handler) => ({ handler, beginning: rangeOfNames(handler.name).first }))
-  const byLength = Map.groupBy(
-    patterns.sort((a, b) => b.beginning.length - a.beginning.length),
-    ({ beginning }) => beginning.length,
-  )
-  return new Map([...byLength].map(([length, same]) => [length, new Map(same.map(({ beginning, handler }) => [beginning, handler]))]))
 }

@@ -6,14 +6,9 @@ import type { ErrorCallbackProgress, Task } from '../../domain/task/task.ts'
 import { CHANGE_OF_STATE } from '../../domain/task/task-change.ts'
 import type { ChangeKind } from '../../domain/task/task-change.ts'
 
-/** How far an error callback is that was stored just now. */
-export const FRESH_ERROR_CALLBACK: ErrorCallbackProgress = {
-  state: 'pending',
-  attempts: 0,
-  executedAt: null,
-  responseStatus: null,
-  error: null,
-}
+const NO_ANSWER = { executedAt: null, responseStatus: null, error: null }
+/** The progress of an error callback that was stored just now. */
+export const FRESH_ERROR_CALLBACK: ErrorCallbackProgress = { state: 'pending', attempts: 0, ...NO_ANSWER }
 
 /** The task once its report is written. @param executedAt epoch ms, as the store keeps it: that of an earlier attempt where the report has none */
 export function taskAfter({ task, update, now, responseStatus, responseBody }: AttemptReport, executedAt: number | null): Task {

@@ -42,11 +42,8 @@ export function ownMinute(row: TaskRow, wanted: number): number {
 }
 
 /** @param next where the following batch of the same walk starts */
-export function endBatch(
-  { isFirstWalk, passed }: RescheduleBatch,
-  tasks: Task[],
-  next: TaskKey | undefined,
-): { tasks: Task[]; next?: RescheduleCursor } {
+export function endBatch(batch: RescheduleBatch, tasks: Task[], next: TaskKey | undefined): { tasks: Task[]; next?: RescheduleCursor } {
+  const { isFirstWalk, passed } = batch
   if (next) return { tasks, next: { isFirstWalk, key: next, passed } }
   return isFirstWalk ? { tasks, next: { isFirstWalk: false, passed } } : { tasks }
 }

@@ -1,11 +1,11 @@
 /** Opens a SQLite file for one process: lock, durability settings, migrations. */
 import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statSync } from 'node:fs'
-import SqliteDatabase, { SqliteError } from 'better-sqlite3'
+import SqliteDatabase from 'better-sqlite3'
 import type { Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'
-import { storeError } from './commit/store-error.ts'
+import { isBusy, storeError } from './commit/store-error.ts'
 
 /**
  * @param path a file, or `:memory:`
@@ -41,7 +41,7 @@ function lock(path: string): () => void {
     holder.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     holder.close()
-    if (!(error instanceof SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw storeError(error)
+    if (!isBusy(error)) throw storeError(error)
     const message = `${path} is in use by another callme: a SQLite store serves one process; stop that one or give this one its own --store`
     throw new CallmeError('store_in_use', message, { cause: error })
   }
@@ -69,9 +69,8 @@ function realPath(path: string): string {
     return realpathSync(path)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    throw new CallmeError('store_unavailable', `cannot open ${path}: ${code === 'ENOENT' ? 'its folder does not exist' : message}`, {
-      cause: error,
-    })
+    const reason = code === 'ENOENT' ? 'its folder does not exist' : message
+    throw new CallmeError('store_unavailable', `cannot open ${path}: ${reason}`, { cause: error })
   }
 }
 

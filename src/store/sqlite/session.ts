@@ -4,6 +4,7 @@ import { Changes } from '../rules/changes.ts'
 import { HandlerBook } from '../rules/handler-book.ts'
 import { toHandler } from '../rows/handler-row.ts'
 import type { HandlerRow } from '../rows/handler-row.ts'
+import type { Store } from '../store.ts'
 import { GroupCommit } from './commit/group-commit.ts'
 import { Sql } from './commit/sql.ts'
 import { ChangeLog } from './history/change-log.ts'
@@ -25,6 +26,12 @@ export interface Session {
 export interface Transaction extends Session {
   readonly changes: Changes
 }
+
+/** A verb of the seam, as it runs in a transaction or, for reads, in a session. */
+export type Verb<Name extends keyof Store, In = Transaction> = (
+  context: In,
+  ...args: Parameters<Store[Name]>
+) => Awaited<ReturnType<Store[Name]>>
 
 export function openSession(db: Database): { session: Session; group: GroupCommit<Transaction> } {
   const sql = new Sql(db)

@@ -2,10 +2,10 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
 import { TASK_STATES } from '../../domain/task/task.ts'
-import type { Task, TaskState } from '../../domain/task/task.ts'
+import type { TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import type { TaskRow } from '../rows/task-row.ts'
-import type { Selection, Store } from '../store.ts'
+import type { Store } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
 import { pullDue } from './claims/pull.ts'
 import type { GroupCommit } from './commit/group-commit.ts'
@@ -46,6 +46,8 @@ export class SqliteStore implements Store {
   readonly listHandlers = this.#reading(listHandlers)
   readonly removeHandler = this.#changing(removeHandler)
   readonly runs = this.#reading(readRuns)
+  readonly changes = this.#reading(({ changeLog }, page: Parameters<Store['changes']>[0]) => changeLog.read(page))
+  readonly onChange = (listener: () => void): (() => void) => this.#session.changeLog.listen(listener)
   /** No other node has a clock or tasks that matter here. */
   readonly time = (): Promise<undefined> => Promise.resolve(undefined)
   readonly onDue = (): (() => void) => () => undefined
@@ -66,11 +68,11 @@ export class SqliteStore implements Store {
     this.#afterClose = afterClose
   }
 
-  async list(selection: Selection, { after, limit }: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
+  async list(...[selection, { after, limit }]: Parameters<Store['list']>): ReturnType<Store['list']> {
     const rows: TaskRow[] = []
     let start = after
     do {
-      const page = await this.#read(({ sql }) => readPage(sql, selection, start, limit + 1 - rows.length))
+      const page = await this.#read(({ sql }) => readPage(sql, selection, { after: start, limit: limit + 1 - rows.length }))
       rows.push(...page.rows)
       start = page.next
       if (start && rows.length <= limit) await setImmediate()
@@ -79,13 +81,13 @@ export class SqliteStore implements Store {
     return { tasks, more: rows.length > limit }
   }
 
-  async remove(selection: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number> {
+  async remove(...[selection, options]: Parameters<Store['remove']>): Promise<number> {
     const states = (selection.states ?? TASK_STATES).filter((state) => state !== 'running')
     let removed = 0
     let after: TaskKey | undefined
     do {
-      const limits = { ...options, limit: options.limit - removed }
-      const batch = await this.#group.write((transaction) => removeTasks(transaction, { ...selection, states }, after, limits))
+      const limits = { ...options, after, limit: options.limit - removed }
+      const batch = await this.#group.write((transaction) => removeTasks(transaction, { ...selection, states }, limits))
       removed += batch.removed
       after = batch.next
     } while (after && removed < options.limit)
@@ -97,14 +99,6 @@ export class SqliteStore implements Store {
       changeLog.proveWritable()
     })
     return this.#read(({ changeLog }) => changeLog.counts())
-  }
-
-  changes(page: { after: number; limit: number }): ReturnType<Store['changes']> {
-    return this.#read(({ changeLog }) => changeLog.read(page))
-  }
-
-  onChange(listener: () => void): () => void {
-    return this.#session.changeLog.listen(listener)
   }
 
   async close(): Promise<void> {

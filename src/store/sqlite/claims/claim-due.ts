@@ -6,17 +6,17 @@ import { NEVER, noCapacity, noLimit } from '../../rules/handler-capacity.ts'
 import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { Claim, ClaimResult } from '../../store.ts'
+import type { Claim } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
 import { CLAIM, FIND_DUE } from './claim-statements.ts'
 import type { DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
 import { addStarts, capacityOf } from './handler-usage.ts'
-import type { Transaction } from '../session.ts'
+import type { Transaction, Verb } from '../session.ts'
 
 type OpenLane = LaneShare & LaneTurn
 
-export function claimDue(transaction: Transaction, claim: Claim): ClaimResult {
+export const claimDue: Verb<'claimDue'> = (transaction, claim) => {
   transaction.cursors.passTime(claim.now)
   const run = new ClaimRun(transaction, claim)
   const tasks = finishClaim(transaction, run.claim(), claim)
@@ -108,10 +108,7 @@ class ClaimRun {
     return rows
   }
 
-  /**
-   * Moves due rows to their lanes where a handler came or went since they were stored.
-   * @returns whether the first `limit` due rows may be claimed
-   */
+  /** A handler may have come or gone since due rows were stored. @returns whether the first `limit` due rows may be claimed */
   #moveMisplaced(lane: string, limit: number): boolean {
     const { sql, cursors, handlers } = this.#transaction
     const { host } = parseLane(lane)

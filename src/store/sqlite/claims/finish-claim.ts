@@ -7,11 +7,7 @@ import { recordReport } from '../results/record.ts'
 import { continueSeries } from '../tasks/series.ts'
 import type { Transaction } from '../session.ts'
 
-/**
- *
- * @param rows as they are after the claim
- * @returns the tasks to be done, the longest due first
- */
+/** @param rows as they are after the claim @returns the tasks to be done, the longest due first */
 export function finishClaim(transaction: Transaction, rows: TaskRow[], claim: { now: number; node: string }): Task[] {
   rows.sort((a, b) => a.due_at - b.due_at)
   return rows.flatMap((row) => {

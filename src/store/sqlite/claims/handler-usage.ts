@@ -15,11 +15,7 @@ const STARTS = 'SELECT coalesce(sum(n), 0) AS started, min(second) AS oldest FRO
 const ADD_STARTS = `
   INSERT INTO starts (name, second, n) VALUES (@name, @second, @count) ON CONFLICT (name, second) DO UPDATE SET n = n + excluded.n`
 export const FORGET_STARTS = 'DELETE FROM starts WHERE name = ? AND second < ?'
-
-interface Starts {
-  readonly started: number
-  readonly oldest: number | null
-}
+const NO_STARTS: { started: number; oldest: number | null } = { started: 0, oldest: null }
 
 /** For calls and workers alike. @param now epoch ms */
 export function capacityOf({ sql }: Transaction, { name, definition }: Handler, now: number): HandlerCapacity {
@@ -28,8 +24,8 @@ export function capacityOf({ sql }: Transaction, { name, definition }: Handler, 
   const { first: firstLane, end: endLane } = lanesOf(name)
   const running = limit === undefined ? 0 : sql.value<number>(RUNNING, { ...rangeOfNames(name), firstLane, endLane, limit })
   const second = secondOf(now)
-  const none: Starts = { started: 0, oldest: null }
-  const starts = rate === undefined ? none : sql.one<Starts>(STARTS, name, second - RATE_SECONDS, second + RATE_SECONDS)
+  const window = [name, second - RATE_SECONDS, second + RATE_SECONDS]
+  const starts = rate === undefined ? NO_STARTS : sql.one<typeof NO_STARTS>(STARTS, ...window)
   return capacityWithin(definition, { running, ...starts })
 }
 

@@ -1,21 +1,13 @@
 /** The claim for a worker: takes due rows of one handler, and keeps the limits of that handler. */
 import { NEVER } from '../../rules/handler-capacity.ts'
-import type { PullResult } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { CLAIM_FOR_WORKER, FIND_DUE } from './claim-statements.ts'
 import type { DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
 import { addStarts, capacityOf } from './handler-usage.ts'
-import type { Transaction } from '../session.ts'
+import type { Verb } from '../session.ts'
 
-interface Worker {
-  readonly now: number
-  readonly node: string
-  readonly leaseUntil: number
-  readonly limit: number
-}
-
-export function pullDue(transaction: Transaction, name: string, worker: Worker): PullResult | 'not_pulled' {
+export const pullDue: Verb<'pull'> = (transaction, name, worker) => {
   const { sql, cursors, handlers } = transaction
   const handler = handlers.of(name)
   if (handler?.name !== name || handler.definition.pull !== true) return 'not_pulled'

@@ -2,9 +2,8 @@
  * Group commit: the writes of one turn of the event loop share one transaction and one fsync, and each is answered after the commit.
  * A group is written as a whole. Where that fails, the group is written again with a savepoint for each member.
  */
-import { SqliteError } from 'better-sqlite3'
 import type { Database, Transaction } from 'better-sqlite3'
-import { storeError } from './store-error.ts'
+import { isBusy, storeError } from './store-error.ts'
 
 /** While another program writes to the file, a write waits this long at the most, and tries in these steps. */
 const PATIENCE_MS = 5000
@@ -140,8 +139,4 @@ export class GroupCommit<Context> {
       throw error
     }
   }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof SqliteError && error.code.startsWith('SQLITE_BUSY')
 }

@@ -36,9 +36,8 @@ export class Sql {
 
   /** The value of a text that always gives one row with one column. @throws Error without a row, which only a defect explains */
   value<T>(text: string, ...params: unknown[]): T {
-    const value = this.#prepare(text)
-      .pluck()
-      .get(...params)
+    const statement = this.#prepare(text).pluck()
+    const value = statement.get(...params)
     if (value === undefined) throw new Error(`no row: ${text}`)
     return value as T
   }

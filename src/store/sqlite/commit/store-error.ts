@@ -9,3 +9,8 @@ export function storeError(error: unknown): unknown {
   if (!(error instanceof SqliteError) || !UNAVAILABLE.test(error.code)) return error
   return new CallmeError('store_unavailable', `the store does not answer: ${error.message} (${error.code})`, { cause: error })
 }
+
+/** Whether another program holds the lock of the file. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof SqliteError && error.code.startsWith('SQLITE_BUSY')
+}

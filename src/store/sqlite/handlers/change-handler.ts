@@ -1,15 +1,14 @@
 /** Stores and removes handlers. Running tasks change lanes at once, waiting tasks in the backfill that follows. */
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
-import type { Handler, HandlerDefinition } from '../../../domain/task/handler.ts'
+import type { Handler } from '../../../domain/task/handler.ts'
 import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { handlerLane, parseLane } from '../../rows/lane-name.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { HandlerStore } from '../../store.ts'
 import { FORGET_STARTS } from '../claims/handler-usage.ts'
 import { moveToLane } from '../rows/rows.ts'
-import type { Session, Transaction } from '../session.ts'
+import type { Session, Transaction, Verb } from '../session.ts'
 
 const FIND = 'SELECT * FROM handlers WHERE name = ?'
 const AFTER = 'SELECT * FROM handlers WHERE name > ? ORDER BY name LIMIT ?'
@@ -28,24 +27,17 @@ const RUNNING_OF_NAMES = `
   WHERE state = 'running' AND name >= @first AND name < @end AND instr(name, '@') = 0`
 const BEGIN_BACKFILL = 'REPLACE INTO handler_walks (name, after_name, after_trigger_at) VALUES (?, ?, -1)'
 
-type ResultOf<Verb extends keyof HandlerStore> = Awaited<ReturnType<HandlerStore[Verb]>>
-
-export function findHandler({ sql }: Session, name: string): Handler | undefined {
+export const findHandler: Verb<'getHandler', Session> = ({ sql }, name) => {
   const row = sql.get<HandlerRow>(FIND, name)
   return row && toHandler(row)
 }
 
-export function listHandlers({ sql }: Session, { after = '', limit }: { after?: string; limit: number }): ResultOf<'listHandlers'> {
+export const listHandlers: Verb<'listHandlers', Session> = ({ sql }, { after = '', limit }) => {
   const rows = sql.all<HandlerRow>(AFTER, after, limit + 1)
   return { handlers: rows.slice(0, limit).map(toHandler), more: rows.length > limit }
 }
 
-export function putHandler(
-  transaction: Transaction,
-  name: string,
-  definition: HandlerDefinition,
-  { now, force }: { now: number; force: boolean },
-): ResultOf<'putHandler'> {
+export const putHandler: Verb<'putHandler'> = (transaction, name, definition, { now, force }) => {
   const { sql, handlers } = transaction
   const before = findHandler(transaction, name)
   const mayLoseCallback = !force && !servesTasksWithoutCallback(definition)
@@ -58,7 +50,7 @@ export function putHandler(
   return { status: before ? 'replaced' : 'created', handler }
 }
 
-export function removeHandler(transaction: Transaction, name: string, { force }: { force: boolean }): ResultOf<'removeHandler'> {
+export const removeHandler: Verb<'removeHandler'> = (transaction, name, { force }) => {
   const { sql, handlers } = transaction
   const before = findHandler(transaction, name)
   if (before === undefined) return 'unknown'

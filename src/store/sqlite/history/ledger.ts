@@ -1,13 +1,10 @@
 /** The ledger and the attempts of a SQLite file. */
-import type { Attempt } from '../../../domain/task/task.ts'
-import type { TaskKey } from '../../../domain/task/task-key.ts'
-import type { KeySelection, Ledger } from '../../ledger.ts'
 import { LEDGER_COLUMNS, toLedgerEntry } from '../../rows/ledger-row.ts'
 import type { LedgerRow } from '../../rows/ledger-row.ts'
 import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
 import type { AttemptRow } from '../../rows/task-row.ts'
-import { readColumns } from '../rows/pages.ts'
-import type { Session } from '../session.ts'
+import { readPage } from '../rows/pages.ts'
+import type { Session, Verb } from '../session.ts'
 
 type Row = LedgerRow & { readonly id: number }
 
@@ -20,16 +17,12 @@ const HISTORY = `
   ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
 
 /** The attempts of a task over all its runs, the oldest first. */
-export function readHistory({ sql }: Pick<Session, 'sql'>, { name, triggerAt }: TaskKey): Attempt[] {
+export const readHistory: Verb<'history', Session> = ({ sql }, { name, triggerAt }) => {
   return sql.all<AttemptRow>(HISTORY, name, triggerAt).map(toAttempt)
 }
 
-export function readRuns(
-  { sql }: Pick<Session, 'sql'>,
-  selection: KeySelection,
-  { after, limit }: { after?: TaskKey; limit: number },
-): Awaited<ReturnType<Ledger['runs']>> {
-  const { rows, next } = readColumns<Row>(COLUMNS, sql, selection, after, limit)
+export const readRuns: Verb<'runs', Pick<Session, 'sql'>> = ({ sql }, selection, page) => {
+  const { rows, next } = readPage<Row>(sql, selection, page, COLUMNS)
   const entries = rows.map((row) => toLedgerEntry(row, sql.all<AttemptRow>(ATTEMPTS, row.id)))
   return { entries, ...(next && { next }) }
 }

@@ -20,7 +20,7 @@ export async function readSqliteLedger<T>(path: string, read: (ledger: LedgerSna
   try {
     db.exec('BEGIN')
     mustKnowVersion(readMigrations('sqlite'), db.pragma('user_version', { simple: true }) as number)
-    return await read(new SqliteSnapshot(db))
+    return await read(snapshotOf(db))
   } catch (error) {
     if (!(error instanceof SqliteError) || !FOLDER_CLOSED.test(error.code)) throw storeError(error)
     const message = `cannot read ${path}: SQLite makes files beside a store to read it, so its folder must be writable; run this as the user that callme runs as`
@@ -40,23 +40,12 @@ function openReadOnly(path: string): Database {
 
 /** The ledger at one moment: the caller keeps a transaction open, or nobody writes meanwhile. */
 /* eslint-disable @typescript-eslint/require-await -- a promise turns a thrown error into a rejection */
-export class SqliteSnapshot implements LedgerSnapshot {
-  readonly takenAt = Date.now()
-  readonly #file: { readonly sql: Sql }
-
-  constructor(db: Database) {
-    this.#file = { sql: new Sql(db) }
-  }
-
-  async runs(...[selection, page]: Parameters<LedgerSnapshot['runs']>): ReturnType<LedgerSnapshot['runs']> {
-    return readRuns(this.#file, selection, page)
-  }
-
-  async pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
-    return this.#file.sql.all<PastRunCount>(PAST_RUNS, from, to)
-  }
-
-  async counted(): Promise<number> {
-    return this.#file.sql.value<number>(COUNTED)
+export function snapshotOf(db: Database): LedgerSnapshot {
+  const sql = new Sql(db)
+  return {
+    takenAt: Date.now(),
+    runs: async (selection, page) => readRuns({ sql }, selection, page),
+    pastRuns: async ({ from, to }) => sql.all<PastRunCount>(PAST_RUNS, from, to),
+    counted: async () => sql.value<number>(COUNTED),
   }
 }

@@ -1,13 +1,12 @@
 /** Acknowledgements: a worker, or the receiver of a call, ends or prolongs its task. */
-import type { AckResult, Acknowledgement } from '../../store.ts'
 import { rulingOf } from '../../rules/acknowledgement.ts'
 import { findRow, getTask, readBack, readTask } from '../rows/rows.ts'
 import { putAttempt, recordReport } from './record.ts'
-import type { Transaction } from '../session.ts'
+import type { Verb } from '../session.ts'
 
 const PROLONG = `UPDATE tasks SET lease_until = @leaseUntil, awaiting = coalesce(awaiting, 'ack'), updated = @now WHERE id = @id`
 
-export function acknowledge(transaction: Transaction, ack: Acknowledgement): AckResult {
+export const acknowledge: Verb<'acknowledge'> = (transaction, ack) => {
   const { key, now } = ack
   const row = findRow(transaction, key)
   if (row === undefined) return { status: 'unknown' }

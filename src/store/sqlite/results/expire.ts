@@ -5,14 +5,14 @@ import type { TaskRow } from '../../rows/task-row.ts'
 import { readTask } from '../rows/rows.ts'
 import { continueSeries } from '../tasks/series.ts'
 import { emitReport } from './record.ts'
-import type { Transaction } from '../session.ts'
+import type { Transaction, Verb } from '../session.ts'
 
 const EXPIRED = `
   SELECT * FROM tasks INDEXED BY tasks_deadline WHERE state IN ('pending', 'retrying') AND deadline <= ? ORDER BY deadline LIMIT ?`
 const EXTEND = 'UPDATE tasks SET deadline = ? WHERE id = ?'
 const END = 'UPDATE tasks SET state = @state, error = @error, updated = @now WHERE id = @id'
 
-export function expireRows(transaction: Transaction, { now, limit }: { now: number; limit: number }): { tasks: Task[]; more: boolean } {
+export const expireRows: Verb<'expire'> = (transaction, { now, limit }) => {
   const rows = transaction.sql.all<TaskRow>(EXPIRED, now, limit)
   return { tasks: rows.flatMap((row) => expireRow(transaction, row, now) ?? []), more: rows.length === limit }
 }

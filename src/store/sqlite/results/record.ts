@@ -8,9 +8,9 @@ import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/repor
 import { parseLane } from '../../rows/lane-name.ts'
 import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
 import type { AttemptRow, TaskRow } from '../../rows/task-row.ts'
-import { insertRow } from '../rows/insert-rows.ts'
+import { insertRow } from '../rows/rows.ts'
 import { countRuns, removeRows } from '../tasks/remove.ts'
-import type { Transaction } from '../session.ts'
+import type { Transaction, Verb } from '../session.ts'
 
 const RECORD = `
   UPDATE tasks SET state = @state, due_at = @dueAt, attempts = @attempts, lost = @lost, error = @error, lease_until = @leaseUntil,
@@ -29,8 +29,7 @@ const ATTEMPTS_OF_RUN = `
   SELECT ${ATTEMPT_COLUMNS} FROM attempts
   WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?) AND run_id = ? ORDER BY number`
 
-/** @returns for each report whether it was written */
-export function recordReports(transaction: Transaction, reports: readonly AttemptReport[]): boolean[] {
+export const recordReports: Verb<'record'> = (transaction, reports) => {
   return reports.map((report) => recordReport(transaction, report) !== undefined)
 }
 

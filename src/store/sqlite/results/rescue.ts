@@ -1,10 +1,9 @@
 /** Renews the leases of a node's calls, and rescues running tasks whose lease is over. */
 import { lossOf } from '../../../domain/attempt/attempt-report.ts'
-import type { Task } from '../../../domain/task/task.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { readBack, readTask } from '../rows/rows.ts'
 import { recordReport } from './record.ts'
-import type { Transaction } from '../session.ts'
+import type { Verb } from '../session.ts'
 
 const RENEW = `
   UPDATE tasks SET lease_until = @leaseUntil
@@ -15,12 +14,11 @@ const LEASE_OVER = `
 const OF_OTHERS = `
   SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND claimed_by <> ? AND awaiting IS NULL LIMIT ?`
 
-export function renewLeases({ sql }: Transaction, claims: readonly Task[], { leaseUntil }: { leaseUntil: number }): void {
+export const renewLeases: Verb<'renew'> = ({ sql }, claims, { leaseUntil }) => {
   for (const { name, triggerAt, runId, attempts } of claims) sql.run(RENEW, { name, triggerAt, runId, attempts, leaseUntil })
 }
 
-/** @param onlyNode the node that keeps its calls; the calls of all other nodes are rescued */
-export function rescueRows(transaction: Transaction, { now, onlyNode, limit }: { now: number; onlyNode?: string; limit: number }): Task[] {
+export const rescueRows: Verb<'rescue'> = (transaction, { now, onlyNode, limit }) => {
   const { sql } = transaction
   const rows = onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, onlyNode, limit)
   return rows.map((row) => {

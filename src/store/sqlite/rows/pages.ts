@@ -28,19 +28,14 @@ const FIRST_WAITING = `SELECT min(trigger_at) FROM tasks INDEXED BY tasks_waitin
 
 type RowKey = Pick<TaskRow, 'name' | 'trigger_at'>
 
-/** The first rows of the selection after a key. */
-export function readPage(sql: Sql, selection: Selection, after: TaskKey | undefined, limit: number): Page<TaskRow> {
-  return readColumns<TaskRow>('tasks.*', sql, selection, after, limit)
+interface Position {
+  readonly after?: TaskKey | undefined
+  readonly limit: number
 }
 
-/** @param columns those of `Row`, with `name` and `trigger_at` among them */
-export function readColumns<Row extends RowKey>(
-  columns: string,
-  sql: Sql,
-  given: Selection,
-  after: TaskKey | undefined,
-  limit: number,
-): Page<Row> {
+/** The first rows of the selection after a key. @param columns those of `Row` */
+export function readPage<Row extends RowKey = TaskRow>(sql: Sql, given: Selection, position: Position, columns = 'tasks.*'): Page<Row> {
+  const { after, limit } = position
   const selection = withName(given)
   const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
   if (states.length === 0) return { rows: [] }

@@ -1,13 +1,21 @@
-/** Reads single rows and their tasks. */
+/** Reads, inserts and moves single rows. */
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
-import type { Task } from '../../../domain/task/task.ts'
+import { pendingTask } from '../../../domain/task/task.ts'
+import type { NewTask, Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
+import type { FreshRow } from '../../rules/assign-lane.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Session, Transaction } from '../session.ts'
 
 const FIND = 'SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'
+const INSERT = `
+  INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
+    rescheduled_from, repeated_to, definition)
+  VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @repeatedTo,
+    @definition)
+  ON CONFLICT (name, trigger_at) DO NOTHING`
 const MOVE = 'UPDATE tasks SET lane = ? WHERE id = ?'
 
 export function findRow({ sql }: Session, key: TaskKey): TaskRow | undefined {
@@ -39,4 +47,20 @@ export function readTask(session: Session, row: TaskRow): Task {
 
 export function moveToLane({ sql }: Transaction, { id }: Pick<TaskRow, 'id'>, lane: string): void {
   sql.run(MOVE, lane, id)
+}
+
+/** @returns false, with nothing changed, where the key is taken */
+export function insertRow({ sql, cursors, rowIds }: Transaction, row: FreshRow): boolean {
+  const isNew = sql.run(INSERT, { ...row, id: rowIds.next(row.triggerAt) }) === 1
+  if (isNew) cursors.lower(row.lane, row.dueAt)
+  return isNew
+}
+
+/** Inserts the row of a fresh task, counts it and emits it. @returns undefined, with nothing changed, where the key is taken */
+export function insertTask(transaction: Transaction, { row, task }: { row: FreshRow; task: NewTask }): Task | undefined {
+  if (!insertRow(transaction, row)) return undefined
+  const created = pendingTask(task, { created: row.now, now: row.now })
+  transaction.changes.moved(task, undefined, 'pending')
+  transaction.changes.emit('created', created, row.now)
+  return created
 }

@@ -4,22 +4,19 @@ import { pendingTask } from '../../../domain/task/task.ts'
 import type { NewTask } from '../../../domain/task/task.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
-import type { PutResult } from '../../store.ts'
+import type { PutResult, Store } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { insertTask } from '../rows/insert-rows.ts'
+import { insertTask } from '../rows/rows.ts'
 import { replaceRow } from './end-previous-run.ts'
 import type { PreviousRun } from './end-previous-run.ts'
-import type { Transaction } from '../session.ts'
+import type { Transaction, Verb } from '../session.ts'
 
 /** Without the definition, which may be large. */
 const STORED = 'SELECT id, trigger_at, state, run_id, attempts, created FROM tasks WHERE name = ? AND trigger_at = ?'
 
-interface PutOptions {
-  readonly now: number
-  readonly ifAbsent?: boolean
-}
+type PutOptions = Parameters<Store['put']>[1]
 
-export function putTasks(transaction: Transaction, tasks: readonly NewTask[], options: PutOptions): PutResult[] {
+export const putTasks: Verb<'put'> = (transaction, tasks, options) => {
   return tasks.map((task) => putTask(transaction, task, options))
 }
 

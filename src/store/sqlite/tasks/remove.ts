@@ -2,7 +2,7 @@
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import { isFinal } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
-import type { Selection } from '../../store.ts'
+import type { Selection, Store } from '../../store.ts'
 import { readPage } from '../rows/pages.ts'
 import { findRow, readTask } from '../rows/rows.ts'
 import { continueSeries } from './series.ts'
@@ -28,17 +28,11 @@ export function countRuns({ sql, changes }: Transaction, row: Pick<TaskRow, 'id'
   changes.deleted({ triggerAt: row.trigger_at }, 1 + sql.value<number>(PAST_RUNS, row.id, row.run_id))
 }
 
-/**
- * One batch of a client's removal.
- * @returns how many tasks were removed, and where the next batch starts
- */
-export function removeTasks(
-  transaction: Transaction,
-  selection: Selection,
-  after: TaskKey | undefined,
-  options: { now: number; limit: number; continueSeries?: boolean },
-): { removed: number; next?: TaskKey } {
-  const { rows, next } = readPage(transaction.sql, selection, after, options.limit)
+type RemoveOptions = Parameters<Store['remove']>[1] & { readonly after: TaskKey | undefined }
+
+/** One batch of a client's removal. @returns how many tasks were removed, and where the next batch starts */
+export function removeTasks(transaction: Transaction, selection: Selection, options: RemoveOptions): { removed: number; next?: TaskKey } {
+  const { rows, next } = readPage(transaction.sql, selection, options)
   for (const row of rows) {
     if (options.continueSeries) continueSeries(transaction, row, options.now)
     transaction.changes.emit('deleted', readTask(transaction, row), options.now)

@@ -4,22 +4,20 @@ import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import { endBatch, isTaken, ownMinute, startBatch } from '../../rules/reschedule-walk.ts'
-import type { RescheduleRequest, Store } from '../../store.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { Undo } from '../commit/group-commit.ts'
-import { insertRow } from '../rows/insert-rows.ts'
 import { readPage } from '../rows/pages.ts'
-import { readBack, readTask } from '../rows/rows.ts'
+import { insertRow, readBack, readTask } from '../rows/rows.ts'
 import { replaceRow } from './end-previous-run.ts'
-import type { Transaction } from '../session.ts'
+import type { Transaction, Verb } from '../session.ts'
 
 const MARK_RESCHEDULED = 'UPDATE tasks SET rescheduled_to = ?, updated = ? WHERE id = ?'
 const IS_TAKEN = 'SELECT 1 FROM tasks WHERE name = ? AND trigger_at = ?'
 
-export function rescheduleBatch(transaction: Transaction, request: RescheduleRequest): Awaited<ReturnType<Store['reschedule']>> {
+export const rescheduleBatch: Verb<'reschedule'> = (transaction, request) => {
   const batch = startBatch(request)
-  const { rows, next } = readPage(transaction.sql, batch.selection, request.after?.key, request.limit)
+  const { rows, next } = readPage(transaction.sql, batch.selection, { after: request.after?.key, limit: request.limit })
   const taken = rows.filter((row) => isTaken(request, batch, row))
   const tasks = taken.map((row) => {
     const triggerAt = freeMinute(transaction, row, request.triggerAt, batch.passed)
@@ -48,10 +46,7 @@ function rescheduleRow(transaction: Transaction, row: TaskRow, { triggerAt, now 
   return task
 }
 
-/**
- * The first minute from `wanted` on that no other task of the name has.
- * @param passed by name, the minute before which every minute is taken
- */
+/** The first minute from `wanted` on that no other task of the name has. @param passed as in `RescheduleBatch` */
 function freeMinute({ sql }: Transaction, row: TaskRow, wanted: number, passed: Map<string, number>): number {
   const own = ownMinute(row, wanted)
   let minute = passed.get(row.name) ?? wanted

@@ -1,23 +1,17 @@
 /** Makes a task due now: a waiting task in its own run, an ended one as a fresh run. */
 import { randomUUID } from 'node:crypto'
 import { deadlineOf, isFinal } from '../../../domain/task/task.ts'
-import type { Task } from '../../../domain/task/task.ts'
-import type { TaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { findRow, readBack, readTask } from '../rows/rows.ts'
 import { FRESH_RUN, endPreviousRun } from './end-previous-run.ts'
-import type { Transaction } from '../session.ts'
+import type { Verb } from '../session.ts'
 
 const FROM_NOW = 'lane = @lane, due_at = @now, window_from = @now, in_advance = @inAdvance'
 const BRING_FORWARD = `UPDATE tasks SET ${FROM_NOW}, deadline = @deadline, remove_after = @removeAfter, updated = @now WHERE id = @id`
 const RUN_AGAIN = `UPDATE tasks SET ${FRESH_RUN}, ${FROM_NOW} WHERE id = @id`
 
-export function runTask(
-  transaction: Transaction,
-  key: TaskKey,
-  { now, removeAfter = false }: { now: number; removeAfter?: boolean },
-): Task | 'running' | 'final' | 'unknown' {
+export const runTask: Verb<'run'> = (transaction, key, { now, removeAfter = false }) => {
   const { sql, cursors, handlers } = transaction
   const row = findRow(transaction, key)
   if (row === undefined) return 'unknown'

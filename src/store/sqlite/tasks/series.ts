@@ -1,8 +1,7 @@
 /** Series: stores the task that follows a repeating one, inside the transaction that claims, ends or removes that one. */
 import { freshRow } from '../../rules/assign-lane.ts'
 import { firstMinute, isOfSeries, minuteAfter, seriesOf, taskAt } from '../../rules/next-in-series.ts'
-import { insertTask } from '../rows/insert-rows.ts'
-import { findRow } from '../rows/rows.ts'
+import { findRow, insertTask } from '../rows/rows.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Transaction } from '../session.ts'
 
