@@ -1,7 +1,4 @@
-/**
- * Has a node go by the clock of its store: measures the lead of that clock over the system's, at the start and every minute. A store
- * that serves one node has no clock of its own, and nothing is measured.
- */
+/** Measures the lead of the store's clock over the system's, at the start and every minute. A store of one node has no clock. */
 import type { Clock, ClockOffset } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
