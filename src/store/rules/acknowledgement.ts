@@ -28,7 +28,5 @@ function prolonged(task: Task, now: number): AckRuling {
   const { ack_timeout: minutes } = task.definition
   const leaseMs = task.awaiting === 'worker' || minutes === undefined ? (task.leaseUntil ?? now) - task.updated : minutes * 60_000
   const leaseUntil = now + leaseMs
-  return task.awaiting === 'ack'
-    ? { kind: 'prolonged', leaseUntil }
-    : { kind: 'prolonged', leaseUntil, attempt: acceptedAttempt(task, now) }
+  return { kind: 'prolonged', leaseUntil, ...(task.awaiting !== 'ack' && { attempt: acceptedAttempt(task, now) }) }
 }

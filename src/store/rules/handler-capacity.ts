@@ -18,10 +18,7 @@ export const KEEP_SECONDS = 3600
 export const noLimit = (): HandlerCapacity => ({ free: Infinity, opensAt: NEVER, hasRate: false })
 export const noCapacity = (): HandlerCapacity => ({ free: 0, opensAt: NEVER, hasRate: false })
 
-/**
- * @param stored how many of its tasks are running, and how many attempts have started in the last `RATE_SECONDS` and the next ones, the
- * first of them in the second `oldest` (Unix time)
- */
+/** @param stored its running tasks, and its attempts started at most `RATE_SECONDS` away, the first in the second `oldest` (Unix time) */
 export function capacityWithin(
   { concurrency = Infinity, rate }: HandlerDefinition,
   stored: { readonly running: number; readonly started: number; readonly oldest: number | null },

@@ -20,11 +20,7 @@ export function changeKindOf({ attempt, update }: AttemptReport): ChangeKind {
   return attempt === undefined && update.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[update.state]
 }
 
-/**
- * What becomes of a waiting task that was found by its row's deadline.
- * @param task with what its handler says now
- * @returns the later deadline, epoch ms, where the handler allows more time than it did when the row was written; else the report of its end
- */
+/** The end of a waiting task whose row is out of time, or its later deadline (epoch ms) where its handler allows more time now. */
 export function expiryOf(task: Task, now: number): { readonly extendedTo: number } | { readonly report: AttemptReport } {
   if (task.deadline > now) return { extendedTo: task.deadline }
   const { responseStatus, responseBody } = task

@@ -25,6 +25,7 @@ const RUNNING_IN_LANE = `
 const RUNNING_OF_NAMES = `
   SELECT id, name, lane FROM tasks INDEXED BY tasks_running
   WHERE state = 'running' AND name >= @first AND name < @end AND instr(name, '@') = 0`
+/** The backfill goes on after a crash, because its beginning is stored. */
 const BEGIN_BACKFILL = 'REPLACE INTO handler_walks (name, after_name, after_trigger_at) VALUES (?, ?, -1)'
 
 export const findHandler: Verb<'getHandler', Session> = ({ sql }, name) => {
@@ -46,7 +47,7 @@ export const putHandler: Verb<'putHandler'> = (transaction, name, definition, { 
   sql.run(UPSERT, { name, definition: JSON.stringify(definition), created: handler.created, now })
   applyChange(transaction, name, handler)
   if (before === undefined) moveRunning(transaction, name)
-  if (before?.definition.max_delay !== definition.max_delay || before === undefined) beginBackfill(transaction, name)
+  if (before?.definition.max_delay !== definition.max_delay || before === undefined) sql.run(BEGIN_BACKFILL, name, rangeOfNames(name).first)
   return { status: before ? 'replaced' : 'created', handler }
 }
 
@@ -60,7 +61,7 @@ export const removeHandler: Verb<'removeHandler'> = (transaction, name, { force 
   sql.run(FORGET_STARTS, name, Number.MAX_SAFE_INTEGER)
   applyChange(transaction, name, undefined)
   moveRunning(transaction, name)
-  beginBackfill(transaction, name)
+  sql.run(BEGIN_BACKFILL, name, rangeOfNames(name).first)
   return 'removed'
 }
 
@@ -86,9 +87,4 @@ function moveRunning(transaction: Transaction, name: string): void {
     const lane = transaction.handlers.laneOf(row.name, parseLane(row.lane).host)
     if (lane !== row.lane) moveToLane(transaction, row, lane)
   }
-}
-
-/** The backfill goes on after a crash, because its beginning is stored. */
-function beginBackfill({ sql }: Transaction, name: string): void {
-  sql.run(BEGIN_BACKFILL, name, rangeOfNames(name).first)
 }

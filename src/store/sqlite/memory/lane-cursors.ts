@@ -25,7 +25,7 @@ const MOST_REMEMBERED = 10_000
 /** A clock is often set back by less than this. */
 const CLOCK_STEP_MS = 1000
 
-export interface DueLane {
+interface DueLane {
   readonly lane: string
   /** epoch ms: the lane's cursor */
   readonly next_due: number
@@ -128,10 +128,7 @@ export class LaneCursors {
     this.#sql.run(OPEN, lanesOf(handler))
   }
 
-  /**
-   * A claim is made at `now`. Where the clock was set back, or this process has just begun, the times of closed lanes mean nothing, and
-   * the lanes open.
-   */
+  /** A claim is made at `now`. The times of closed lanes mean nothing in a new process or to a clock that was set back: the lanes open. */
   passTime(now: number): void {
     const last = this.#lastNow ?? Infinity
     const mustOpen = now < last - CLOCK_STEP_MS

@@ -36,7 +36,8 @@ interface Position {
 /** The first rows of the selection after a key. @param columns those of `Row` */
 export function readPage<Row extends RowKey = TaskRow>(sql: Sql, given: Selection, position: Position, columns = 'tasks.*'): Page<Row> {
   const { after, limit } = position
-  const selection = withName(given)
+  // One name without a pattern is found by the index of names.
+  const selection = given.name === undefined && given.names && !isPattern(given.names) ? { ...given, name: given.names } : given
   const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
   if (states.length === 0) return { rows: [] }
   const bounds = boundsOf(sql, selection, states, after)
@@ -47,7 +48,8 @@ export function readPage<Row extends RowKey = TaskRow>(sql: Sql, given: Selectio
   const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
   const filter = `${ofNames} ${inStates}`.trim()
   const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
-  const end = filter === '' ? undefined : sql.get<RowKey>(pageEnd(scope), bounds)
+  const pageEnd = `SELECT trigger_at, name FROM tasks ${scope} ${AFTER} ORDER BY trigger_at, name LIMIT 1 OFFSET ${MOST_PASSED - 1}`
+  const end = filter === '' ? undefined : sql.get<RowKey>(pageEnd, bounds)
   const text = filteredRows(columns, scope, filter, end !== undefined)
   const page = nextAfter(sql.all<Row>(text, { ...bounds, limit, endTime: end?.trigger_at, endName: end?.name }), limit)
   return page.next || !end ? page : { ...page, next: { name: end.name, triggerAt: end.trigger_at } }
@@ -64,12 +66,6 @@ function boundsOf(sql: Sql, { name, names, from = 0, to }: Selection, states: re
   }
 }
 
-/** One name without a pattern is found by the index of names. */
-function withName(selection: Selection): Selection {
-  const { name, names } = selection
-  return name === undefined && names !== undefined && !isPattern(names) ? { ...selection, name: names } : selection
-}
-
 function nextAfter<Row extends RowKey>(rows: Row[], limit: number): Page<Row> {
   const last = rows.at(-1)
   return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
@@ -82,10 +78,6 @@ function rareRows(columns: string, states: readonly TaskState[], ofNames: string
   })
   return `SELECT ${columns} FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) ORDER BY trigger_at, name LIMIT @limit) AS page
     JOIN tasks ON tasks.id = page.id ORDER BY page.trigger_at, page.name`
-}
-
-function pageEnd(scope: string): string {
-  return `SELECT trigger_at, name FROM tasks ${scope} ${AFTER} ORDER BY trigger_at, name LIMIT 1 OFFSET ${MOST_PASSED - 1}`
 }
 
 function filteredRows(columns: string, scope: string, filter: string, hasEnd: boolean): string {

@@ -7,11 +7,7 @@ import type { Transaction } from '../session.ts'
 
 const MARK_REPEATED = 'UPDATE tasks SET repeated_to = ? WHERE id = ?'
 
-/**
- * Stores the next task of a row's series, unless the row repeats nothing or is followed already. A minute that a task of another series has
- * taken is passed over.
- * @returns the `trigger_at` of the following task
- */
+/** Stores the next task of a row's series. A minute that another series has taken is passed over. @returns the `trigger_at` that follows */
 export function continueSeries(transaction: Transaction, row: TaskRow, now: number): number | null {
   const series = seriesOf(row)
   if (series === undefined) return row.repeated_to
