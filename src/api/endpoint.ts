@@ -3,11 +3,9 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
 import type { Parsed } from '../domain/errors.ts'
 import type { AppOptions } from './app-options.ts'
-import { bodyText, collectBody, refuseBody } from './http/read-body.ts'
-import type { BodyReader } from './http/read-body.ts'
+import { bodyText, collectBody, refuseBody, type BodyReader } from './http/read-body.ts'
 import { readQuery } from './http/read-query.ts'
-import { readTarget } from './http/read-target.ts'
-import type { Targets } from './http/read-target.ts'
+import { readTarget, type Targets } from './http/read-target.ts'
 import { sendJson } from './http/respond.ts'
 
 /** What an endpoint is for its clients. */

@@ -1,7 +1,6 @@
 /** Checks a handler that a client sent, and turns it into the definition that is stored. */
 import handlerSchema from '../../schema/api/handler.json' with { type: 'json' }
-import { refuse } from '../domain/errors.ts'
-import type { Parsed } from '../domain/errors.ts'
+import { refuse, type Parsed } from '../domain/errors.ts'
 import type { HandlerDefinition } from '../domain/task/handler.ts'
 import type { HandlerBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'

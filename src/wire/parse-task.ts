@@ -1,9 +1,7 @@
 /** Checks a task that a client sent, and turns it into the task that is stored. */
 import taskSchema from '../../schema/api/task.json' with { type: 'json' }
-import { refuse } from '../domain/errors.ts'
-import type { Parsed, Problem } from '../domain/errors.ts'
-import { newTask } from '../domain/task/task.ts'
-import type { NewTask, TaskDefinition } from '../domain/task/task.ts'
+import { refuse, type Parsed, type Problem } from '../domain/errors.ts'
+import { newTask, type NewTask, type TaskDefinition } from '../domain/task/task.ts'
 import { parseTaskName } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'

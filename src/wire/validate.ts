@@ -1,6 +1,5 @@
 /** Checks what clients send against the schemas. The first violation becomes one sentence that says what would be right. */
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import type { ErrorObject } from 'ajv/dist/2020.js'
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { closestMatch } from 'leven'
 import handler from '../../schema/api/handler.json' with { type: 'json' }
 import parameters from '../../schema/api/parameters.json' with { type: 'json' }

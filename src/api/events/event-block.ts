@@ -1,8 +1,7 @@
 /** Changes of tasks as an event stream (WHATWG HTML §9.2): blocks of bytes, each made once and written to every listener. */
 import { matchesName } from '../../domain/task/name-pattern.ts'
 import type { ChangeKind, TaskChange } from '../../domain/task/task-change.ts'
-import { presentTask } from '../../wire/present-task.ts'
-import type { ServerDefaults } from '../../wire/present-task.ts'
+import { presentTask, type ServerDefaults } from '../../wire/present-task.ts'
 
 /** The changes that a listener wants; every filter that is given must hold. */
 export interface EventFilter {

@@ -4,10 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CallmeError } from '../../domain/errors.ts'
 import type { TaskChange } from '../../domain/task/task-change.ts'
 import type { AppOptions } from '../app-options.ts'
-import { formatBlock } from './event-block.ts'
-import type { EventBlock, EventFilter } from './event-block.ts'
-import { EventStream } from './event-stream.ts'
-import type { StreamStart } from './event-stream.ts'
+import { formatBlock, type EventBlock, type EventFilter } from './event-block.ts'
+import { EventStream, type StreamStart } from './event-stream.ts'
 
 const KEEP_ALIVE_MS = 15_000
 /** How many streams write in one turn of the event loop, so that everything else is let in between. */

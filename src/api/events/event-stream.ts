@@ -2,8 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../clock.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { formatNotice, pickEvents } from './event-block.ts'
-import type { EventBlock, EventFilter } from './event-block.ts'
+import { formatNotice, pickEvents, type EventBlock, type EventFilter } from './event-block.ts'
 import type { EventHub } from './event-hub.ts'
 
 export const EVENT_STREAM_HEADERS = {

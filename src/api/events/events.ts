@@ -10,8 +10,7 @@ import { endpoint } from '../endpoint.ts'
 import { readNames } from '../http/read-query.ts'
 import type { EventFilter } from './event-block.ts'
 import { EventHub } from './event-hub.ts'
-import { EVENT_STREAM_HEADERS } from './event-stream.ts'
-import type { StreamStart } from './event-stream.ts'
+import { EVENT_STREAM_HEADERS, type StreamStart } from './event-stream.ts'
 
 const checkEventsQuery = compileCheck<EventsQuery>(eventsQuery, 'query')
 

@@ -1,6 +1,5 @@
 /** Answers requests that Node's HTTP parser refuses. Like every refusal, the answer is a problem document (RFC 9457). */
-import { STATUS_CODES, maxHeaderSize } from 'node:http'
-import type { ServerResponse } from 'node:http'
+import { STATUS_CODES, maxHeaderSize, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { problemDocument } from './problem.ts'
 

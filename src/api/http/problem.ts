@@ -2,8 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, Request, Response } from 'express'
 import errors from '../../../schema/api/errors.json' with { type: 'json' }
-import { CallmeError, badRequest } from '../../domain/errors.ts'
-import type { ErrorCode, Problem } from '../../domain/errors.ts'
+import { CallmeError, badRequest, type ErrorCode, type Problem } from '../../domain/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { sendJson } from './respond.ts'
 import { show } from '../../wire/validate.ts'

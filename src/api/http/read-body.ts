@@ -2,8 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import express from 'express'
 import type { Request, RequestHandler } from 'express'
-import { CallmeError, badRequest, refuse, valueOrThrow } from '../../domain/errors.ts'
-import type { Parsed } from '../../domain/errors.ts'
+import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import type { Check } from '../../wire/validate.ts'
 
 /** Far more than a body needs, and far less than a recursive function can follow. */

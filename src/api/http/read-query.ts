@@ -1,10 +1,8 @@
 /** Reads query parameters. An unknown, repeated or malformed one is refused: without it the request would mean something else. */
-import { parse } from 'node:querystring'
-import type { ParsedUrlQuery } from 'node:querystring'
+import { parse, type ParsedUrlQuery } from 'node:querystring'
 import type { Request } from 'express'
 import plainQuery from '../../../schema/api/plain-query.json' with { type: 'json' }
-import { badRequest, valueOrThrow } from '../../domain/errors.ts'
-import type { Parsed } from '../../domain/errors.ts'
+import { badRequest, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import { parseTaskName } from '../../domain/task/task-key.ts'
 import { parseInstant } from '../../domain/time/trigger-time.ts'
 import type { PlainQuery } from '../../wire/bodies.ts'

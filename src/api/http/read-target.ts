@@ -1,9 +1,7 @@
 /** Reads the last part of a path, which the router has percent-decoded. */
 import type { Request } from 'express'
-import { refuse, valueOrThrow } from '../../domain/errors.ts'
-import type { Parsed } from '../../domain/errors.ts'
-import { parseTaskKey, parseTaskName } from '../../domain/task/task-key.ts'
-import type { TaskKey } from '../../domain/task/task-key.ts'
+import { refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
+import { parseTaskKey, parseTaskName, type TaskKey } from '../../domain/task/task-key.ts'
 
 /** The tasks that a path means: one, those of a name, or all. */
 export type Target = Partial<TaskKey>

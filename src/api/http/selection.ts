@@ -1,14 +1,12 @@
 /** The tasks that a request means, and the refusal where there is none. */
 import { CallmeError } from '../../domain/errors.ts'
 import { isPattern } from '../../domain/task/name-pattern.ts'
-import { TASK_STATES } from '../../domain/task/task.ts'
-import type { TaskState } from '../../domain/task/task.ts'
+import { TASK_STATES, type TaskState } from '../../domain/task/task.ts'
 import { SECONDS_PER_MINUTE } from '../../domain/time/trigger-time.ts'
 import type { Selection, Store } from '../../store/store.ts'
 import type { ListQuery } from '../../wire/bodies.ts'
 import { isOn, readInstant, readNames } from './read-query.ts'
-import { describeTarget } from './read-target.ts'
-import type { Target } from './read-target.ts'
+import { describeTarget, type Target } from './read-target.ts'
 
 /** The parameters of a filter. */
 export type FilterQuery = Pick<ListQuery, 'name' | 'state' | 'from' | 'to' | 'future_only'>

@@ -1,8 +1,7 @@
 /** `GET /preview`: the next times of a repeating task. */
 import previewQuery from '../../../schema/api/preview-query.json' with { type: 'json' }
 import { badRequest } from '../../domain/errors.ts'
-import { nextOccurrence, parseRecurrence } from '../../domain/time/recurrence.ts'
-import type { Recurrence } from '../../domain/time/recurrence.ts'
+import { nextOccurrence, parseRecurrence, type Recurrence } from '../../domain/time/recurrence.ts'
 import { formatLocalTime } from '../../domain/time/time-zone.ts'
 import type { PreviewQuery } from '../../wire/bodies.ts'
 import { compileCheck } from '../../wire/validate.ts'

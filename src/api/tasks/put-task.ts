@@ -1,8 +1,7 @@
 /** `PUT /task/<name>`: stores one task, or replaces the task that has its key. */
 import type { Request } from 'express'
 import { CallmeError, badRequest, valueOrThrow } from '../../domain/errors.ts'
-import { formatTaskKey } from '../../domain/task/task-key.ts'
-import type { TaskKey } from '../../domain/task/task-key.ts'
+import { formatTaskKey, type TaskKey } from '../../domain/task/task-key.ts'
 import { TASK_EXAMPLE, checkTask, taskOf } from '../../wire/parse-task.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import { show } from '../../wire/validate.ts'

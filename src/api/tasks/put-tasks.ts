@@ -1,14 +1,12 @@
 /** `POST /tasks`: many tasks in one durable commit, as a JSON array or as NDJSON. A problem with one task does not touch the others. */
 import taskSchema from '../../../schema/api/task.json' with { type: 'json' }
-import { CallmeError, badRequest, refuse, valueOrThrow } from '../../domain/errors.ts'
-import type { Parsed } from '../../domain/errors.ts'
+import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { NewTask } from '../../domain/task/task.ts'
 import type { PutResult } from '../../store/store.ts'
 import { checkTask, taskOf } from '../../wire/parse-task.ts'
 import { endpoint } from '../endpoint.ts'
-import { httpStatusOf, presentError } from '../http/problem.ts'
-import type { PresentedError } from '../http/problem.ts'
+import { httpStatusOf, presentError, type PresentedError } from '../http/problem.ts'
 import { parseJson } from '../http/read-body.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
 import { refusalOf, replacesNothing } from './put-task.ts'

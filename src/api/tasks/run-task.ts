@@ -1,7 +1,6 @@
 /** `POST /run/<key>`: makes one task due now, whatever its minute is. */
 import { CallmeError } from '../../domain/errors.ts'
-import { formatTaskKey } from '../../domain/task/task-key.ts'
-import type { TaskKey } from '../../domain/task/task-key.ts'
+import { formatTaskKey, type TaskKey } from '../../domain/task/task-key.ts'
 import type { Task } from '../../domain/task/task.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import type { AppOptions } from '../app-options.ts'

@@ -11,8 +11,7 @@ import type { AppOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { isPretty, sendText } from '../http/respond.ts'
 import { TaskListText } from '../http/task-list-text.ts'
-import { LongPoll } from './long-poll.ts'
-import type { Look } from './long-poll.ts'
+import { LongPoll, type Look } from './long-poll.ts'
 
 const DEFAULT_LIMIT = 10
 const DEFAULT_LEASE_SECONDS = 60

@@ -1,7 +1,6 @@
 /** The background work of a node: it follows the other nodes, goes on with backfills, and keeps its streams and partitions. */
 import { setTimeout } from 'node:timers/promises'
-import { one } from './commit/database.ts'
-import type { Queries } from './commit/database.ts'
+import { one, type Queries } from './commit/database.ts'
 import type { HandlerChanges } from './handlers/change-handler.ts'
 import type { ChangeLog } from './history/change-log.ts'
 import { makePartitions } from './retention/partitions.ts'

@@ -1,7 +1,6 @@
 /** A row of a store, and the task of the ledger that it stands for. */
 import type { LedgerTask } from '../../domain/ledger/account.ts'
-import { toAttempt } from './task-row.ts'
-import type { AttemptRow, TaskRow } from './task-row.ts'
+import { toAttempt, type AttemptRow, type TaskRow } from './task-row.ts'
 
 export type LedgerRow = Pick<TaskRow, (typeof LEDGER_COLUMNS)[number]>
 

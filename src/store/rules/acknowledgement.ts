@@ -1,6 +1,5 @@
 /** What an acknowledgement comes to: a refusal, more time, or the end of the attempt. */
-import { acceptedAttempt, reportOf } from '../../domain/attempt/attempt-report.ts'
-import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
+import { acceptedAttempt, reportOf, type AttemptReport } from '../../domain/attempt/attempt-report.ts'
 import type { Attempt, Task } from '../../domain/task/task.ts'
 import type { AckResult, Acknowledgement } from '../store.ts'
 

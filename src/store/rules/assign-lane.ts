@@ -1,7 +1,6 @@
 /** Where a fresh task waits, and until when: its own values with those of the handler of its name behind them. */
 import { withHandler } from '../../domain/task/handler.ts'
-import { deadlineOf, hostOf } from '../../domain/task/task.ts'
-import type { NewTask } from '../../domain/task/task.ts'
+import { deadlineOf, hostOf, type NewTask } from '../../domain/task/task.ts'
 import type { HandlerBook } from './handler-book.ts'
 
 /** A row that is written for the first time; the store adds an id. */

@@ -1,8 +1,6 @@
 /** Which task follows one that repeats. */
-import { nextOccurrence, parseRecurrence } from '../../domain/time/recurrence.ts'
-import type { Recurrence } from '../../domain/time/recurrence.ts'
-import { newTask, withDefaults } from '../../domain/task/task.ts'
-import type { NewTask, TaskDefinition } from '../../domain/task/task.ts'
+import { nextOccurrence, parseRecurrence, type Recurrence } from '../../domain/time/recurrence.ts'
+import { newTask, withDefaults, type NewTask, type TaskDefinition } from '../../domain/task/task.ts'
 import type { TaskRow } from '../rows/task-row.ts'
 
 export interface RowSeries {

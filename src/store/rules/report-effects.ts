@@ -3,8 +3,7 @@ import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
 import { applyVerdict } from '../../domain/attempt/transitions.ts'
 import { expiry } from '../../domain/attempt/verdict.ts'
 import type { ErrorCallbackProgress, Task } from '../../domain/task/task.ts'
-import { CHANGE_OF_STATE } from '../../domain/task/task-change.ts'
-import type { ChangeKind } from '../../domain/task/task-change.ts'
+import { CHANGE_OF_STATE, type ChangeKind } from '../../domain/task/task-change.ts'
 
 const NO_ANSWER = { executedAt: null, responseStatus: null, error: null }
 /** The progress of an error callback that was stored just now. */

@@ -2,8 +2,7 @@
  * Which tasks a reschedule takes. With `all` it goes through the tasks twice: first through those that wait at the new time or later, each
  * of which moves to its own minute at the latest, then through all others. So no batch takes a task that an earlier batch has made.
  */
-import { FAILURE_STATES, TASK_STATES, WAITING_STATES, isFinal } from '../../domain/task/task.ts'
-import type { Task, TaskState } from '../../domain/task/task.ts'
+import { FAILURE_STATES, TASK_STATES, WAITING_STATES, isFinal, type Task, type TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import type { RescheduleCursor, RescheduleRequest, Selection } from '../store.ts'
 import type { TaskRow } from '../rows/task-row.ts'

@@ -2,14 +2,12 @@
 import { hostOf } from '../../../domain/task/task.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { ClaimShares, MOST_LANES, byTurn } from '../../rules/claim-shares.ts'
-import type { HostShare, LaneShare } from '../../rules/claim-shares.ts'
+import { ClaimShares, MOST_LANES, byTurn, type HostShare, type LaneShare } from '../../rules/claim-shares.ts'
 import type { Claim, ClaimResult } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
 import type { ClaimView } from '../memory/lane-cursors.ts'
-import { claimRows, finishClaim, firstPlaces, knownTime, lockDue, moveRows } from './claim-rows.ts'
-import type { LaneFirst, LaneWish } from './claim-rows.ts'
+import { claimRows, finishClaim, firstPlaces, knownTime, lockDue, moveRows, type LaneFirst, type LaneWish } from './claim-rows.ts'
 import { HandlerUsage } from './handler-usage.ts'
 
 interface OpenLane extends LaneShare {

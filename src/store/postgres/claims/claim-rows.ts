@@ -1,8 +1,7 @@
 /** The statements that claim rows, for calls and for workers, and the end of a claim: its counts, its changes and the next tasks of its series. */
 import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
-import { toTask } from '../../rows/task-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { Claim } from '../../store.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'

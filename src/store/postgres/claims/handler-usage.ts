@@ -1,9 +1,7 @@
 /** Counts how many tasks of each handler a claim may take, within the handler's limits over all nodes. */
 import type { HandlerDefinition } from '../../../domain/task/handler.ts'
-import { toHandler } from '../../rows/handler-row.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
-import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, noLimit } from '../../rules/handler-capacity.ts'
-import type { HandlerCapacity } from '../../rules/handler-capacity.ts'
+import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
+import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-capacity.ts'
 import { one } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
 

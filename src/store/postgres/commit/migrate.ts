@@ -1,10 +1,8 @@
 /** Brings the database to the version of the program. Each step runs once, however many nodes start at the same time. */
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
-import { pendingMigrations } from '../../migrations.ts'
-import type { Migration } from '../../migrations.ts'
-import { one } from './database.ts'
-import type { Database, Queries } from './database.ts'
+import { pendingMigrations, type Migration } from '../../migrations.ts'
+import { one, type Database, type Queries } from './database.ts'
 
 const MAKE_VERSIONS = `
   CREATE SCHEMA IF NOT EXISTS callme;

@@ -8,8 +8,7 @@ import { TASK_STATES } from '../../../domain/task/task.ts'
 import { batchesOf } from '../../rows/change-batches.ts'
 import { Changes } from '../../rules/changes.ts'
 import type { Session } from '../session.ts'
-import { one } from './database.ts'
-import type { Queries } from './database.ts'
+import { one, type Queries } from './database.ts'
 
 /** The place of a waiting row in its lane: rows are due in this order. */
 export interface Place {

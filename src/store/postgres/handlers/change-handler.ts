@@ -1,14 +1,11 @@
 /** Changes handlers, one after the other over all nodes. A change is done once the rows are in their lanes. */
 import { CallmeError } from '../../../domain/errors.ts'
-import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
-import type { Handler } from '../../../domain/task/handler.ts'
-import { toHandler } from '../../rows/handler-row.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
+import { servesTasksWithoutCallback, type Handler } from '../../../domain/task/handler.ts'
+import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
 import { handlerLane } from '../../rows/lane-name.ts'
 import type { HandlerStore } from '../../store.ts'
 import type { Queries } from '../commit/database.ts'
-import { oneByOne } from '../commit/group-writer.ts'
-import type { GroupWriter, Verb } from '../commit/group-writer.ts'
+import { oneByOne, type GroupWriter, type Verb } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { backfillPage, beginBackfill, isBackfilled, moveRunning, storedRange } from './backfill.ts'
 

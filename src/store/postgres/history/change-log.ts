@@ -2,12 +2,10 @@
  * The changes of all nodes in one order, and the number of tasks in each state. Before a read, one node at a time numbers all visible
  * commits after the earlier ones. So a reader that goes on after its last number misses nothing, however late a commit becomes visible.
  */
-import { TASK_STATES } from '../../../domain/task/task.ts'
-import type { TaskState } from '../../../domain/task/task.ts'
+import { TASK_STATES, type TaskState } from '../../../domain/task/task.ts'
 import type { TaskChange } from '../../../domain/task/task-change.ts'
 import { parseBatch } from '../../rows/change-batches.ts'
-import { one } from '../commit/database.ts'
-import type { Database, Queries } from '../commit/database.ts'
+import { one, type Database, type Queries } from '../commit/database.ts'
 
 /** At least this many changes are kept; a commit and a trim may leave more. */
 const KEPT = 50_000

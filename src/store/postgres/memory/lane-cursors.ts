@@ -5,8 +5,7 @@
  */
 import { NEVER } from '../../rules/handler-capacity.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import { isBefore } from '../commit/transaction.ts'
-import type { Place } from '../commit/transaction.ts'
+import { isBefore, type Place } from '../commit/transaction.ts'
 
 interface LaneCursor {
   cursor: Place

@@ -2,8 +2,7 @@
  * Keeps the memory of a node in step with the commits of all nodes: it applies the notes of new commits, stream by stream. After a minute
  * without a read, or a gap, it reads the tables anew. A late note costs time, never truth: rows decide each claim.
  */
-import { toHandler } from '../../rows/handler-row.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
+import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
 import type { Database } from '../commit/database.ts'
 import type { StoredNotes, Transaction } from '../commit/transaction.ts'
 import type { Session } from '../session.ts'

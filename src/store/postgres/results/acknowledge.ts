@@ -1,8 +1,7 @@
 /** Writes acknowledgements: a running task ends, or gets more time. */
 import type { Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import { rulingOf } from '../../rules/acknowledgement.ts'
-import type { AckRuling } from '../../rules/acknowledgement.ts'
+import { rulingOf, type AckRuling } from '../../rules/acknowledgement.ts'
 import type { AckResult, Acknowledgement } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'

@@ -1,10 +1,8 @@
 /** Ends waiting tasks whose window has closed. A row whose handler allows more time now gets the later deadline. */
-import { toTask } from '../../rows/task-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import { expiryOf } from '../../rules/report-effects.ts'
 import type { Store } from '../../store.ts'
-import { oneByOne } from '../commit/group-writer.ts'
-import type { GroupWriter } from '../commit/group-writer.ts'
+import { oneByOne, type GroupWriter } from '../commit/group-writer.ts'
 import { columnsOf, readRows, setColumn } from '../rows/rows.ts'
 import type { Session } from '../session.ts'
 import { continueSeries } from '../tasks/series.ts'

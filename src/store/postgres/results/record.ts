@@ -4,19 +4,28 @@
  */
 import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
-import { isFinal } from '../../../domain/task/task.ts'
-import type { Task } from '../../../domain/task/task.ts'
+import { isFinal, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
-import type { AttemptRow, TaskRow } from '../../rows/task-row.ts'
+import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow, type TaskRow } from '../../rows/task-row.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/report-effects.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertRows } from '../rows/fresh-rows.ts'
-import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, queryKeys, split } from '../rows/rows.ts'
-import type { KeyColumns } from '../rows/rows.ts'
+import {
+  COLUMNS,
+  KEYS,
+  assignments,
+  byKey,
+  columnsOf,
+  distinctBatches,
+  keyOf,
+  ofKeys,
+  queryKeys,
+  split,
+  type KeyColumns,
+} from '../rows/rows.ts'
 import { forgetRuns } from '../tasks/remove.ts'
 
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'run_id' | 'state' | 'lane' | 'executed_at' | 'remove_after'>

@@ -2,8 +2,7 @@
  * Partitions of `finished` and `attempts`, one for each day of the task's minute. They are made ahead, and retention drops them. The default
  * partition holds the rows of other days.
  */
-import { one } from '../commit/database.ts'
-import type { Database, Queries } from '../commit/database.ts'
+import { one, type Database, type Queries } from '../commit/database.ts'
 import { codeOf } from '../commit/store-error.ts'
 
 const DAY_S = 86_400

@@ -3,12 +3,9 @@
  * day that changed later move to the default partition.
  */
 import type { TaskState } from '../../../domain/task/task.ts'
-import { ATTEMPT_COLUMNS } from '../../rows/task-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
-import { one } from '../commit/database.ts'
-import type { Queries } from '../commit/database.ts'
-import { oneByOne } from '../commit/group-writer.ts'
-import type { GroupWriter } from '../commit/group-writer.ts'
+import { ATTEMPT_COLUMNS, type TaskRow } from '../../rows/task-row.ts'
+import { one, type Queries } from '../commit/database.ts'
+import { oneByOne, type GroupWriter } from '../commit/group-writer.ts'
 import { COLUMNS, KEYS, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
 import type { Session } from '../session.ts'
 import { removeRows } from '../tasks/remove.ts'

@@ -2,14 +2,12 @@
  * Writes rows that begin a run. A key is free if neither table has it. The insert comes before the look into `finished`, because it waits
  * for a node that moves the same key there.
  */
-import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import type { TaskKey } from '../../../domain/task/task-key.ts'
+import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { FreshRow } from '../../rules/assign-lane.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { KEYS, arraysOf, assignments, byKey, keyOf, ofKeys, queryKeys } from './rows.ts'
-import type { KeyColumns } from './rows.ts'
+import { KEYS, arraysOf, assignments, byKey, keyOf, ofKeys, queryKeys, type KeyColumns } from './rows.ts'
 
 /** The columns of `FreshRow` as JSON. */
 const FRESH = `(name text, "triggerAt" bigint, lane text, "dueAt" bigint, deadline bigint, "runId" text, now bigint,

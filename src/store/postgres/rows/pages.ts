@@ -1,13 +1,11 @@
 /** Reads pages of a selection from both tables, in the order of trigger_at, then name. No selection has error callbacks. */
 import { isPattern, rangeOfNames } from '../../../domain/task/name-pattern.ts'
-import { FINAL_STATES, TASK_STATES, isFinal } from '../../../domain/task/task.ts'
-import type { TaskState } from '../../../domain/task/task.ts'
+import { FINAL_STATES, TASK_STATES, isFinal, type TaskState } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
-import { columnsOf, fromDatabase, keyOf } from './rows.ts'
-import type { KeyColumns } from './rows.ts'
+import { columnsOf, fromDatabase, keyOf, type KeyColumns } from './rows.ts'
 
 const OPEN_STATES = TASK_STATES.filter((state) => !isFinal(state))
 

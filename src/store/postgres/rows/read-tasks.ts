@@ -1,12 +1,9 @@
 /** Reads tasks: each row with the defaults of its handler and the progress of its error callback. */
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import type { Task } from '../../../domain/task/task.ts'
-import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import type { TaskKey } from '../../../domain/task/task-key.ts'
-import { toTask } from '../../rows/task-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
-import { one } from '../commit/database.ts'
-import type { Queries } from '../commit/database.ts'
+import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
+import { toTask, type TaskRow } from '../../rows/task-row.ts'
+import { one, type Queries } from '../commit/database.ts'
 import type { Session } from '../session.ts'
 import { byKey, findRow, findRows } from './rows.ts'
 

@@ -1,7 +1,6 @@
 /** Finds and locks the rows of tasks by key. Waiting and running rows are in `tasks`, ended ones in `finished`. */
 import { isFinal } from '../../../domain/task/task.ts'
-import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import type { TaskKey } from '../../../domain/task/task-key.ts'
+import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
 

@@ -1,8 +1,7 @@
 /** Finds the free minutes of names. One query reads the taken minutes of all names. */
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import type { Queries } from '../commit/database.ts'
-import { arraysOf, mustGet } from '../rows/rows.ts'
-import type { KeyColumns } from '../rows/rows.ts'
+import { arraysOf, mustGet, type KeyColumns } from '../rows/rows.ts'
 
 const SPANS = 'unnest($1::text[], $2::bigint[], $3::bigint[]) AS s (name, low, high)'
 const of = (table: string): string => `

@@ -1,18 +1,14 @@
 /** Stores the tasks of many callers at once. A task may replace the stored task of its key. */
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
-import { pendingTask } from '../../../domain/task/task.ts'
-import type { NewTask } from '../../../domain/task/task.ts'
+import { pendingTask, type NewTask } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
-import { toHandler } from '../../rows/handler-row.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
-import { freshRow } from '../../rules/assign-lane.ts'
-import type { FreshRow } from '../../rules/assign-lane.ts'
+import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
+import { freshRow, type FreshRow } from '../../rules/assign-lane.ts'
 import type { PutResult } from '../../store.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { endPreviousRuns, insertRows, resetRows } from '../rows/fresh-rows.ts'
-import type { EndedRun } from '../rows/fresh-rows.ts'
+import { endPreviousRuns, insertRows, resetRows, type EndedRun } from '../rows/fresh-rows.ts'
 import { KEYS, byKey, distinctBatches, lockRows, mustGet, ofKeys, queryKeys, setColumn, split } from '../rows/rows.ts'
 
 interface PutInput {

@@ -1,8 +1,7 @@
 /** What follows from claimed rows: counts, the next tasks of their series, and changes for listeners. */
 import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
-import { toTask } from '../../rows/task-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import { recordReport } from '../results/record.ts'
 import { continueSeries } from '../tasks/series.ts'
 import type { Transaction } from '../session.ts'

@@ -1,8 +1,7 @@
 /** The claim for a worker: takes due rows of one handler, and keeps the limits of that handler. */
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { CLAIM_FOR_WORKER, FIND_DUE } from './claim-statements.ts'
-import type { DueRow } from './claim-statements.ts'
+import { CLAIM_FOR_WORKER, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
 import { addStarts, capacityOf } from './handler-usage.ts'
 import type { Verb } from '../session.ts'

@@ -1,10 +1,8 @@
 /** Stores and removes handlers. Running tasks change lanes at once, waiting tasks in the backfill that follows. */
-import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
-import type { Handler } from '../../../domain/task/handler.ts'
+import { servesTasksWithoutCallback, type Handler } from '../../../domain/task/handler.ts'
 import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { handlerLane, parseLane } from '../../rows/lane-name.ts'
-import { toHandler } from '../../rows/handler-row.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
+import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { FORGET_STARTS } from '../claims/handler-usage.ts'
 import { moveToLane } from '../rows/rows.ts'

@@ -1,8 +1,6 @@
 /** The ledger and the attempts of a SQLite file. */
-import { LEDGER_COLUMNS, toLedgerEntry } from '../../rows/ledger-row.ts'
-import type { LedgerRow } from '../../rows/ledger-row.ts'
-import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
-import type { AttemptRow } from '../../rows/task-row.ts'
+import { LEDGER_COLUMNS, toLedgerEntry, type LedgerRow } from '../../rows/ledger-row.ts'
+import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from '../../rows/task-row.ts'
 import { readPage } from '../rows/pages.ts'
 import type { Session, Verb } from '../session.ts'
 

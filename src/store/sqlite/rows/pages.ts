@@ -3,8 +3,7 @@
  * page passes a bounded part of the index over all rows, so that no filter holds up the process.
  */
 import { isPattern, rangeOfNames } from '../../../domain/task/name-pattern.ts'
-import { TASK_STATES, WAITING_STATES } from '../../../domain/task/task.ts'
-import type { TaskState } from '../../../domain/task/task.ts'
+import { TASK_STATES, WAITING_STATES, type TaskState } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'

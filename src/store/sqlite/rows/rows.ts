@@ -1,12 +1,9 @@
 /** Reads, inserts and moves single rows. */
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
-import { pendingTask } from '../../../domain/task/task.ts'
-import type { NewTask, Task } from '../../../domain/task/task.ts'
-import { formatTaskKey } from '../../../domain/task/task-key.ts'
-import type { TaskKey } from '../../../domain/task/task-key.ts'
+import { pendingTask, type NewTask, type Task } from '../../../domain/task/task.ts'
+import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { FreshRow } from '../../rules/assign-lane.ts'
-import { toTask } from '../../rows/task-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import type { Session, Transaction } from '../session.ts'
 
 const FIND = 'SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'

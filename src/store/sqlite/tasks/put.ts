@@ -1,14 +1,12 @@
 /** Stores tasks of a client: new ones, and ones in the place of a task with the same key. */
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
-import { pendingTask } from '../../../domain/task/task.ts'
-import type { NewTask } from '../../../domain/task/task.ts'
+import { pendingTask, type NewTask } from '../../../domain/task/task.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import type { PutResult, Store } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { insertTask } from '../rows/rows.ts'
-import { replaceRow } from './end-previous-run.ts'
-import type { PreviousRun } from './end-previous-run.ts'
+import { replaceRow, type PreviousRun } from './end-previous-run.ts'
 import type { Transaction, Verb } from '../session.ts'
 
 /** Without the definition, which may be large. */

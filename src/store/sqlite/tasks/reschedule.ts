@@ -1,6 +1,5 @@
 /** Reschedules one batch of tasks: final tasks are copied, waiting tasks move, taken minutes are passed over. */
-import { isFinal, newTask } from '../../../domain/task/task.ts'
-import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
+import { isFinal, newTask, type Task, type TaskDefinition } from '../../../domain/task/task.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import { endBatch, isTaken, ownMinute, startBatch } from '../../rules/reschedule-walk.ts'
