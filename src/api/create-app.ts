@@ -1,6 +1,5 @@
 /** The HTTP API as an express app: the routes of the endpoints, and the refusals of other paths and methods. */
-import express from 'express'
-import type { Express, RequestHandler } from 'express'
+import express, { type Express, type RequestHandler } from 'express'
 import { CallmeError } from '../domain/errors.ts'
 import { show } from '../wire/validate.ts'
 import type { AppOptions } from './app-options.ts'

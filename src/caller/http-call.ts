@@ -1,6 +1,5 @@
 /** One HTTP call over got: exactly one request, no redirect, a bounded part of the answer, and every result a value. */
-import http from 'node:http'
-import type { AgentOptions, ClientRequest } from 'node:http'
+import http, { type AgentOptions, type ClientRequest } from 'node:http'
 import https from 'node:https'
 import type { Socket } from 'node:net'
 import { urlToHttpOptions } from 'node:url'

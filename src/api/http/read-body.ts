@@ -1,7 +1,6 @@
 /** Reads a request body as JSON within bounds of size and depth. Its Content-Type does not matter. */
 import { isUtf8 } from 'node:buffer'
-import express from 'express'
-import type { Request, RequestHandler } from 'express'
+import express, { type Request, type RequestHandler } from 'express'
 import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import type { Check } from '../../wire/validate.ts'
 

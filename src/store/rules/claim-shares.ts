@@ -1,6 +1,6 @@
 /** How a claim shares the tasks that it may take over the lanes: evenly, and within every limit. Both stores claim by this; only they read rows. */
 import type { Claim, HostCapacity } from '../store.ts'
-import { NEVER, type HandlerCapacity } from './handler-capacity.ts'
+import { NEVER, type HandlerCapacity } from './handler-book.ts'
 
 /** One for all lanes of a host. */
 export interface HostShare extends HostCapacity {

@@ -1,7 +1,6 @@
 /** Opens a SQLite file for one process: lock, durability settings, migrations. */
 import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statSync } from 'node:fs'
-import SqliteDatabase from 'better-sqlite3'
-import type { Database } from 'better-sqlite3'
+import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'

@@ -2,8 +2,8 @@ import fc from '../../support/fast-check.ts'
 import { describe, expect, it } from 'vitest'
 import { ClaimShares, byTurn } from '../../../src/store/rules/claim-shares.ts'
 import type { LaneShare } from '../../../src/store/rules/claim-shares.ts'
-import { NEVER } from '../../../src/store/rules/handler-capacity.ts'
-import type { HandlerCapacity } from '../../../src/store/rules/handler-capacity.ts'
+import { NEVER } from '../../../src/store/rules/handler-book.ts'
+import type { HandlerCapacity } from '../../../src/store/rules/handler-book.ts'
 import { MINUTE } from '../../support/a-task.ts'
 
 const DUE = MINUTE * 1000

@@ -2,7 +2,7 @@
 import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { toTask, type TaskRow } from '../../rows/task-row.ts'
-import { NEVER } from '../../rules/handler-capacity.ts'
+import { NEVER } from '../../rules/handler-book.ts'
 import type { Claim } from '../../store.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
 import { writeReports } from '../results/record.ts'

@@ -1,7 +1,7 @@
 /** Counts how many tasks of each handler a claim may take, within the handler's limits over all nodes. */
 import type { HandlerDefinition } from '../../../domain/task/handler.ts'
 import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
-import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-capacity.ts'
+import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { one } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
 

@@ -1,5 +1,5 @@
 /** Hands due rows of one handler to a worker, as far as the handler has capacity. */
-import { NEVER } from '../../rules/handler-capacity.ts'
+import { NEVER } from '../../rules/handler-book.ts'
 import type { PullResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { findHandler } from '../handlers/change-handler.ts'

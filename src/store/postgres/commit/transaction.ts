@@ -5,8 +5,7 @@
 import pg from 'pg'
 import type { Handler } from '../../../domain/task/handler.ts'
 import { TASK_STATES } from '../../../domain/task/task.ts'
-import { batchesOf } from '../../rows/change-batches.ts'
-import { Changes } from '../../rules/changes.ts'
+import { batchesOf, Changes } from '../../rules/changes.ts'
 import type { Session } from '../session.ts'
 import { one, type Queries } from './database.ts'
 

@@ -4,7 +4,7 @@
  */
 import { TASK_STATES, type TaskState } from '../../../domain/task/task.ts'
 import type { TaskChange } from '../../../domain/task/task-change.ts'
-import { parseBatch } from '../../rows/change-batches.ts'
+import { parseBatch } from '../../rules/changes.ts'
 import { one, type Database, type Queries } from '../commit/database.ts'
 
 /** At least this many changes are kept; a commit and a trim may leave more. */

@@ -3,7 +3,7 @@
  * A lane's cursor is at or before its first waiting row; a low-water mark is a time up to which a column has nothing left. Every write
  * notes where its rows wait, and a finished claim moves the cursors of its lanes.
  */
-import { NEVER } from '../../rules/handler-capacity.ts'
+import { NEVER } from '../../rules/handler-book.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { isBefore, type Place } from '../commit/transaction.ts'
 

@@ -5,8 +5,7 @@ import { rulingOf, type AckRuling } from '../../rules/acknowledgement.ts'
 import type { AckResult, Acknowledgement } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { readBack, readTask } from '../rows/read-tasks.ts'
-import { findRow, lockRow } from '../rows/rows.ts'
+import { readBack, readTask, findRow, lockRow } from '../rows/rows.ts'
 import { writeReports } from './record.ts'
 
 const PROLONG = `

@@ -3,8 +3,7 @@ import { lossOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import type { Store } from '../../store.ts'
 import { oneByOne, together } from '../commit/group-writer.ts'
-import { readTasks } from '../rows/read-tasks.ts'
-import { arraysOf, columnsOf, readRows } from '../rows/rows.ts'
+import { readTasks, arraysOf, columnsOf, readRows } from '../rows/rows.ts'
 import { writeReports } from './record.ts'
 
 const LEASE_OVER = `

@@ -1,8 +1,10 @@
-/** Finds and locks the rows of tasks by key. Waiting and running rows are in `tasks`, ended ones in `finished`. */
-import { isFinal } from '../../../domain/task/task.ts'
+/** Finds and locks the rows of tasks by key, and reads the tasks that they stand for. Waiting and running rows are in `tasks`, ended ones in `finished`. */
+import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
+import { isFinal, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
-import type { Queries } from '../commit/database.ts'
+import { toTask, type TaskRow } from '../../rows/task-row.ts'
+import { one, type Queries } from '../commit/database.ts'
+import type { Session } from '../session.ts'
 
 const FIELDS = [
   ...['id', 'name', 'trigger_at', 'state', 'lane', 'due_at', 'deadline', 'lease_until', 'claimed_by', 'run_id', 'attempts', 'lost'],
@@ -147,4 +149,29 @@ export function distinctBatches<T>(all: readonly T[], keyOf: (one: T) => string)
     ;(batches[count] ??= []).push(one)
   }
   return batches
+}
+
+/** Tasks as they read back: each row with the defaults of its handler and the progress of its error callback, in the order of the rows. */
+export async function readTasks(queries: Queries, { handlers }: Pick<Session, 'handlers'>, rows: readonly TaskRow[]): Promise<Task[]> {
+  const tasks = rows.map((row) => toTask(row, handlers.of(row.name)?.definition))
+  const troubled = tasks.filter(({ state }) => state === 'failed' || state === 'skipped').map(errorCallbackKey)
+  const callbacks = byKey(await findRows(queries, troubled))
+  if (callbacks.size === 0) return tasks
+  return tasks.map((task) => {
+    const callback = callbacks.get(formatTaskKey(errorCallbackKey(task)))
+    if (callback === undefined) return task
+    const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = callback
+    return { ...task, errorCallback: { state, attempts, executedAt, responseStatus, error } }
+  })
+}
+
+export async function readTask(queries: Queries, session: Session, row: TaskRow): Promise<Task> {
+  return one(await readTasks(queries, session, [row]))
+}
+
+/** The stored task of a key. @throws Error for a key that is not stored: a defect */
+export async function readBack(queries: Queries, session: Session, key: TaskKey): Promise<Task> {
+  const row = await findRow(queries, key)
+  if (row === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)
+  return readTask(queries, session, row)
 }

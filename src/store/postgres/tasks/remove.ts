@@ -7,8 +7,7 @@ import type { Selection, Store } from '../../store.ts'
 import { oneByOne, type GroupWriter } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { readPage } from '../rows/pages.ts'
-import { readTasks } from '../rows/read-tasks.ts'
-import { KEYS, findRows, keyOf, lockFound, ofKeys, queryKeys, split } from '../rows/rows.ts'
+import { readTasks, KEYS, findRows, keyOf, lockFound, ofKeys, queryKeys, split } from '../rows/rows.ts'
 import { continueSeries } from './series.ts'
 
 const of = (table: string): string => `DELETE FROM callme.${table} t USING ${KEYS} WHERE ${ofKeys('t')}`

@@ -11,8 +11,7 @@ import { Conflict } from '../commit/store-error.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, endedKeys, insertFreeRows, moveRow } from '../rows/fresh-rows.ts'
 import { readPage } from '../rows/pages.ts'
-import { readTasks } from '../rows/read-tasks.ts'
-import { arraysOf, findRows, keyOf, lockFound, mustGet, split } from '../rows/rows.ts'
+import { readTasks, arraysOf, findRows, keyOf, lockFound, mustGet, split } from '../rows/rows.ts'
 import { freeMinutes } from './free-minutes.ts'
 
 const MARK = `

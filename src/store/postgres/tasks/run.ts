@@ -7,8 +7,7 @@ import { parseLane } from '../../rows/lane-name.ts'
 import type { Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { NEW_RUN, endPreviousRuns } from '../rows/fresh-rows.ts'
-import { readBack, readTask } from '../rows/read-tasks.ts'
-import { COLUMNS, columnsOf, lockRow } from '../rows/rows.ts'
+import { readBack, readTask, COLUMNS, columnsOf, lockRow } from '../rows/rows.ts'
 
 const BRING_FORWARD = `
   UPDATE callme.tasks SET due_at = $3, window_from = $3, deadline = $4, in_advance = $5, remove_after = $6, lane = $7, updated = $3

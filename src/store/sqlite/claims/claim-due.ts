@@ -1,7 +1,7 @@
 /** The claim for calls: takes due rows lane by lane, shared evenly. It reads no row that waits behind a full lane. */
 import { hostOf } from '../../../domain/task/task.ts'
 import { ClaimShares, byTurn, type LaneShare, type LaneTurn } from '../../rules/claim-shares.ts'
-import { NEVER, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-capacity.ts'
+import { NEVER, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Claim } from '../../store.ts'

@@ -1,7 +1,7 @@
 /** How many tasks of a handler may be claimed now, by its limits and its stored tasks. */
 import type { Handler } from '../../../domain/task/handler.ts'
 import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
-import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, type HandlerCapacity } from '../../rules/handler-capacity.ts'
+import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { lanesOf } from '../../rows/lane-name.ts'
 import type { Transaction } from '../session.ts'
 

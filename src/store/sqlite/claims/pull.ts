@@ -1,5 +1,5 @@
 /** The claim for a worker: takes due rows of one handler, and keeps the limits of that handler. */
-import { NEVER } from '../../rules/handler-capacity.ts'
+import { NEVER } from '../../rules/handler-book.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { CLAIM_FOR_WORKER, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'

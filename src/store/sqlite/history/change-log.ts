@@ -1,8 +1,7 @@
 /** Stores the counts and the latest changes with each commit, and notifies listeners after it. */
 import type { TaskState } from '../../../domain/task/task.ts'
 import type { TaskChange } from '../../../domain/task/task-change.ts'
-import { batchesOf, parseBatch } from '../../rows/change-batches.ts'
-import type { Changes } from '../../rules/changes.ts'
+import { batchesOf, parseBatch, type Changes } from '../../rules/changes.ts'
 import type { Sql } from '../commit/sql.ts'
 
 /** About this many changes are kept: whole commits are removed. */

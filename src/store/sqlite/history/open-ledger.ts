@@ -1,6 +1,5 @@
 /** Reads the ledger of a SQLite file in one transaction that writes nothing. A running callme may have the file open meanwhile. */
-import SqliteDatabase, { SqliteError } from 'better-sqlite3'
-import type { Database } from 'better-sqlite3'
+import SqliteDatabase, { SqliteError, type Database } from 'better-sqlite3'
 import { CallmeError } from '../../../domain/errors.ts'
 import type { LedgerSnapshot, PastRunCount } from '../../ledger.ts'
 import { mustKnowVersion, readMigrations } from '../../migrations.ts'

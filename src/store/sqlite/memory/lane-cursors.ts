@@ -2,7 +2,7 @@
  * Keeps `lanes.next_due`, the cursor of each lane: no row of the lane may be claimed before that time. It is at most the earliest `due_at`
  * of the lane's waiting rows. Where the handler has no capacity, it is the time at which it has some again.
  */
-import { NEVER } from '../../rules/handler-capacity.ts'
+import { NEVER } from '../../rules/handler-book.ts'
 import { lanesOf } from '../../rows/lane-name.ts'
 import type { Sql } from '../commit/sql.ts'
 
