@@ -1,8 +1,7 @@
 /** The composition root: makes one node of store, caller, scheduler and API, and takes it apart again. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { answerClientError } from './api/http/client-error.ts'

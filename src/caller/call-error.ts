@@ -29,8 +29,7 @@ export function statusOfCallError(error: unknown): number | undefined {
 /** One sentence with the code, cut to 500 characters. */
 export function describeCallError(error: unknown, request: CallRequest): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'no code'
-  const text = `${sentenceOf(error, code, request)} (${code})`
-  return text.replaceAll('\0', '\uFFFD').slice(0, MAX_ERROR_LENGTH).toWellFormed()
+  return `${sentenceOf(error, code, request)} (${code})`.replaceAll('\0', '\uFFFD').slice(0, MAX_ERROR_LENGTH).toWellFormed()
 }
 
 function sentenceOf(error: unknown, code: string, { url, timeoutMs }: CallRequest): string {

@@ -13,14 +13,9 @@ export interface CallThreadOptions {
   /** a thread with a larger heap dies alone; the process lives */
   readonly maxHeapMb: number
   readonly clock: Clock
-  /** of `clock`; the thread goes by it as well */
+  /** of `clock`; each thread goes by it as well */
   readonly clockOffset: ClockOffset
   readonly log: Log
-}
-
-interface Outstanding {
-  readonly givenAt: number
-  readonly resolve: (result: CallResult) => void
 }
 
 // The source runs as TypeScript in a checkout, as JavaScript in a built package.
@@ -33,7 +28,7 @@ const CUT_OFF = 'the node stopped while the call was under way; it is not known 
 
 export class CallThread {
   readonly #options: CallThreadOptions
-  readonly #outstanding = new Map<number, Outstanding>()
+  readonly #outstanding = new Map<number, { givenAt: number; resolve: (result: CallResult) => void }>()
   #worker: Worker | undefined
   #started: CallWorkerData['started'] = new BigInt64Array(1)
   #nextNumber = 0
@@ -76,7 +71,7 @@ export class CallThread {
     for (let number = this.#nextNumber - this.#unsent.splice(0).length; number < this.#nextNumber; number += 1) {
       this.#resolve(number, NOT_CALLED)
     }
-    this.#post('stop')
+    this.#worker?.postMessage('stop' satisfies ToCallWorker)
     if (this.load > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
   }
 
@@ -122,12 +117,8 @@ export class CallThread {
   /** Sends the calls of one turn of the event loop together. */
   readonly #send = (): void => {
     if (this.#worker === undefined || this.#unsent.length === 0) return
-    this.#post(this.#unsent)
+    this.#worker.postMessage(this.#unsent satisfies ToCallWorker)
     this.#unsent = []
-  }
-
-  #post(message: ToCallWorker): void {
-    this.#worker?.postMessage(message)
   }
 
   #resolve(number: number, result: CallResult): void {

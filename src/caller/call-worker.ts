@@ -1,7 +1,6 @@
 /** The main file of a worker thread: makes calls in their order, a limited number at once, and sends back the results. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { offsetClock, systemClock } from '../clock.ts'
-import type { ClockOffset } from '../clock.ts'
+import { offsetClock, systemClock, type ClockOffset } from '../clock.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { CallRequest } from './caller.ts'
 import { httpCall } from './http-call.ts'
@@ -29,17 +28,12 @@ const clock = offsetClock(systemClock, clockOffset)
 const waiting: CallRequest[] = []
 let underWay = 0
 let nextNumber = 0
-let results: { number: number; result: CallResult }[] = []
+let results: FromCallWorker[number][] = []
 
 port.on('message', (message: ToCallWorker) => {
-  if (message === 'stop') {
-    waiting.splice(0).forEach(() => {
-      give(nextNumber++, { kind: 'not_called', reason: 'stopping' })
-    })
-  } else {
-    waiting.push(...message)
-    startWaiting()
-  }
+  if (message !== 'stop') waiting.push(...message)
+  else while (waiting.pop()) give(nextNumber++, { kind: 'not_called', reason: 'stopping' })
+  startWaiting()
 })
 
 // A failed warm-up only makes the first call late.
@@ -61,10 +55,9 @@ function startWaiting(): void {
 
 /** Sends the results of one turn of the event loop together. */
 function give(number: number, result: CallResult): void {
-  if (results.push({ number, result }) === 1) setImmediate(sendResults)
-}
-
-function sendResults(): void {
-  port.postMessage(results satisfies FromCallWorker)
-  results = []
+  if (results.push({ number, result }) > 1) return
+  setImmediate(() => {
+    port.postMessage(results)
+    results = []
+  })
 }

@@ -15,10 +15,7 @@ export interface CallRequest {
   readonly dueAt: number
   /** epoch ms; at or after it no request is sent and the result is `not_called` */
   readonly deadline: number
-  /**
-   * Whether the call may use a connection of an earlier call. The call fails if the receiver closes that connection at the same moment,
-   * so a call that is not tried again needs a connection of its own.
-   */
+  /** Whether it may use an older connection, which the receiver may close at any moment: only for a call that is tried again. */
   readonly mayReuseConnection: boolean
 }
 

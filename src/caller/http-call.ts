@@ -4,10 +4,8 @@ import type { AgentOptions, ClientRequest } from 'node:http'
 import https from 'node:https'
 import type { Socket } from 'node:net'
 import { urlToHttpOptions } from 'node:url'
-import got, { Options } from 'got'
-import type { Request, Response } from 'got'
-import { systemClock } from '../clock.ts'
-import type { Clock } from '../clock.ts'
+import got, { Options, type Request, type Response } from 'got'
+import { systemClock, type Clock } from '../clock.ts'
 import { KEPT_BYTES, truncateText } from '../domain/attempt/truncate-text.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import { describeCallError, statusOfCallError } from './call-error.ts'
@@ -17,11 +15,7 @@ const MAX_BODY_BYTES = 64 * 1024
 /** Receivers close idle connections. A connection that idles for longer than this is not used again. */
 const IDLE_SOCKET_MS = 500
 
-interface Answer {
-  readonly status: number
-  readonly body: string
-  readonly retryAfter: string | undefined
-}
+type Answer = Pick<Extract<CallResult, { kind: 'answered' }>, 'status' | 'body' | 'retryAfter'>
 
 // The timeout cuts idle sockets only, not calls. The agents do not limit the number of calls.
 const AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_SOCKET_MS, maxFreeSockets: Infinity }
@@ -51,14 +45,13 @@ export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> =
   if (startedAt < request.dueAt) return { kind: 'not_called', reason: 'early' }
   if (isLate()) return { kind: 'not_called', reason: 'late' }
   try {
-    const { status, body, retryAfter } = await exchange(request, isLate)
-    const result = { kind: 'answered', startedAt, endedAt: clock.now(), status, body } as const
-    return retryAfter === undefined ? result : { ...result, retryAfter }
+    const answer = await exchange(request, isLate)
+    return { kind: 'answered', startedAt, endedAt: clock.now(), ...answer }
   } catch (cause) {
     if (cause === TOO_LATE) return { kind: 'not_called', reason: 'late' }
     const status = statusOfCallError(cause)
-    const result = { kind: 'unanswered', startedAt, endedAt: clock.now(), error: describeCallError(cause, request) } as const
-    return status === undefined ? result : { ...result, status }
+    const error = describeCallError(cause, request)
+    return { kind: 'unanswered', startedAt, endedAt: clock.now(), error, ...(status !== undefined && { status }) }
   }
 }
 
@@ -77,7 +70,8 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
       size += chunk.length
     }
     const finish = ({ statusCode, headers }: Response): void => {
-      resolve({ status: statusCode, body: truncateText(Buffer.concat(chunks)), retryAfter: headers['retry-after'] })
+      const retryAfter = headers['retry-after']
+      resolve({ status: statusCode, body: truncateText(Buffer.concat(chunks)), ...(retryAfter !== undefined && { retryAfter }) })
     }
     stream.once('response', (head: Response) => {
       response = head
@@ -87,9 +81,7 @@ function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
         finish(head)
         stream.destroy()
       })
-      stream.once('end', () => {
-        finish(head)
-      })
+      stream.once('end', finish.bind(undefined, head))
     })
     // An answer of status 101, without a body: the call asked for no other protocol. The request no longer owns the socket.
     stream.once('upgrade', (head: Response, socket: Socket) => {
@@ -122,19 +114,13 @@ function open(call: CallRequest, onConnected: (request: ClientRequest) => void):
 
 /** Makes the request with few options; got's own set of options costs a quarter of a call. */
 function send(url: URL, call: CallRequest, onConnected: (request: ClientRequest) => void): ClientRequest {
-  const { method, headers, body, mayReuseConnection } = call
+  const { method, body, mayReuseConnection } = call
+  const headers = body === undefined ? call.headers : { ...call.headers, 'content-length': Buffer.byteLength(body) }
   const isSecure = url.protocol === 'https:'
   const [reusing, single] = isSecure ? [httpsAgent, singleHttpsAgent] : [httpAgent, singleHttpAgent]
   const { hostname, port, path, auth } = urlToHttpOptions(url)
-  const request = (isSecure ? https : http).request({
-    hostname,
-    port,
-    path,
-    auth,
-    method,
-    headers: body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) },
-    agent: mayReuseConnection ? reusing : single,
-  })
+  const agent = mayReuseConnection ? reusing : single
+  const request = (isSecure ? https : http).request({ hostname, port, path, auth, method, headers, agent })
   // Name lookup and connecting take time. The deadline is checked once more when the connection stands.
   request.once('socket', (socket) => {
     if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', onConnected.bind(undefined, request))

@@ -1,20 +1,11 @@
 /** The caller of a node: spreads calls over worker threads, so that the main thread stays free for the API and the store. */
-import type { Clock, ClockOffset } from '../clock.ts'
-import type { Log } from '../telemetry/log.ts'
-import { CallThread } from './call-thread.ts'
+import { CallThread, type CallThreadOptions } from './call-thread.ts'
 import type { Caller } from './caller.ts'
 
-export interface WorkerPoolOptions {
+/** The concurrency is that of all threads together. */
+export interface WorkerPoolOptions extends Omit<CallThreadOptions, 'maxHeapMb'>, Partial<Pick<CallThreadOptions, 'maxHeapMb'>> {
   /** how many threads */
   readonly workers: number
-  /** how many calls may be under way at once, over all threads */
-  readonly concurrency: number
-  /** of each thread; a thread that needs more dies alone and is replaced */
-  readonly maxHeapMb?: number
-  readonly clock: Clock
-  /** of `clock`; the threads go by it as well */
-  readonly clockOffset: ClockOffset
-  readonly log: Log
 }
 
 /** Enough for several hundred calls with the largest payload. */

@@ -6,7 +6,6 @@ import { describeFailure } from './terminal/failure.ts'
 import { serveCommand } from './commands/serve.ts'
 import { verifyCommand } from './commands/verify.ts'
 
-/** 0 good, 1 failed, 2 usage. */
 const EXIT_USAGE = 2
 
 const program = new Command('callme')

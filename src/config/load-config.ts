@@ -1,12 +1,9 @@
 /** The configuration of a node, from its settings. Flags and environment are parameters; nothing else is read. */
 import type { Problem } from '../domain/errors.ts'
 import type { LogLevel } from '../telemetry/log.ts'
-import { isLoopback, parseListen } from './listen.ts'
-import type { Listen } from './listen.ts'
-import { badConfig, badValue, effectiveSettings, labelOf } from './settings.ts'
-import type { Environment, Flags, SettingName, Values } from './settings.ts'
-import { parseStoreUrl } from './store-url.ts'
-import type { StoreUrl } from './store-url.ts'
+import { isLoopback, parseListen, type Listen } from './listen.ts'
+import { badConfig, badValue, effectiveSettings, labelOf, type Environment, type Flags, type SettingName, type Values } from './settings.ts'
+import { parseStoreUrl, type StoreUrl } from './store-url.ts'
 
 export interface Config {
   readonly listen: Listen
@@ -23,10 +20,7 @@ export interface Config {
 const SECOND_MS = 1000
 const DAY_MS = 86_400 * SECOND_MS
 
-/**
- * Flags beat the environment, which beats the defaults.
- * @throws CallmeError `bad_config` with one line for each fault
- */
+/** Flags beat the environment, which beats the defaults. @throws CallmeError `bad_config` with one line for each fault */
 export function loadConfig(flags: Flags, env: Environment): Config {
   const values = Object.fromEntries(effectiveSettings(flags, env).map(({ name, value }) => [name, value])) as unknown as Values
   const label = (name: SettingName): string => labelOf(name, flags)

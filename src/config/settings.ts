@@ -2,8 +2,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import leven from 'leven'
 import schema from '../../schema/config.json' with { type: 'json' }
-import { CallmeError } from '../domain/errors.ts'
-import type { Problem } from '../domain/errors.ts'
+import { CallmeError, type Problem } from '../domain/errors.ts'
 import type { LogLevel } from '../telemetry/log.ts'
 import { redact } from './store-url.ts'
 

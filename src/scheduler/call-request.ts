@@ -1,10 +1,8 @@
 /** Makes the HTTP request of a claimed task. */
 import type { CallRequest } from '../caller/caller.ts'
-import { isErrorCallback, reportedKey } from '../domain/task/error-callback.ts'
-import type { ErrorReport } from '../domain/task/error-callback.ts'
+import { isErrorCallback, reportedKey, type ErrorReport } from '../domain/task/error-callback.ts'
 import { presentAttempt, presentTask } from '../wire/present-task.ts'
-import { maxAttempts, withDefaults } from '../domain/task/task.ts'
-import type { JsonValue, Task } from '../domain/task/task.ts'
+import { maxAttempts, withDefaults, type JsonValue, type Task } from '../domain/task/task.ts'
 
 export interface CallDefaults {
   /** sent as `User-Agent: callme/<version>` */
@@ -13,10 +11,7 @@ export interface CallDefaults {
   readonly timeoutMs: number
 }
 
-/**
- * The client's own headers win over `user-agent` and `content-type`; it cannot set `callme-*`.
- * @returns undefined where there is no URL to call
- */
+/** The client's headers win over `user-agent` and `content-type`, never over `callme-*`. @returns undefined where there is no URL */
 export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest | undefined {
   const definition = withDefaults(task.definition)
   if (definition.callback === undefined) return undefined

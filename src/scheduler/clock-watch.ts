@@ -1,7 +1,4 @@
-/**
- * Has a node go by the clock of its store: measures the lead of that clock over the system's, at the start and every minute. A store
- * that serves one node has no clock of its own, and nothing is measured.
- */
+/** Measures the lead of the store's clock over the system's, at the start and every minute. A store of one node has no clock. */
 import type { Clock, ClockOffset } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
@@ -95,22 +92,18 @@ export class ClockWatch {
     if (!this.#isStopping) this.start()
   }
 
+  /** @returns the best of some samples; undefined where the store has no clock */
   async #measure(): Promise<Sample | undefined> {
+    const { store, clock } = this.#options
     let best: Sample | undefined
     for (let n = 0; n < SAMPLES; n += 1) {
-      const sample = await this.#sample()
-      if (sample === undefined) return undefined
-      if (best === undefined || sample.roundTrip < best.roundTrip) best = sample
+      const [lead, wall, sentAt] = [this.#leadNow(), clock.now(), clock.monotonic()]
+      const time = await store.time()
+      if (time === undefined) return undefined
+      const roundTrip = clock.monotonic() - sentAt
+      if (best === undefined || roundTrip < best.roundTrip) best = { offset: time - (wall + roundTrip / 2), roundTrip, lead }
     }
     return best
-  }
-
-  async #sample(): Promise<Sample | undefined> {
-    const { store, clock } = this.#options
-    const [lead, wall, sentAt] = [this.#leadNow(), clock.now(), clock.monotonic()]
-    const time = await store.time()
-    const roundTrip = clock.monotonic() - sentAt
-    return time === undefined ? undefined : { offset: time - (wall + roundTrip / 2), roundTrip, lead }
   }
 
   #leadNow(): number {

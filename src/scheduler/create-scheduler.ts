@@ -1,6 +1,5 @@
 /** The scheduler of one node. This file makes it of its parts, and starts and stops them in the right order. */
-import { offsetClock } from '../clock.ts'
-import type { Clock, ClockOffset } from '../clock.ts'
+import { offsetClock, type Clock, type ClockOffset } from '../clock.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { Dispatcher } from './dispatch.ts'
 import type { Execution } from './execute.ts'

@@ -2,8 +2,7 @@
 import type { Caller } from '../caller/caller.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
-import { execute } from './execute.ts'
-import type { Execution } from './execute.ts'
+import { execute, type Execution } from './execute.ts'
 import { Expiry } from './expiry.ts'
 import type { HostLimits } from './host-limits.ts'
 

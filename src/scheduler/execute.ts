@@ -1,15 +1,13 @@
 /** One claimed task: request -> call -> report -> record. The save is retried until the store takes it, the call never is. */
 import type { Caller } from '../caller/caller.ts'
 import type { Clock } from '../clock.ts'
-import { reportOf } from '../domain/attempt/attempt-report.ts'
-import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
+import { reportOf, type AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Log, LogEvent } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
-import { callRequestOf } from './call-request.ts'
-import type { CallDefaults } from './call-request.ts'
+import { callRequestOf, type CallDefaults } from './call-request.ts'
 
 export interface Execution {
   readonly store: Store
@@ -32,10 +30,7 @@ const EVENT_OF_STATE = {
   running: 'task.accepted',
 } as const satisfies Record<Task['state'], LogEvent>
 
-/**
- * Resolves when the report of the call is durable.
- * @param onResult is called with the result of the call before the save
- */
+/** Resolves when the report of the call is durable. @param onResult gets the result of the call before the save */
 export async function execute(task: Task, execution: Execution, onResult: (result: CallResult) => void): Promise<void> {
   const { caller, clock, node, defaults, random } = execution
   const request = callRequestOf(task, defaults)
@@ -60,14 +55,8 @@ async function save(report: AttemptReport, { store, clock, log }: Execution): Pr
 }
 
 function logReport({ task, update, attempt }: AttemptReport, isWritten: boolean, { node, log }: Execution): void {
-  const fields = {
-    task: formatTaskKey(task),
-    run_id: task.runId,
-    attempt: task.attempts,
-    node,
-    status: attempt?.status,
-    duration_ms: attempt?.durationMs,
-  }
+  const measured = { status: attempt?.status, duration_ms: attempt?.durationMs }
+  const fields = { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, node, ...measured }
   const hasEndedBadly = update.state === 'failed' || update.state === 'skipped'
   if (!isWritten) log.warn('claim.lost', fields)
   else log[hasEndedBadly ? 'warn' : 'debug'](EVENT_OF_STATE[update.state], { ...fields, error: update.error })

@@ -36,16 +36,13 @@ export class Expiry {
    */
   async pass(claim: ClaimDue): Promise<number | undefined> {
     const now = this.#options.clock.now()
-    if (this.#hasJustSearched(now)) return this.#claimBeforeSearch(claim)
+    const hasJustSearched = Math.abs(now - this.#searchedAt) < EVERY_MS && minuteOf(now) === minuteOf(this.#searchedAt)
+    if (hasJustSearched) return this.#claimBeforeSearch(claim)
     const isBacklog = await this.#endBatch()
     this.#searchedAt = isBacklog ? -Infinity : now
     if (!isBacklog) return claim()
     await this.#claimDuringBacklog(claim)
     return this.#options.clock.now()
-  }
-
-  #hasJustSearched(now: number): boolean {
-    return Math.abs(now - this.#searchedAt) < EVERY_MS && minuteOf(now) === minuteOf(this.#searchedAt)
   }
 
   async #claimBeforeSearch(claim: ClaimDue): Promise<number> {

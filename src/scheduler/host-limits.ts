@@ -1,7 +1,4 @@
-/**
- * How many calls each host may have under way. A host starts with a small window, gains a slot with every answer and loses half its
- * window with every call that gets none.
- */
+/** How many calls each host may have under way. The window of a host grows with every answer, and halves with every call without one. */
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Claim, HostCapacity } from '../store/store.ts'
 
@@ -70,10 +67,7 @@ export class HostLimits {
     if (!host.isProven) this.#unprovenInflight += 1
   }
 
-  /**
-   * Gives the slot back, and learns from the result of its call.
-   * @throws Error where no call of this host is under way
-   */
+  /** Gives the slot back, and learns from the result. @throws Error where no call of this host is under way */
   leave(name: string, result: CallResult, now: number): void {
     const host = this.#hosts.get(name)
     if (host === undefined) throw new Error(`no call of host ${name} is under way`)

@@ -1,11 +1,8 @@
 /** Reads the ledger of a store and adds up the standings of all runs. Only broken promises are kept one by one. */
-import { accountFor } from '../domain/ledger/account.ts'
-import type { Breach, BrokenPromise, PastStanding, RunAccount, Standing } from '../domain/ledger/account.ts'
-import { Lateness } from '../domain/ledger/lateness.ts'
-import type { LatenessSummary } from '../domain/ledger/lateness.ts'
+import { accountFor, type Breach, type BrokenPromise, type PastStanding, type RunAccount, type Standing } from '../domain/ledger/account.ts'
+import { Lateness, type LatenessSummary } from '../domain/ledger/lateness.ts'
 import { rfc3339 } from '../domain/time/rfc3339.ts'
-import { formatTaskKey } from '../domain/task/task-key.ts'
-import type { TaskKey } from '../domain/task/task-key.ts'
+import { formatTaskKey, type TaskKey } from '../domain/task/task-key.ts'
 import type { LedgerSnapshot } from '../store/ledger.ts'
 import { Tally } from './tally.ts'
 

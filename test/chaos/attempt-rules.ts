@@ -1,4 +1,5 @@
 /** What the store has recorded against what the receiver and the journal say: nothing that did not happen, and no more than was allowed. */
+import { exceedsRetry, goodBeforeLast } from '../promises/runs.ts'
 import { AttemptBook, attemptName } from './attempt-book.ts'
 import type { RecordedAttempt } from './attempt-book.ts'
 import { nameOf } from './evidence.ts'
@@ -60,13 +61,12 @@ function checkNumbers({ journal }: Evidence, book: AttemptBook): Finding[] {
     const wanted = journal.wanted[nameOf(first?.key ?? '')]
     if (wanted === undefined) return []
     const findings: Finding[] = []
-    const known = attempts.filter(({ isLost }) => !isLost).length
-    const allowed = 1 + (wanted.delivery === 'at_most_once' ? 0 : wanted.retry)
+    const retry = wanted.delivery === 'at_most_once' ? 0 : wanted.retry
+    const made = attempts.map(({ attempt, isLost, error }) => ({ attempt, isKnown: !isLost, isGood: error === null }))
     const text = `${first?.key ?? ''}, run ${runId}`
-    if (known > allowed)
-      findings.push({ rule: 'doubled', detail: `${text}, has ${known} attempts with a known outcome, ${allowed} are allowed` })
-    const last = Math.max(...attempts.map(({ attempt }) => attempt))
-    const goodOne = attempts.find(({ attempt, error }) => error === null && attempt < last)
+    if (exceedsRetry(made, retry))
+      findings.push({ rule: 'doubled', detail: `${text}, has more than ${1 + retry} attempts with a known outcome` })
+    const goodOne = goodBeforeLast(made)
     if (goodOne) findings.push({ rule: 'doubled', detail: `${text}, succeeded with attempt ${goodOne.attempt} and was called again` })
     return findings
   })

@@ -1,5 +1,6 @@
 /** Series that come every minute: each entry is followed by one, at the next minute after it was claimed, and each is there. */
 import type { WireTask } from '../../src/wire/present-task.ts'
+import { isFollowedByNext } from '../promises/series.ts'
 import { keyOfTask, minuteOf } from './evidence.ts'
 import type { Evidence, Finding } from './evidence.ts'
 
@@ -38,8 +39,9 @@ function checkChain(first: string, entries: ReadonlyMap<string, WireTask>, ended
 
 /** What would have been due while nobody was there to claim is left out. */
 function skipsWithoutNeed({ trigger_at: triggerAt, history = [], updated }: WireTask, next: number): boolean {
-  if (next === Number(triggerAt) + MINUTE) return false
   const starts = history.map(({ start }) => Date.parse(start))
   const claimedAtTheLatest = starts.length > 0 ? Math.min(...starts) : Date.parse(updated)
-  return next <= Number(triggerAt) || claimedAtTheLatest < (next - MINUTE) * 1000
+  const claimed = { from: -Infinity, to: Math.floor(claimedAtTheLatest / 1000) }
+  const minuteAfter = (seconds: number): number => (Math.floor(seconds / MINUTE) + 1) * MINUTE
+  return !isFollowedByNext({ triggerAt: Number(triggerAt), repeatedTo: next, claimed }, minuteAfter)
 }

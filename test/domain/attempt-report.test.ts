@@ -12,7 +12,7 @@ const ENDED_LEASE = { awaiting: null, leaseUntil: null }
 const { dueAt, deadline } = aRunningTask()
 const attempt = { number: 1, dueAt, startedAt: STARTED, durationMs: 120, deadline, attemptsLeft: 1, node: 'node-2' }
 
-describe('the outcome of a call', () => {
+describe('the report on a call', () => {
   test('that succeeded keeps status and body and holds no error', () => {
     const task = aRunningTask({ error: 'answered 500, expected 200' })
     expect(reportOf(task, { kind: 'answered', ...TIMES, status: 200, body: 'done' }, 'node-2', NOW, 0)).toEqual({
@@ -81,7 +81,7 @@ describe('the outcome of a call', () => {
   })
 })
 
-describe('the outcome of an accepted call', () => {
+describe('the report on an accepted call', () => {
   test('awaits its acknowledgement for ack_timeout minutes from then on, and keeps the answer as an attempt without an error', () => {
     const task = aRunningTask({ definition: { ack_timeout: 30, expected_http_status: 202 } })
     expect(reportOf(task, { kind: 'answered', ...TIMES, status: 202, body: 'ticket 7' }, 'node-2', NOW, 0)).toEqual({
@@ -95,7 +95,7 @@ describe('the outcome of an accepted call', () => {
   })
 })
 
-describe('the outcome of an acknowledgement', () => {
+describe('the report on an acknowledgement', () => {
   const accepted = { awaiting: 'ack', responseStatus: 202, responseBody: 'ticket 7', definition: { ack_timeout: 30 } } as const
 
   test.each([
@@ -116,21 +116,15 @@ describe('the outcome of an acknowledgement', () => {
   test('that says failed is tried again, with what it says as the reason', () => {
     const task = aRunningTask(accepted)
     const error = 'acknowledged as failed: no space'
-    const outcome = reportOf(
-      task,
-      { kind: 'acknowledged', ...TIMES, success: false, retryable: true, detail: 'no space' },
-      'node-2',
-      NOW,
-      0,
-    )
-    expect(outcome).toMatchObject({
+    const report = reportOf(task, { kind: 'acknowledged', ...TIMES, success: false, retryable: true, detail: 'no space' }, 'node-2', NOW, 0)
+    expect(report).toMatchObject({
       update: { state: 'retrying', dueAt: NOW + 500, error, ...ENDED_LEASE },
       attempt: { status: 202, error, outcome: 'retrying' },
     })
   })
 })
 
-describe('the outcome of a task whose node is gone', () => {
+describe('the report on a task whose node is gone', () => {
   test('is an attempt of that node, from the claim until now, and uses up no retry', () => {
     const task = aRunningTask({ definition: { retry: 0 } })
     const now = task.updated + 60_000

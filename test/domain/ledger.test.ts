@@ -29,7 +29,7 @@ function anEntry(fields: Partial<LedgerTask> = {}): LedgerTask {
   }
 }
 
-/** Of an entry with one run. */
+/** Of a task with one run. */
 function standingOf(fields: Partial<LedgerTask>, now = NOW): string {
   const accounts = accountFor(anEntry(fields), now)
   expect(accounts).toHaveLength(1)

@@ -68,7 +68,7 @@ describe('a task on the wire', () => {
     expect(presentTask({ ...task, definition: {} }, SERVER).callback).toBeNull()
   })
 
-  test('holds the keys of the entries that it is bound to', () => {
+  test('holds the keys of the tasks that it is bound to', () => {
     const task = aRunningTask({ rescheduledTo: MINUTE + 60, rescheduledFrom: MINUTE - 60, repeatedTo: MINUTE + 3600 })
     expect(presentTask(task, SERVER)).toMatchObject({
       rescheduled_to: `a-task@${MINUTE + 60}`,

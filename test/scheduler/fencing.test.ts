@@ -44,7 +44,7 @@ describe('a result that comes after the lease was lost', () => {
     ])
   })
 
-  it('changes nothing in an entry that was put anew in the meantime', async () => {
+  it('changes nothing in a task that was put anew in the meantime', async () => {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS })
     await harness.put(aTask())
     await harness.start()

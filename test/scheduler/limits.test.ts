@@ -144,7 +144,7 @@ describe('concurrency', () => {
     }
     first.ticker.start()
     second.ticker.start()
-    // A node learns of the room that a call of the other one leaves with its next pass.
+    // A node learns with its next pass that a call of the other node has ended.
     await first.clock.advance(60 * MINUTES)
     expect(most).toBe(3)
     expect(await first.store.counts()).toMatchObject({ successful: 20 })

@@ -1,4 +1,4 @@
-/** Tasks that repeat: each entry is followed by the next one, whatever becomes of the process, the call, or the clock. */
+/** Series: each task is followed by the next one, whatever happens to the process, the call, or the clock. */
 import { describe, expect, it } from 'vitest'
 import type { Task, TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
@@ -22,13 +22,13 @@ async function series(definition: Partial<TaskDefinition>, maxInflight?: number)
   return harness
 }
 
-async function entries({ store }: SchedulerHarness): Promise<Task[]> {
+async function tasks({ store }: SchedulerHarness): Promise<Task[]> {
   return (await store.list({ name: 'a-task' }, { limit: 1000 })).tasks
 }
 
 /** Minutes after `MINUTE`. */
 async function minutesOf(harness: SchedulerHarness, ...states: Task['state'][]): Promise<number[]> {
-  const all = await entries(harness)
+  const all = await tasks(harness)
   return all.filter(({ state }) => states.length === 0 || states.includes(state)).map(({ triggerAt }) => (triggerAt - MINUTE) / 60)
 }
 
@@ -45,12 +45,12 @@ describe('a series', () => {
     expect(await minutesOf(harness, 'pending')).toEqual([180])
   })
 
-  it('is stored one entry ahead, each entry naming the one that follows it', async () => {
+  it('is stored one task ahead, each task naming the one that follows it', async () => {
     const harness = await series({})
     expect(await minutesOf(harness)).toEqual([0])
     await harness.clock.advance(10 * SECOND)
     expect(await minutesOf(harness)).toEqual([0, 10])
-    const [first, second] = await entries(harness)
+    const [first, second] = await tasks(harness)
     expect(first).toMatchObject({ state: 'running', repeatedTo: MINUTE + 600 })
     expect(second).toMatchObject({ state: 'pending', repeatedTo: null, attempts: 0 })
     expect(second?.definition).toEqual(first?.definition)
@@ -98,7 +98,7 @@ describe('a series', () => {
     ])
   })
 
-  it('ends when the entry that waits is removed with its name, and passes over one that is removed by its key', async () => {
+  it('ends when the task that waits is removed with its name, and passes over one that is removed by its key', async () => {
     const harness = await series({})
     harness.caller.script = answer
     await harness.clock.advance(5 * MINUTES)
@@ -112,7 +112,7 @@ describe('a series', () => {
   })
 })
 
-describe('a retry of an entry that was followed', () => {
+describe('a retry of a task that was followed', () => {
   it('does not bring a series back that was ended meanwhile', async () => {
     const harness = await series({})
     await harness.clock.advance(10 * SECOND)
@@ -159,7 +159,7 @@ describe('a crash in the middle of a series', () => {
     expect(await second.task('a-task', MINUTE + 70 * 60)).toMatchObject({ attempts: 2, lost: 1 })
   })
 
-  it('does not have the next entry stored again when the lost call is made again', async () => {
+  it('does not have the next task stored again when the lost call is made again', async () => {
     const first = await series({ max_delay: 60 })
     await first.clock.advance(10 * SECOND)
     await first.crash()

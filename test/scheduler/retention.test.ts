@@ -1,4 +1,4 @@
-/** How long finished entries are kept, and how they are removed. */
+/** How long finished tasks are kept, and how they are removed. */
 import { describe, expect, it } from 'vitest'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'

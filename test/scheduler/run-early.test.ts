@@ -31,7 +31,7 @@ describe('an early run', () => {
     })
   })
 
-  it('is the one run of the entry: its minute brings no other', async () => {
+  it('is the one run of the task: its minute brings no other', async () => {
     const harness = await early(false)
     harness.caller.only.answer()
     await harness.clock.advance(3 * HOUR)
@@ -39,7 +39,7 @@ describe('an early run', () => {
     expect(await harness.task('a-task', LATER)).toMatchObject({ state: 'successful', inAdvance: true })
   })
 
-  it('of an entry of a series leaves the series as it was', async () => {
+  it('of a task of a series leaves the series as it was', async () => {
     const harness = await early(true, { repeat: '0 * * * *' })
     harness.caller.only.answer()
     harness.caller.script = (call) => {

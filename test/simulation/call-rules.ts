@@ -1,4 +1,6 @@
 /** What may be called: what is claimed, inside its window, and a second time only where the first has failed or nobody knows of it. */
+import { exceedsRetry, goodBeforeLast, madeTwice } from '../promises/runs.ts'
+import type { Made } from '../promises/runs.ts'
 import type { Entry } from './entry.ts'
 import { Violation } from './model.ts'
 import type { Call } from './network.ts'
@@ -12,7 +14,7 @@ export function checkCall(call: Call, entry: Entry | undefined, context: RuleCon
   const text = `${request.headers['callme-task'] ?? ''}, attempt ${attempt}`
   const calls = network.calls.get(runId) ?? []
   const earlier = calls.includes(call) ? calls.slice(0, calls.indexOf(call)) : calls
-  if (earlier.some((other) => other.attempt === attempt)) throw new Violation('an attempt is called once', text)
+  if (madeTwice([...earlier, call]) !== undefined) throw new Violation('an attempt is called once', text)
   if (entry === undefined) throw new Violation('only what is stored is called', text)
   // Of what has become of it since, its node knows nothing.
   if (overtaken.has(`${runId} ${attempt}`)) return
@@ -26,14 +28,16 @@ export function checkCall(call: Call, entry: Entry | undefined, context: RuleCon
     throw new Violation('what is called is what was put last', text)
   if (Number(request.headers['callme-trigger-at']) !== entry.triggerAt) throw new Violation('a call says which minute it is for', text)
   if (earlier.length > 0 && model.isAtMostOnce(entry)) throw new Violation('at_most_once is called at most once', text)
-  const known = earlier.filter((other) => !isInDoubt(other, context))
-  if (known.some((other) => isGood(other, entry))) throw new Violation('what has succeeded is not called again', text)
-  if (known.length > model.retryOf(entry)) throw new Violation('calls with a known outcome never exceed 1 + retry', text)
+  const made = [...earlier.map((other) => asMade(other, entry, context)), { attempt, isKnown: true, isGood: false }]
+  if (goodBeforeLast(made) !== undefined) throw new Violation('what has succeeded is not called again', text)
+  if (exceedsRetry(made, model.retryOf(entry))) throw new Violation('calls with a known outcome never exceed 1 + retry', text)
 }
 
-/** Whether its node has gone away, or has lost the task, before the outcome was recorded. */
-function isInDoubt({ runId, attempt }: Call, { recorded }: RuleContext): boolean {
-  return !recorded.has(`${runId} ${attempt}`)
+/** Nobody knows the outcome where its node has gone away, or has lost the task, before it was recorded. */
+function asMade(call: Call, entry: Entry, { recorded }: RuleContext): Made {
+  const { runId, attempt } = call
+  const isKnown = recorded.has(`${runId} ${attempt}`)
+  return { attempt, isKnown, isGood: isKnown && isGood(call, entry) }
 }
 
 function isGood({ result }: Call, { definition }: Entry): boolean {

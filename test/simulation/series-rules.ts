@@ -1,4 +1,5 @@
 /** A series: each of its entries is followed by exactly one, at the next time that its expression names. */
+import { isFollowedByNext } from '../promises/series.ts'
 import type { Entry } from './entry.ts'
 import { Violation } from './model.ts'
 import type { RuleContext } from './rule-context.ts'
@@ -10,11 +11,10 @@ export function checkFollowed(before: Entry | undefined, after: Entry, { model, 
   // A copy is no part of the series, and says so in this way.
   if (before === undefined && model.isCommanded(after, 'move')) return
   if (before !== undefined && before.repeatedTo !== null) throw new Violation('an entry of a series is followed once', after.key)
-  const next = model.nextOf(name, Math.max(triggerAt, Math.floor(time.now / 1000)))
-  const isRight = isUnsteady
-    ? repeatedTo >= model.nextOf(name, triggerAt) && repeatedTo <= model.nextOf(name, Math.max(triggerAt, Math.floor(time.latest / 1000)))
-    : repeatedTo === next
-  if (!isRight) throw new Violation('a series neither skips nor doubles', `${after.key} is followed by ${repeatedTo}, not by ${next}`)
+  const now = Math.floor(time.now / 1000)
+  const claimed = isUnsteady ? { from: -Infinity, to: Math.floor(time.latest / 1000) } : { from: now, to: now }
+  if (!isFollowedByNext({ triggerAt, repeatedTo, claimed }, (seconds) => model.nextOf(name, seconds)))
+    throw new Violation('a series neither skips nor doubles', `${after.key} is followed by ${repeatedTo}`)
 }
 
 /** @throws Violation where a series has come to an end, or goes on twice */

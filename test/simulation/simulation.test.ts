@@ -8,7 +8,8 @@ import { historyOf, shrink, simulate } from './simulate.ts'
 const WORLDS_OF_TEST = 15
 /** A part of a world, because a database of its own takes its time. */
 const [POSTGRES_SEED, POSTGRES_DECISIONS] = [3, 40]
-const TIMEOUT_MS = 120_000
+/** Many times what it takes, because other tests run beside these. */
+const TIMEOUT_MS = 300_000
 const SHRINK_MS = 20_000
 
 async function expectRulesHold(seeds: readonly number[]): Promise<void> {

@@ -1,9 +1,8 @@
 /** `callme config`: prints the settings that `callme serve` would use, and the source of each. */
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load-config.ts'
-import { effectiveSettings } from '../../config/settings.ts'
+import { effectiveSettings, type EffectiveSetting } from '../../config/settings.ts'
 import { redact } from '../../config/store-url.ts'
-import type { EffectiveSetting } from '../../config/settings.ts'
 import { readSecrets } from '../terminal/environment.ts'
 import { addSettingOptions, givenFlags } from '../terminal/setting-options.ts'
 

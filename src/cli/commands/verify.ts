@@ -1,9 +1,8 @@
 /** `callme verify`: accounts for every recorded run of a store. It exits with 1 where a promise was broken. */
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { loadConfig } from '../../config/load-config.ts'
-import { SETTINGS } from '../../config/settings.ts'
+import { SETTINGS, type Environment } from '../../config/settings.ts'
 import { redact } from '../../config/store-url.ts'
-import type { Environment } from '../../config/settings.ts'
 import { CallmeError } from '../../domain/errors.ts'
 import { parseInstant } from '../../domain/time/trigger-time.ts'
 import { readLedger } from '../../store/open-store.ts'
@@ -12,22 +11,15 @@ import { readSecrets } from '../terminal/environment.ts'
 import { addSettingOptions, givenFlags } from '../terminal/setting-options.ts'
 import { reportText } from '../terminal/verify-text.ts'
 
-interface VerifyOptions {
-  readonly from?: string
-  readonly to?: string
-  readonly json?: boolean
-}
-
 const EXIT_BROKEN = 1
 
 export function verifyCommand(): Command {
   const command = new Command('verify').description('Account for every run that the store has recorded, also while callme runs.')
   addSettingOptions(command, ['store'])
-  command
-    .addOption(new Option('--from <time>', 'Only of entries whose trigger_at is at or after this Unix time or RFC 3339 time.'))
-    .addOption(new Option('--to <time>', 'Only of entries whose trigger_at is before this time.'))
+    .option('--from <time>', 'Only of entries whose trigger_at is at or after this Unix time or RFC 3339 time.')
+    .option('--to <time>', 'Only of entries whose trigger_at is before this time.')
     .option('--json', 'Print JSON.')
-  return command.action(async (options: VerifyOptions) => {
+  return command.action(async (options: { from?: string; to?: string; json?: boolean }) => {
     const range = { ...readTime('from', options.from), ...readTime('to', options.to) }
     if (range.from !== undefined && range.to !== undefined && range.from >= range.to)
       throw new CallmeError('bad_config', `--from must be before --to; got ${options.from ?? ''} and ${options.to ?? ''}`)

@@ -1,7 +1,6 @@
 /** The environment with its secrets read from files: CALLME_STORE_FILE names the file that holds the value of CALLME_STORE. */
 import { readFileSync } from 'node:fs'
-import { SETTINGS } from '../../config/settings.ts'
-import type { Environment, Flags, Setting } from '../../config/settings.ts'
+import { SETTINGS, type Environment, type Flags, type Setting } from '../../config/settings.ts'
 import { CallmeError } from '../../domain/errors.ts'
 
 /**

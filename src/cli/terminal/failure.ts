@@ -2,12 +2,6 @@
 import { isIPv6 } from 'node:net'
 import { CallmeError } from '../../domain/errors.ts'
 
-export interface Failure {
-  readonly message: string
-  /** 1 failed, 2 wrong usage or settings */
-  readonly exitCode: 1 | 2
-}
-
 const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there: stop it, or choose another address with --listen',
   EADDRNOTAVAIL: 'this machine has no such address: choose another one with --listen',
@@ -16,11 +10,9 @@ const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the host name could not be looked up: write an IP address in --listen',
 }
 
-/** A sentence where a person can put the failure right; the stack for a defect of the program. */
-export function describeFailure(error: unknown): Failure {
-  if (error instanceof CallmeError) {
-    return { message: prefixed(error.message), exitCode: error.code === 'bad_config' ? 2 : 1 }
-  }
+/** A sentence where a person can put the failure right; the stack for a defect of the program. Exit code 2 means wrong settings. */
+export function describeFailure(error: unknown): { message: string; exitCode: 1 | 2 } {
+  if (error instanceof CallmeError) return { message: prefixed(error.message), exitCode: error.code === 'bad_config' ? 2 : 1 }
   return { message: listenFailure(error) ?? prefixed(error instanceof Error ? (error.stack ?? error.message) : String(error)), exitCode: 1 }
 }
 

@@ -1,8 +1,6 @@
 /** The settings as command-line flags: adds one flag for each, and reads the given flags. */
-import { Option } from 'commander'
-import type { Command } from 'commander'
-import { SETTINGS } from '../../config/settings.ts'
-import type { Flags, Setting } from '../../config/settings.ts'
+import { Option, type Command } from 'commander'
+import { SETTINGS, type Flags, type Setting } from '../../config/settings.ts'
 
 /** Adds a flag for every setting, or for the named ones. */
 export function addSettingOptions(command: Command, names: readonly string[] = SETTINGS.map(({ name }) => name)): Command {

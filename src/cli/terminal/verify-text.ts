@@ -1,7 +1,6 @@
 /** A report of the ledger as text for a person. */
 import type { LatenessSummary } from '../../domain/ledger/lateness.ts'
-import { LISTED } from '../../verify/verify.ts'
-import type { LedgerReport } from '../../verify/verify.ts'
+import { LISTED, type LedgerReport } from '../../verify/verify.ts'
 
 const LABEL_WIDTH = 14
 

@@ -1,10 +1,7 @@
 /** The report of an attempt: what the store writes about a claimed task once its call has a result. */
-import { maxAttempts, withDefaults } from '../task/task.ts'
-import type { Attempt, AttemptOutcome, Task } from '../task/task.ts'
-import { applyVerdict } from './transitions.ts'
-import type { TaskUpdate } from './transitions.ts'
-import { judge } from './verdict.ts'
-import type { CallResult, Verdict } from './verdict.ts'
+import { maxAttempts, withDefaults, type Attempt, type AttemptOutcome, type Task } from '../task/task.ts'
+import { applyVerdict, type TaskUpdate } from './transitions.ts'
+import { judge, type CallResult, type Verdict } from './verdict.ts'
 
 /** What `store.record` writes. `attempt` is absent where no call was made. */
 export interface AttemptReport {
@@ -26,10 +23,7 @@ const OUTCOMES: Readonly<Partial<Record<Verdict['event'], AttemptOutcome>>> = {
   lost: 'lost',
 }
 
-/**
- * @param node the node that made the call
- * @param random a number in [0, 1), for the jitter of a retry
- */
+/** @param node the node that made the call @param random a number in [0, 1), for the jitter of a retry */
 export function reportOf(task: Task, result: CallResult, node: string, now: number, random: number): AttemptReport {
   const verdict = judge(task, result, now, random)
   const update = applyVerdict(task, verdict, now)

@@ -5,10 +5,7 @@ import type { Verdict } from './verdict.ts'
 /** `claimed` comes from the store; `run`, `replaced` and `moved` come from a person; the others are verdicts. */
 export type TaskEvent = Verdict['event'] | 'claimed' | 'run' | 'replaced' | 'moved'
 
-/**
- * From state, by event, to state. A missing event is illegal. Of two targets, the second one holds where an attempt was made: see
- * {@link nextState}.
- */
+/** From state, by event, to state. A missing event is illegal. The second of two targets holds where an attempt was made. */
 export const TRANSITIONS: Readonly<Record<TaskState, Partial<Record<TaskEvent, readonly TaskState[]>>>> = {
   pending: { claimed: ['running'], expired: ['skipped'], run: ['pending'], replaced: ['pending'], moved: ['pending'] },
   running: {
@@ -50,16 +47,11 @@ export function applyVerdict(task: Task, verdict: Verdict, now: number): TaskUpd
   if (state === undefined) throw new Error(`illegal transition: ${verdict.event} while ${task.state}`)
   return {
     state,
-    dueAt: dueAfter(task, verdict, now),
+    dueAt: verdict.event === 'retry' ? verdict.at : verdict.event === 'lost' ? now : task.dueAt,
     attempts,
     lost: task.lost + (verdict.event === 'lost' ? 1 : 0),
     error: 'reason' in verdict ? verdict.reason : verdict.event === 'released' ? task.error : null,
     awaiting: verdict.event === 'accepted' ? 'ack' : null,
     leaseUntil: verdict.event === 'accepted' ? verdict.until : null,
   }
-}
-
-function dueAfter(task: Task, verdict: Verdict, now: number): number {
-  if (verdict.event === 'retry') return verdict.at
-  return verdict.event === 'lost' ? now : task.dueAt
 }

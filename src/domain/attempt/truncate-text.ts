@@ -3,9 +3,7 @@
 /** bytes of UTF-8 */
 export const KEPT_BYTES = 1024
 
-/**
- * The first `KEPT_BYTES` of UTF-8 as text that any store takes. A character cut in two is left out; NUL and invalid bytes become U+FFFD.
- */
+/** The first `KEPT_BYTES` of UTF-8. A character cut in two is left out; NUL and invalid bytes become U+FFFD, so any store takes it. */
 export function truncateText(bytes: Uint8Array): string {
   if (bytes.length === 0) return ''
   // In stream mode the decoder waits for the rest of a cut character, and so leaves it out.

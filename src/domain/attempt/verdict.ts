@@ -1,8 +1,7 @@
 /** What the result of one call means for its task. */
 import { backoffMs, retryAfterMs } from './backoff.ts'
 import { rfc3339 } from '../time/rfc3339.ts'
-import { maxAttempts, withDefaults } from '../task/task.ts'
-import type { EffectiveDefinition, Task } from '../task/task.ts'
+import { maxAttempts, withDefaults, type EffectiveDefinition, type Task } from '../task/task.ts'
 
 interface Times {
   readonly startedAt: number
@@ -29,14 +28,11 @@ export type Verdict =
   | { readonly event: 'succeeded' }
   /** `at` is when the next attempt is due, epoch ms */
   | { readonly event: 'retry'; readonly at: number; readonly reason: string }
-  | { readonly event: 'gave_up'; readonly reason: string }
-  | { readonly event: 'lost'; readonly reason: string }
-  | { readonly event: 'expired'; readonly reason: string }
+  /** `uncallable`: there is no URL to call */
+  | { readonly event: 'gave_up' | 'lost' | 'expired' | 'uncallable'; readonly reason: string }
   | { readonly event: 'released' }
   /** the endpoint took on the work; its acknowledgement is awaited until `until`, epoch ms */
   | { readonly event: 'accepted'; readonly until: number }
-  /** there is no URL to call */
-  | { readonly event: 'uncallable'; readonly reason: string }
 
 type Result<Kind extends CallResult['kind']> = Extract<CallResult, { kind: Kind }>
 
@@ -57,7 +53,7 @@ export function judge(task: Task, result: CallResult, now: number, random: numbe
       return judgeAnswer(task, result, now, random)
     case 'unanswered':
     case 'silent':
-      return judgeFailure(task, { reason: result.error, now, random })
+      return judgeFailure(task, result.error, now, random)
   }
 }
 
@@ -76,24 +72,21 @@ function judgeAnswer(task: Task, answer: Result<'answered'>, now: number, random
   }
   const reason = `answered ${answer.status}, expected ${[definition.expected_http_status].flat().join(' or ')}`
   if (isPermanent(answer.status)) return { event: 'gave_up', reason }
-  return judgeFailure(task, { reason, now, random, wait: retryAfterMs(answer.retryAfter, now) })
+  return judgeFailure(task, reason, now, random, retryAfterMs(answer.retryAfter, now))
 }
 
 function judgeAcknowledgement(task: Task, ack: Result<'acknowledged'>, now: number, random: number): Verdict {
   if (ack.success) return { event: 'succeeded' }
   const reason = ack.detail === null ? 'acknowledged as failed' : `acknowledged as failed: ${ack.detail}`
-  return ack.retryable ? judgeFailure(task, { reason, now, random }) : { event: 'gave_up', reason }
+  return ack.retryable ? judgeFailure(task, reason, now, random) : { event: 'gave_up', reason }
 }
 
 /** A lost attempt is made again and uses up no retry, unless the task forbids a second call or was lost too often. */
 function judgeLoss(task: Task, reason: string): Verdict {
-  if (withDefaults(task.definition).delivery === 'at_most_once') {
-    return { event: 'gave_up', reason: `${reason}; delivery is at_most_once, so it is not called again` }
-  }
-  if (task.lost + 1 >= MAX_LOST) {
-    return { event: 'gave_up', reason: `${reason}; given up because this run was lost ${MAX_LOST} times` }
-  }
-  return { event: 'lost', reason }
+  const { delivery } = withDefaults(task.definition)
+  if (delivery === 'at_most_once') return { event: 'gave_up', reason: `${reason}; delivery is at_most_once, so it is not called again` }
+  if (task.lost + 1 < MAX_LOST) return { event: 'lost', reason }
+  return { event: 'gave_up', reason: `${reason}; given up because this run was lost ${MAX_LOST} times` }
 }
 
 /** The verdict on a task whose window has closed before its call. */
@@ -102,9 +95,8 @@ export function expiry(task: Pick<Task, 'deadline' | 'error'>): Verdict {
   return { event: 'expired', reason: task.error === null ? closed : `${closed}; before that: ${task.error}` }
 }
 
-/** @param failure `wait` is the wait that the endpoint asks for, in ms */
-function judgeFailure(task: Task, failure: { reason: string; now: number; random: number; wait?: number | undefined }): Verdict {
-  const { reason, now, random, wait } = failure
+/** @param wait the wait that the endpoint asks for, in ms */
+function judgeFailure(task: Task, reason: string, now: number, random: number, wait?: number): Verdict {
   if (maxAttempts(task) - task.attempts <= 0) return { event: 'gave_up', reason }
   const at = now + (wait ?? backoffMs(task.attempts - task.lost, random))
   if (at >= task.deadline) {

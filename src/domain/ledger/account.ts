@@ -64,18 +64,10 @@ export function accountFor(task: LedgerTask, now: number): RunAccount[] {
 }
 
 function presentStanding(task: LedgerTask, attempts: readonly Attempt[], now: number): StandingAndReason {
-  switch (task.state) {
-    case 'successful':
-      return standing(timing(attempts))
-    case 'failed':
-    case 'skipped':
-      return standing(task.state, task.error)
-    case 'running':
-      return standing('waiting')
-    case 'pending':
-    case 'retrying':
-      return standing(task.windowFrom > now ? 'not_due' : 'waiting')
-  }
+  const { state, windowFrom, error } = task
+  if (state === 'successful') return standing(timing(attempts))
+  if (state === 'failed' || state === 'skipped') return standing(state, error)
+  return standing(state !== 'running' && windowFrom > now ? 'not_due' : 'waiting')
 }
 
 /** The last attempt of an earlier run shows how that run ended, or that it did not end. */

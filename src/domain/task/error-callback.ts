@@ -1,12 +1,7 @@
-/**
- * Error callbacks: the call that reports the bad end of a task to its `error_callback`. Each is a task of its own, with a name that no
- * client can give: the name and the run id of the failed task, with an "@" between them.
- */
+/** Error callbacks: calls that report the bad end of a task. Each is a task of a name that no client can give: `<name>@<run id>`. */
 import { randomUUID } from 'node:crypto'
-import { formatTaskKey } from './task-key.ts'
-import type { TaskKey } from './task-key.ts'
-import { hostOf, withDefaults } from './task.ts'
-import type { Attempt, JsonValue, NewTask, Task } from './task.ts'
+import { formatTaskKey, type TaskKey } from './task-key.ts'
+import { hostOf, withDefaults, type Attempt, type JsonValue, type NewTask, type Task } from './task.ts'
 
 /** The payload of an error callback: the task as it ended. */
 export interface ErrorReport {
@@ -37,14 +32,13 @@ export function reportedKey({ name, triggerAt }: TaskKey): string {
 export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: number): NewTask | undefined {
   const { error_callback: callback, timeout, retry, max_delay } = withDefaults(task.definition)
   if (callback === undefined || isErrorCallback(task) || (task.state !== 'failed' && task.state !== 'skipped')) return undefined
-  const report: ErrorReport = { task, attempts }
   return {
     ...errorCallbackKey(task),
     definition: {
       callback,
       callback_method: 'POST',
       // The report holds plain data only, but its types are not those of JSON.
-      payload: report as unknown as JsonValue,
+      payload: { task, attempts } satisfies ErrorReport as unknown as JsonValue,
       expected_http_status: '2xx',
       retry: Math.max(1, retry),
       max_delay,

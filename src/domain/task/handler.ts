@@ -1,7 +1,4 @@
-/**
- * A handler: defaults for the tasks of one name or of one pattern of names, and limits for all of them together. A default holds where
- * a task has no value of its own.
- */
+/** A handler: limits for all tasks of a name or pattern, and defaults where a task has no value of its own. */
 import type { TaskDefinition } from './task.ts'
 
 /** The definition that a client sent, with wire names. */

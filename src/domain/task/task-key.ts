@@ -1,6 +1,5 @@
 /** The key of a task, `name@trigger_at`: writes it and reads it. */
-import { refuse } from '../errors.ts'
-import type { Parsed } from '../errors.ts'
+import { refuse, type Parsed } from '../errors.ts'
 
 /** `triggerAt` is a Unix time in seconds on a whole minute. */
 export interface TaskKey {

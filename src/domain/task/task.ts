@@ -1,7 +1,6 @@
 /** A task, its states, and its definition from the client. Times are epoch milliseconds unless a comment says seconds. */
 import { createHash, randomUUID } from 'node:crypto'
-import { formatTaskKey } from './task-key.ts'
-import type { TaskKey } from './task-key.ts'
+import { formatTaskKey, type TaskKey } from './task-key.ts'
 
 /** Each state, and who moves it next. */
 export const TASK_STATES = [

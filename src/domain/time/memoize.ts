@@ -1,9 +1,6 @@
 /** Remembers the values that a dear function has made of the last few texts. */
 
-/**
- * @param size how many values are kept; a further one replaces the oldest
- * @param make a pure function; its errors are thrown on and not remembered
- */
+/** @param size how many values are kept; the oldest goes first @param make a pure function; its errors are thrown on, not remembered */
 export function memoize<T extends object>(size: number, make: (text: string) => T): (text: string) => T {
   const values = new Map<string, T>()
   return (text) => {

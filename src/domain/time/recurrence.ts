@@ -14,7 +14,6 @@ export interface Recurrence {
   readonly timezone: string
 }
 
-const DEFAULT_TIMEZONE = 'UTC'
 const MAX_LENGTH = 200
 /** A parsed expression is large: croner keeps an array of years in each. */
 const SCHEDULES_KEPT = 100
@@ -42,7 +41,7 @@ const scheduleOf = memoize(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: 
  * week are given, either of them is enough. An expression that never comes true is refused.
  * @param timezone UTC where undefined
  */
-export function parseRecurrence(repeat: string, timezone: string = DEFAULT_TIMEZONE): Parsed<Recurrence> {
+export function parseRecurrence(repeat: string, timezone = 'UTC'): Parsed<Recurrence> {
   const problem = explainRepeat(repeat) ?? explainTimezone(timezone)
   return problem === undefined ? { ok: true, value: { repeat, timezone } } : { ok: false, problem }
 }
@@ -78,9 +77,8 @@ function explainFields(fields: readonly string[], repeat: string): Problem {
 }
 
 function explainTimezone(timezone: string): Problem | undefined {
-  return isTimeZone(timezone)
-    ? undefined
-    : problem('timezone', 'must be the name of an IANA time zone such as "Europe/Berlin" or "UTC"', timezone)
+  if (isTimeZone(timezone)) return undefined
+  return problem('timezone', 'must be the name of an IANA time zone such as "Europe/Berlin" or "UTC"', timezone)
 }
 
 function isWellFormed(field: string): boolean {

@@ -33,10 +33,7 @@ export function furthestWallTime(timezone: string, at: number): number {
   return Math.max(change.at - MINUTE + change.before, at + change.after)
 }
 
-/**
- * The first whole minute at which clocks show `wall` or more: the first of two where a change repeats the time, the first after the
- * change where it skips the time.
- */
+/** The first whole minute at which clocks show `wall` or more. A repeated time gives the first of two, a skipped one the end of the gap. */
 export function firstInstant(timezone: string, wall: number): number {
   const change = findChange(timezone, wall - DAY, wall + DAY)
   const early = ceilToMinute(wall - change.before)

@@ -1,6 +1,5 @@
 /** Reads `trigger_at` in each of its forms and rounds instants to minutes. */
-import { refuse } from '../errors.ts'
-import type { Parsed } from '../errors.ts'
+import { refuse, type Parsed } from '../errors.ts'
 
 export const MINUTE_MS = 60_000
 export const SECONDS_PER_MINUTE = 60
@@ -43,10 +42,7 @@ export function parseTriggerTime(input: string | number, nowMs: number): Parsed<
   return { ok: true, value: seconds }
 }
 
-/**
- * Reads an instant of a list filter: a Unix time in seconds or an RFC 3339 time, past or future, on any second.
- * @returns a Unix time in seconds, or undefined where the text is neither
- */
+/** Reads an instant of a list filter in Unix seconds or as RFC 3339, past or future. @returns Unix seconds; undefined for other text */
 export function parseInstant(text: string): number | undefined {
   return /^\d{1,12}$/.test(text) ? Number(text) : readRfc3339(text)
 }

@@ -13,8 +13,7 @@ import { openSession } from './session.ts'
 /**
  * @param url `postgres://user:password@host:port/database`
  * @param options `stopping`: once aborted, no write waits long for a database that does not answer
- * @throws CallmeError `store_unavailable` for a database that does not answer or refuses the login, `store_too_new` for one that a newer
- * callme has changed
+ * @throws CallmeError `store_unavailable` for a database that does not answer or refuses the login, `store_too_new` for a newer one
  */
 export async function openPostgresStore(url: string, options: { readonly stopping?: AbortSignal } = {}): Promise<PostgresStore> {
   const connections = connect(url)
@@ -24,7 +23,7 @@ export async function openPostgresStore(url: string, options: { readonly stoppin
     const streams = await openStreams(connections.reading)
     const session = openSession(connections, Object.values(streams))
     await session.peers.catchUp()
-    return new PostgresStore({ connections, session, streams, stopping: options.stopping ?? new AbortController().signal })
+    return new PostgresStore(connections, session, streams, options.stopping ?? new AbortController().signal)
   } catch (error) {
     await closeConnections(connections)
     const known = storeError(error)

@@ -6,32 +6,20 @@
  */
 import type { AttemptReport } from '../../domain/attempt/attempt-report.ts'
 import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
-import type { Attempt, NewTask, Task, TaskState } from '../../domain/task/task.ts'
+import type { NewTask, Task, TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import { toHandler } from '../rows/handler-row.ts'
 import type { HandlerRow } from '../rows/handler-row.ts'
-import { ATTEMPT_COLUMNS, toAttempt } from '../rows/task-row.ts'
-import type { AttemptRow } from '../rows/task-row.ts'
-import type {
-  AckResult,
-  Acknowledgement,
-  Claim,
-  ClaimResult,
-  PullResult,
-  PutResult,
-  RescheduleRequest,
-  Selection,
-  Store,
-} from '../store.ts'
+import type { Acknowledgement, Claim, ClaimResult, PutResult, RescheduleRequest, Selection, Store } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
 import { pull } from './claims/pull.ts'
 import { PATIENCE_MS, closeConnections, one } from './commit/database.ts'
 import type { Connections } from './commit/database.ts'
 import { GroupWriter } from './commit/group-writer.ts'
 import { Transaction } from './commit/transaction.ts'
-import { HandlerChanges, putHandler, removeHandler } from './handlers/change-handler.ts'
+import { HandlerChanges, findHandler, putHandler, removeHandler } from './handlers/change-handler.ts'
 import { ChangeLog } from './history/change-log.ts'
-import { PostgresLedger } from './history/ledger.ts'
+import { readHistory, readRuns } from './history/ledger.ts'
 import { Node } from './node.ts'
 import type { Streams } from './node.ts'
 import { acknowledge } from './results/acknowledge.ts'
@@ -51,23 +39,10 @@ import { runTask } from './tasks/run.ts'
 /** The scheduler waits this long for the database: less than its leases, so that it knows what became of a claim. */
 const SCHEDULING_PATIENCE_MS = 50_000
 
-/** The numbers of a run give the order of its attempts, because the clock may have been set back between two of them. */
-const HISTORY = `
-  SELECT ${ATTEMPT_COLUMNS} FROM callme.attempts WHERE trigger_at = $2 AND name = $1
-  ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
-const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
 const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
 
 const requestPatience = (): number => PATIENCE_MS
-
-interface StoreParts {
-  readonly connections: Connections
-  readonly session: Session
-  readonly streams: Streams
-  /** once aborted, the scheduler waits as short as a request */
-  readonly stopping: AbortSignal
-}
 
 export class PostgresStore implements Store {
   readonly #connections: Connections
@@ -77,11 +52,11 @@ export class PostgresStore implements Store {
   readonly #chores: GroupWriter
   readonly #handlerChanges: HandlerChanges
   readonly #changeLog: ChangeLog
-  readonly #ledger: PostgresLedger
   readonly #node: Node
   readonly #closing = new AbortController()
 
-  constructor({ connections, session, streams, stopping }: StoreParts) {
+  /** @param stopping once aborted, the scheduler waits as short as a request */
+  constructor(connections: Connections, session: Session, streams: Streams, stopping: AbortSignal) {
     this.#connections = connections
     this.#session = session
     const schedulingPatience = (): number => (stopping.aborted ? PATIENCE_MS : SCHEDULING_PATIENCE_MS)
@@ -91,7 +66,6 @@ export class PostgresStore implements Store {
     this.#chores = new GroupWriter({ ...writer, stream: streams.chores })
     this.#handlerChanges = new HandlerChanges(this.#requests, this.#chores, this.#closing.signal)
     this.#changeLog = new ChangeLog(session.database)
-    this.#ledger = new PostgresLedger(session.database)
     this.#node = new Node(session, streams, this.#changeLog, this.#handlerChanges)
     this.#node.start(this.#closing.signal)
   }
@@ -107,8 +81,8 @@ export class PostgresStore implements Store {
     return row && readTask(database, this.#session, row)
   }
 
-  async history(key: TaskKey): Promise<Attempt[]> {
-    return (await this.#session.database.query<AttemptRow>(HISTORY, [key.name, key.triggerAt])).map(toAttempt)
+  history(key: TaskKey): ReturnType<Store['history']> {
+    return readHistory(this.#session.database, key)
   }
 
   async list(selection: Selection, { after, limit }: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
@@ -132,12 +106,12 @@ export class PostgresStore implements Store {
     return expire(this.#session, this.#scheduling, options)
   }
 
-  async pull(handlerName: string, worker: Parameters<Store['pull']>[1]): Promise<PullResult | 'not_pulled'> {
+  async pull(handlerName: string, worker: Parameters<Store['pull']>[1]): ReturnType<Store['pull']> {
     await this.#handlerChanges.stored()
     return (await this.#scheduling.write(pull, { handlerName, ...worker }, requestPatience))()
   }
 
-  acknowledge(ack: Acknowledgement): Promise<AckResult> {
+  acknowledge(ack: Acknowledgement): ReturnType<Store['acknowledge']> {
     return this.#scheduling.write(acknowledge, ack, requestPatience)
   }
 
@@ -175,9 +149,8 @@ export class PostgresStore implements Store {
     return this.#handlerChanges.change(putHandler, { name, definition, ...options })
   }
 
-  async getHandler(name: string): Promise<Handler | undefined> {
-    const [row] = await this.#session.database.query<HandlerRow>(HANDLER, [name])
-    return row && toHandler(row)
+  getHandler(name: string): Promise<Handler | undefined> {
+    return findHandler(this.#session.database, name)
   }
 
   async listHandlers({ after = '', limit }: { after?: string; limit: number }): Promise<{ handlers: Handler[]; more: boolean }> {
@@ -198,7 +171,7 @@ export class PostgresStore implements Store {
   }
 
   runs(...[selection, page]: Parameters<Store['runs']>): ReturnType<Store['runs']> {
-    return this.#ledger.runs(selection, page)
+    return readRuns(this.#session.database, selection, page)
   }
 
   async time(): Promise<number> {

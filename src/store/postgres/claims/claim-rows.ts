@@ -1,15 +1,13 @@
-/**
- * Claims rows, for calls and for workers: the statements, each from the cursors of its lanes on, and the end of a claim, with its counts,
- * its changes and the next tasks of its series.
- */
+/** The statements that claim rows, for calls and for workers, and the end of a claim: its counts, its changes and the next tasks of its series. */
 import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import { NEVER } from '../../rules/handler-capacity.ts'
 import type { Claim } from '../../store.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
 import { writeReports } from '../results/record.ts'
-import { columnsOf, keyOf, keyParams, readRows } from '../rows/rows.ts'
+import { columnsOf, keyOf, keyParams, readRows, split } from '../rows/rows.ts'
 import { continueSeries } from '../tasks/series.ts'
 
 /** How many rows of a lane are wanted, from its cursor on. */
@@ -49,7 +47,6 @@ export type DueRow = Pick<TaskRow, 'name' | 'trigger_at' | 'lane' | 'due_at' | '
 
 type Claimer = Pick<Claim, 'now' | 'node' | 'leaseUntil'>
 
-/** Claims due rows of the lanes. */
 export function claimRows(transaction: Transaction, wishes: readonly LaneWish[], { now, leaseUntil, node }: Claimer): Promise<TaskRow[]> {
   return readRows(transaction, CLAIM, [...wishParams(wishes), now, leaseUntil, node])
 }
@@ -59,9 +56,8 @@ export async function lockDue(transaction: Transaction, wishes: readonly LaneWis
   return wishes.length === 0 ? [] : transaction.query<DueRow>(DUE, [...wishParams(wishes), now])
 }
 
-export async function claimForWorker(transaction: Transaction, rows: readonly DueRow[], claimer: Claimer): Promise<TaskRow[]> {
-  const { now, leaseUntil, node } = claimer
-  return rows.length === 0 ? [] : readRows(transaction, CLAIM_FOR_WORKER, [...keyParams(rows.map(keyOf)), leaseUntil, node, now])
+export async function claimForWorker(transaction: Transaction, rows: readonly DueRow[], by: Claimer): Promise<TaskRow[]> {
+  return rows.length === 0 ? [] : readRows(transaction, CLAIM_FOR_WORKER, [...keyParams(rows.map(keyOf)), by.leaseUntil, by.node, by.now])
 }
 
 /** Moves waiting rows to other lanes. */
@@ -88,11 +84,7 @@ export async function firstPlaces(transaction: Transaction, lanes: readonly Omit
   })
 }
 
-/**
- * Ends a claim: stores the next tasks of its series, and ends tasks whose handler allows less time now.
- * @param claimed the rows after the claim
- * @returns the tasks to call, oldest first
- */
+/** Stores the next tasks of the claimed series, and ends tasks whose handler allows less time now. @returns the tasks to call, oldest first */
 export async function finishClaim(transaction: Transaction, claimed: readonly TaskRow[], { now, node }: Claimer): Promise<Task[]> {
   const { changes, session } = transaction
   if (claimed.length > 0) transaction.isWriting = true
@@ -100,10 +92,9 @@ export async function finishClaim(transaction: Transaction, claimed: readonly Ta
   for (const row of claimed) changes.moved(row, row.attempts === 1 ? 'pending' : 'retrying', 'running')
   const rows = await continueSeries(transaction, claimed.toSorted(oldestFirst), now)
   const tasks = rows.map((row) => toTask(row, session.handlers.of(row.name)?.definition))
-  const late = tasks.filter(({ deadline }) => now >= deadline)
+  const [inTime, late] = split(tasks, ({ deadline }) => now < deadline)
   const reports = late.map((task) => reportOf(task, { kind: 'not_called', reason: 'late' }, node, now, 0))
   await writeReports(transaction, reports)
-  const inTime = tasks.filter(({ deadline }) => now < deadline)
   for (const task of inTime) changes.emit('processing', task, now)
   return inTime
 }
@@ -112,11 +103,12 @@ export function oldestFirst(a: Pick<TaskRow, 'due_at' | 'id'>, b: Pick<TaskRow, 
   return a.due_at - b.due_at || a.id - b.id
 }
 
+/** When to claim again, epoch ms; undefined where another event comes first. */
+export function knownTime(time: number): number | undefined {
+  return time < NEVER ? time : undefined
+}
+
 function wishParams(wishes: readonly LaneWish[]): unknown[] {
-  return [
-    wishes.map(({ lane }) => lane),
-    wishes.map(({ cursor }) => cursor.dueAt),
-    wishes.map(({ cursor }) => cursor.id),
-    wishes.map(({ limit }) => limit),
-  ]
+  const cursors = wishes.map(({ cursor }) => cursor)
+  return [wishes.map(({ lane }) => lane), cursors.map(({ dueAt }) => dueAt), cursors.map(({ id }) => id), wishes.map(({ limit }) => limit)]
 }

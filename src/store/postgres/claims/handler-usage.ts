@@ -1,4 +1,4 @@
-/** Counts how many tasks of each handler may be claimed now, within its limits over all nodes. One is made for each claim, in its transaction. */
+/** Counts how many tasks of each handler a claim may take, within the handler's limits over all nodes. */
 import type { HandlerDefinition } from '../../../domain/task/handler.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
@@ -8,8 +8,8 @@ import { one } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
 
 /**
- * Claims of a handler with limits take turns, so each counts the claims before it. Handlers are locked in the order of names, so no two
- * transactions wait for each other. A PUT that needs the handler does not wait for this lock.
+ * Claims of a handler with limits take turns, so each counts the claims before it. The order of names keeps two of them from a deadlock. A PUT
+ * that needs the handler does not wait for this lock.
  */
 const LOCK = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR NO KEY UPDATE'
 /** A lease is rescued long before it is over for this time. */
@@ -24,9 +24,12 @@ const ADD_STARTS = `
   INSERT INTO callme.starts AS s (name, second, n) VALUES ($1, $2, $3) ON CONFLICT (name, second) DO UPDATE SET n = s.n + excluded.n`
 const FORGET_STARTS = 'DELETE FROM callme.starts WHERE name = $1 AND second < $2'
 
+/** Made for one claim, inside its transaction. */
 export class HandlerUsage {
   readonly #transaction: Transaction
   readonly #now: number
+  /** Unix time */
+  readonly #second: number
   readonly #capacities = new Map<string, HandlerCapacity>()
   /** the stored handlers, which stay as they are until the transaction ends; undefined for a removed one */
   readonly #locked = new Map<string, HandlerDefinition | undefined>()
@@ -34,6 +37,7 @@ export class HandlerUsage {
   constructor(transaction: Transaction, now: number) {
     this.#transaction = transaction
     this.#now = now
+    this.#second = Math.floor(now / 1000)
   }
 
   /** Locks the handlers with limits. Call it with all that may be asked for, before the first of them is. */
@@ -61,13 +65,12 @@ export class HandlerUsage {
 
   /** Stores that attempts start now, for a handler with a rate. */
   async addStarts(handler: string, count: number): Promise<void> {
-    const second = Math.floor(this.#now / 1000)
-    await this.#transaction.query(ADD_STARTS, [handler, second, count])
-    await this.#transaction.query(FORGET_STARTS, [handler, second - KEEP_SECONDS])
+    await this.#transaction.query(ADD_STARTS, [handler, this.#second, count])
+    await this.#transaction.query(FORGET_STARTS, [handler, this.#second - KEEP_SECONDS])
   }
 
   /** Counts anew, after a claim. */
-  async recount(handler: string): Promise<HandlerCapacity> {
+  recount(handler: string): Promise<HandlerCapacity> {
     this.#capacities.delete(handler)
     return this.forCalls(handler)
   }
@@ -79,8 +82,10 @@ export class HandlerUsage {
     if (definition.paused) return noCapacity()
     const { concurrency, rate } = definition
     const running = concurrency === undefined ? 0 : await this.#running(handler, concurrency)
-    const starts = rate === undefined ? { started: 0, oldest: null } : await this.#starts(handler)
-    return capacityWithin(definition, { running, ...starts })
+    if (rate === undefined) return capacityWithin(definition, { running, started: 0, oldest: null })
+    const seconds = [this.#second - RATE_SECONDS, this.#second + RATE_SECONDS]
+    const starts = await this.#transaction.query<{ started: number; oldest: number | null }>(STARTS, [handler, ...seconds])
+    return capacityWithin(definition, { running, ...one(starts) })
   }
 
   async #lockAll(handlers: readonly string[]): Promise<void> {
@@ -93,11 +98,6 @@ export class HandlerUsage {
     // A clock set back gives leases that end before the low-water mark.
     const after = Math.min(this.#transaction.session.leases.seen, this.#now - OVERDUE_MS)
     return one(await this.#transaction.query<{ running: number }>(RUNNING, [handler, after, limit])).running
-  }
-
-  async #starts(handler: string): Promise<{ started: number; oldest: number | null }> {
-    const second = Math.floor(this.#now / 1000)
-    return one(await this.#transaction.query(STARTS, [handler, second - RATE_SECONDS, second + RATE_SECONDS]))
   }
 }
 

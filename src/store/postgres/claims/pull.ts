@@ -1,22 +1,18 @@
 /** Hands due rows of one handler to a worker, as far as the handler has capacity. */
-import { toHandler } from '../../rows/handler-row.ts'
-import type { HandlerRow } from '../../rows/handler-row.ts'
 import { NEVER } from '../../rules/handler-capacity.ts'
 import type { PullResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
-import { claimForWorker, finishClaim, firstPlaces, lockDue, oldestFirst } from './claim-rows.ts'
+import { findHandler } from '../handlers/change-handler.ts'
+import { claimForWorker, finishClaim, firstPlaces, knownTime, lockDue, oldestFirst } from './claim-rows.ts'
 import { HandlerUsage } from './handler-usage.ts'
 
 type Pull = Parameters<Store['pull']>[1] & { readonly handlerName: string }
-
-const HANDLER = 'SELECT * FROM callme.handlers WHERE name = $1'
 
 /** Answers with a function that makes the answer: the store calls it once the claim is durable. */
 export const pull = oneByOne(async (transaction, request: Pull): Promise<() => PullResult | 'not_pulled'> => {
   const { handlers, cursors, peers } = transaction.session
   const { handlerName, now } = request
-  const [row] = await transaction.query<HandlerRow>(HANDLER, [handlerName])
-  const handler = row && toHandler(row).definition
+  const handler = (await findHandler(transaction, handlerName))?.definition
   if (handler?.pull !== true) return () => 'not_pulled'
   await peers.catchUp()
   const view = cursors.begin(now)
@@ -37,7 +33,3 @@ export const pull = oneByOne(async (transaction, request: Pull): Promise<() => P
     return { tasks, nextDue: knownTime(Math.min(NEVER, ...dues)) }
   }
 })
-
-function knownTime(time: number): number | undefined {
-  return time < NEVER ? time : undefined
-}

@@ -123,12 +123,10 @@ export function one<R>(rows: readonly R[]): R {
 
 async function hasRolledBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
   if (!(error instanceof pg.DatabaseError) && isUnavailable(error)) return false
-  try {
-    await client.query('ROLLBACK')
-    return true
-  } catch {
-    return false
-  }
+  return client.query('ROLLBACK').then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Tries until the database answers or patience ends. */

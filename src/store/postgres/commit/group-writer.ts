@@ -1,7 +1,6 @@
 /**
- * Group commit: calls that arrive during one transaction share the next one, and neighbours of one verb share its statements. Every call
- * is answered after the commit. A refused group is written again call by call. After a lost connection the group is written again, and
- * its number in the stream shows whether the lost commit was done.
+ * Group commit: calls that arrive during one transaction share the next one, and are answered after its commit. A refused group is written
+ * again call by call. A group of a lost connection is written again too: its number in the stream shows whether the lost commit was done.
  */
 import { setTimeout } from 'node:timers/promises'
 import type { Session } from '../session.ts'
@@ -21,7 +20,7 @@ export interface Verb<I, O> {
 
 /** A verb whose calls are written one after the other. */
 export function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>, { isAlone = false } = {}): Verb<I, O> {
-  const write = async (transaction: Transaction, inputs: readonly I[]): Promise<O[]> => {
+  const write: Verb<I, O>['write'] = async (transaction, inputs) => {
     const answers: O[] = []
     for (const input of inputs) answers.push(await work(transaction, input))
     return answers
@@ -86,10 +85,7 @@ export class GroupWriter {
     this.#options = options
   }
 
-  /**
-   * Resolves with the verb's answer once it is durable. Rejects, with nothing changed as far as anybody knows, if it is not.
-   * @param patienceMs how long this call waits for the database, ms
-   */
+  /** Resolves with the verb's answer once it is durable. Rejects, with nothing changed as far as anybody knows, if it is not. */
   write<I, O>(verb: Verb<I, O>, input: I, patienceMs = this.#options.patienceMs): Promise<O> {
     return new Promise<O>((resolve, reject) => {
       const call: Call<I, O> = {
@@ -165,9 +161,10 @@ export class GroupWriter {
       await database.transaction(async (queries) => {
         const transaction = new Transaction(session, queries)
         // First, because a done commit may leave this attempt nothing to write, and so no number to take.
-        const empty = doubt === undefined || doubt.rows === 0 ? 0 : await recordEmptyCommit(queries, { stream, seq: this.#seq + 1 })
+        const empty = doubt === undefined || doubt.rows === 0 ? 0 : 1
+        if (empty > 0) await recordEmptyCommit(queries, stream, this.#seq + 1)
         const answers = await writeRuns(transaction, members)
-        attempt = { transaction, answers, rows: empty + (await recordCommit(transaction, { stream, seq: this.#seq + empty + 1 })) }
+        attempt = { transaction, answers, rows: empty + (await recordCommit(transaction, stream, this.#seq + empty + 1)) }
       })
     } catch (error) {
       return attempt === undefined ? { error } : { error, attempt }
@@ -205,8 +202,12 @@ async function writeRuns(transaction: Transaction, members: readonly Member[]): 
 async function writeRun<I, O>(verb: Verb<I, O>, transaction: Transaction, members: readonly Member[]): Promise<(() => void)[]> {
   const end = members.findIndex((member) => !isCallOf(member, verb))
   const run = members.slice(0, end === -1 ? members.length : end).filter((member) => isCallOf(member, verb))
-  const inputs = run.map(({ input }) => input)
-  const answers = (await verb.write(transaction, inputs)).values()
+  const answers = (
+    await verb.write(
+      transaction,
+      run.map(({ input }) => input),
+    )
+  ).values()
   return run.map(({ resolve }) => {
     const answer = answers.next()
     if (answer.done === true) throw new Error('a verb must answer all of its calls')

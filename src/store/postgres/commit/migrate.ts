@@ -6,7 +6,8 @@ import type { Migration } from '../../migrations.ts'
 import { one } from './database.ts'
 import type { Database, Queries } from './database.ts'
 
-const VERSIONS = `
+const MAKE_VERSIONS = `
+  CREATE SCHEMA IF NOT EXISTS callme;
   CREATE TABLE IF NOT EXISTS callme.schema_versions (version INTEGER PRIMARY KEY, works_with INTEGER NOT NULL, applied TIMESTAMPTZ NOT NULL DEFAULT now())`
 const FIND_TABLE = `SELECT to_regclass('callme.schema_versions') IS NOT NULL AS "isThere"`
 const READ =
@@ -21,7 +22,10 @@ const TRY_AGAIN_MS = 50
 /** @throws CallmeError `store_too_new` for a database that a newer callme has changed, and that this one cannot work with */
 export async function migrate(database: Database, all: readonly Migration[]): Promise<void> {
   while (!(await hasVersions(database))) {
-    await unlessMadeTwice(database.transaction(makeVersions), ({ code = '' }) => MADE_TWICE.has(code))
+    await unlessMadeTwice(
+      database.transaction((queries) => queries.query(MAKE_VERSIONS)),
+      ({ code = '' }) => MADE_TWICE.has(code),
+    )
   }
   for (;;) {
     const { current, worksWith } = await readVersion(database)
@@ -42,11 +46,6 @@ async function hasVersions(database: Database): Promise<boolean> {
   return one(await database.query<{ isThere: boolean }>(FIND_TABLE)).isThere
 }
 
-async function makeVersions(queries: Queries): Promise<void> {
-  await queries.query('CREATE SCHEMA IF NOT EXISTS callme')
-  await queries.query(VERSIONS)
-}
-
 async function apply(queries: Queries, { version, worksWith, sql }: Migration): Promise<void> {
   // A long step must not be cut off.
   await queries.query('SET LOCAL statement_timeout = 0')
@@ -55,7 +54,7 @@ async function apply(queries: Queries, { version, worksWith, sql }: Migration): 
 }
 
 /** Another node may be faster: then its result counts. */
-async function unlessMadeTwice(making: Promise<void>, isMadeTwice: (error: pg.DatabaseError) => boolean): Promise<void> {
+async function unlessMadeTwice(making: Promise<unknown>, isMadeTwice: (error: pg.DatabaseError) => boolean): Promise<void> {
   try {
     await making
   } catch (error) {

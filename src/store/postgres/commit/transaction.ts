@@ -52,11 +52,6 @@ export class CommitNotes {
     this.#freed.add(handler)
   }
 
-  /** A handler came, went or changed. */
-  handlerChanged(name: string, handler: Handler | undefined): void {
-    this.handlers.set(name, handler)
-  }
-
   /** An object without keys stands for no notes. */
   toJson(): StoredNotes {
     const lanes = [...this.#lanes].map(([lane, { place, deadline }]) => [lane, place.dueAt, place.id, deadline] as const)
@@ -74,15 +69,11 @@ export class Transaction implements Queries {
   readonly notes = new CommitNotes()
   /** Whether a second run would do harm, even where the transaction has neither changes nor notes. */
   isWriting = false
-  readonly #queries: Queries
+  readonly query: Queries['query']
 
   constructor(session: Session, queries: Queries) {
     this.session = session
-    this.#queries = queries
-  }
-
-  query<R>(sql: string, params?: readonly unknown[]): Promise<R[]> {
-    return this.#queries.query<R>(sql, params)
+    this.query = (sql, params) => queries.query(sql, params)
   }
 }
 
@@ -99,18 +90,12 @@ const LAST_SEQ = 'SELECT coalesce(max(seq), 0)::bigint AS seq FROM callme.commit
 const NO_DELTAS = TASK_STATES.map(() => 0)
 const NUMBER_TAKEN = '23505'
 
-/** The number of a commit in the stream of its writer. Numbers of a stream have no gap. */
-export interface CommitNumber {
-  readonly stream: number
-  readonly seq: number
-}
-
 /**
  * Records a transaction as its last statement: as one row, or as one for each batch of changes.
- * @param number that of the first row
+ * @param seq the number of the first row in the stream, which has no gap
  * @returns the number of rows; 0 for a transaction that nobody must know
  */
-export async function recordCommit(transaction: Transaction, { stream, seq }: CommitNumber): Promise<number> {
+export async function recordCommit(transaction: Transaction, stream: number, seq: number): Promise<number> {
   const { changes } = transaction
   const [notes, deltas, pastRuns] = [transaction.notes.toJson(), new Map(changes.deltas()), changes.pastRuns()]
   const hasNotes = Object.keys(notes).length > 0
@@ -126,13 +111,9 @@ export async function recordCommit(transaction: Transaction, { stream, seq }: Co
   return rows.length
 }
 
-/**
- * Takes the number of a commit without an answer, as one row that says nothing. Waits for the end of that commit, and is refused as taken
- * if it was done.
- */
-export async function recordEmptyCommit(queries: Queries, { stream, seq }: CommitNumber): Promise<number> {
+/** Takes the number of a commit without an answer. Waits for the end of that commit, and is refused as taken if it was done. */
+export async function recordEmptyCommit(queries: Queries, stream: number, seq: number): Promise<void> {
   await queries.query(INSERT, [stream, seq, null, 0, ...NO_DELTAS])
-  return 1
 }
 
 /** Whether the error says that a commit of the same number is stored. */

@@ -1,7 +1,6 @@
 /**
- * Moves rows to their lanes after a handler came, went or changed. Running rows move in the transaction of the change, because they are
- * counted by lane. Waiting rows move page by page in later ones, also after a crash: `handler_walks` says how far this is. Claims and
- * expiries look at the handler themselves, so until then only the places of rows are old.
+ * Moves rows to their lanes after a handler came, went or changed. Running rows move with the change, because they are counted by lane.
+ * Waiting rows move later, page by page: `handler_walks` holds the progress. Claims and expiries look at the handler themselves meanwhile.
  */
 import { isErrorCallback } from '../../../domain/task/error-callback.ts'
 import type { Handler } from '../../../domain/task/handler.ts'
@@ -33,7 +32,7 @@ const RELOCATE = `
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
 const PAGE_ROWS = 1000
 
-/** Has waiting rows of the names go to their lanes. */
+/** Later backfills move the waiting rows of the names. */
 export async function beginBackfill(transaction: Transaction, name: string): Promise<void> {
   await transaction.query(BEGIN, [name, rangeOfNames(name).first])
 }
@@ -44,21 +43,16 @@ export async function isBackfilled(transaction: Transaction): Promise<boolean> {
 
 /** Writes one page. @returns whether there may be another one */
 export const backfillPage = oneByOne(async (transaction, _: undefined): Promise<boolean> => {
-  interface Row {
-    readonly name: string
-    readonly after_name: string
-    readonly after_trigger_at: number
-  }
-  const [backfill] = await transaction.query<Row>(FIRST)
+  const [backfill] = await transaction.query<{ name: string; after_name: string; after_trigger_at: number }>(FIRST)
   if (backfill === undefined) return false
+  const { name, after_name: afterName, after_trigger_at: afterMinute } = backfill
   const { peers, handlers } = transaction.session
   await peers.catchUp()
-  const params = [backfill.after_name, backfill.after_trigger_at, storedRange(backfill.name).end, PAGE_ROWS]
-  const rows = await readRows(transaction, ROWS_OF_NAMES, params)
+  const rows = await readRows(transaction, ROWS_OF_NAMES, [afterName, afterMinute, storedRange(name).end, PAGE_ROWS])
   await relocate(transaction, handlers, rows)
   const last = rows.at(-1)
-  if (last && rows.length === PAGE_ROWS) await transaction.query(ADVANCE, [backfill.name, last.name, last.trigger_at])
-  else await transaction.query(END, [backfill.name])
+  if (last && rows.length === PAGE_ROWS) await transaction.query(ADVANCE, [name, last.name, last.trigger_at])
+  else await transaction.query(END, [name])
   return true
 })
 

@@ -1,20 +1,19 @@
 /** Changes handlers, one after the other over all nodes. A change is done once the rows are in their lanes. */
 import { CallmeError } from '../../../domain/errors.ts'
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
-import type { Handler, HandlerDefinition } from '../../../domain/task/handler.ts'
+import type { Handler } from '../../../domain/task/handler.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
 import { handlerLane } from '../../rows/lane-name.ts'
 import type { HandlerStore } from '../../store.ts'
+import type { Queries } from '../commit/database.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { GroupWriter, Verb } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { backfillPage, beginBackfill, isBackfilled, moveRunning, storedRange } from './backfill.ts'
 
-type ResultOf<Name extends keyof HandlerStore> = Awaited<ReturnType<HandlerStore[Name]>>
-
 const TAKE_TURN = `SELECT 1 FROM callme.turns WHERE name = 'handlers' FOR UPDATE`
-const FIND = 'SELECT * FROM callme.handlers WHERE name = $1 FOR UPDATE'
+const FIND = 'SELECT * FROM callme.handlers WHERE name = $1'
 const UPSERT = `
   INSERT INTO callme.handlers (name, created, updated, definition) VALUES ($1, $2, $3, $4)
   ON CONFLICT (name) DO UPDATE SET updated = excluded.updated, definition = excluded.definition`
@@ -42,9 +41,7 @@ export class HandlerChanges {
   async change<I, O>(verb: Verb<I, O | 'backfill_first'>, input: I): Promise<O> {
     while (this.#changing) await this.#changing.catch(() => undefined)
     // It begins at once, so that a close waits for it.
-    const changing = this.#changeAndBackfill(verb, input).finally(() => {
-      this.#changing = undefined
-    })
+    const changing = this.#changeAndBackfill(verb, input).finally(() => (this.#changing = undefined))
     this.#changing = changing
     return changing
   }
@@ -71,29 +68,38 @@ export class HandlerChanges {
   }
 }
 
-type NewDefinition = Parameters<HandlerStore['putHandler']>[2] & { readonly name: string; readonly definition: HandlerDefinition }
+/** A change in a transaction of its own: after the changes of other nodes, and once all rows are in their lanes, as `isNeeded` expects. */
+function handlerChange<I extends { readonly name: string }, O>(
+  work: (transaction: Transaction, input: I, before: Handler | undefined) => Promise<O>,
+): Verb<I, O | 'backfill_first'> {
+  const inTurn = async (transaction: Transaction, input: I): Promise<O | 'backfill_first'> => {
+    await transaction.query(TAKE_TURN)
+    await transaction.session.peers.catchUp()
+    if (!(await isBackfilled(transaction))) return 'backfill_first'
+    return work(transaction, input, await findHandler(transaction, input.name, 'FOR UPDATE'))
+  }
+  return oneByOne(inTurn, { isAlone: true })
+}
 
-export const putHandler = oneByOne(
-  async (transaction, { name, definition, now, force }: NewDefinition): Promise<ResultOf<'putHandler'> | 'backfill_first'> => {
-    if (!(await takeTurn(transaction))) return 'backfill_first'
-    const before = await findHandler(transaction, name)
-    const serving = before ?? (await lockBehind(transaction, name))
+type NewHandler = Pick<Handler, 'name' | 'definition'> & Parameters<HandlerStore['putHandler']>[2]
+
+export const putHandler = handlerChange(
+  async (transaction, { name, definition, now, force }: NewHandler, before): ReturnType<HandlerStore['putHandler']> => {
+    // The lock of a handler that a new one hides: meanwhile no task that needs it is stored.
+    const behind = transaction.session.handlers.behind(name)
+    const serving = before ?? (behind && (await findHandler(transaction, behind.name, 'FOR UPDATE')))
     if (!force && !servesTasksWithoutCallback(definition) && (await isNeeded(transaction, serving, name))) return 'needed'
-    const created = before?.created ?? now
-    const handler = { name, definition, created, updated: now }
-    await transaction.query(UPSERT, [name, created, now, JSON.stringify(definition)])
+    const handler = { name, definition, created: before?.created ?? now, updated: now }
+    await transaction.query(UPSERT, [name, handler.created, now, JSON.stringify(definition)])
     noteChange(transaction, name, handler)
     if (before === undefined) await moveRunning(transaction, name, handler)
     if (before === undefined || before.definition.max_delay !== definition.max_delay) await beginBackfill(transaction, name)
     return { status: before ? 'replaced' : 'created', handler }
   },
-  { isAlone: true },
 )
 
-export const removeHandler = oneByOne(
-  async (transaction, { name, force }: { name: string; force: boolean }): Promise<ResultOf<'removeHandler'> | 'backfill_first'> => {
-    if (!(await takeTurn(transaction))) return 'backfill_first'
-    const before = await findHandler(transaction, name)
+export const removeHandler = handlerChange(
+  async (transaction, { name, force }: { name: string; force: boolean }, before): ReturnType<HandlerStore['removeHandler']> => {
     if (before === undefined) return 'unknown'
     const next = transaction.session.handlers.behind(name)
     if (!force && !servesTasksWithoutCallback(next?.definition) && (await isNeeded(transaction, before, name))) return 'needed'
@@ -104,28 +110,12 @@ export const removeHandler = oneByOne(
     await beginBackfill(transaction, name)
     return 'removed'
   },
-  { isAlone: true },
 )
 
-/**
- * Waits for the changes of other nodes, and learns of them.
- * @returns whether all rows are in their lanes: without that nobody knows whether a handler is needed
- */
-async function takeTurn(transaction: Transaction): Promise<boolean> {
-  await transaction.query(TAKE_TURN)
-  await transaction.session.peers.catchUp()
-  return isBackfilled(transaction)
-}
-
-async function findHandler(transaction: Transaction, name: string): Promise<Handler | undefined> {
-  const [row] = await transaction.query<HandlerRow>(FIND, [name])
+/** The stored handler of this very name. @param lock `FOR UPDATE` locks it until the transaction ends */
+export async function findHandler(queries: Queries, name: string, lock: 'FOR UPDATE' | '' = ''): Promise<Handler | undefined> {
+  const [row] = await queries.query<HandlerRow>(`${FIND} ${lock}`, [name])
   return row && toHandler(row)
-}
-
-/** Locks the handler that a new one hides, so that no task that needs it is stored meanwhile. */
-async function lockBehind(transaction: Transaction, name: string): Promise<Handler | undefined> {
-  const behind = transaction.session.handlers.behind(name)
-  return behind && findHandler(transaction, behind.name)
 }
 
 /** Whether a waiting or running task of the names has no callback but the handler's. */
@@ -137,6 +127,6 @@ async function isNeeded(transaction: Transaction, handler: Handler | undefined, 
 
 /** The limits of the handler, and of the one behind it, are counted anew. */
 function noteChange({ notes, session }: Transaction, name: string, handler: Handler | undefined): void {
-  notes.handlerChanged(name, handler)
+  notes.handlers.set(name, handler)
   for (const freed of [name, session.handlers.behind(name)?.name]) if (freed !== undefined) notes.capacityFreed(freed)
 }

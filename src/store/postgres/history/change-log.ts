@@ -1,7 +1,6 @@
 /**
- * The changes of all nodes in one order, and the number of tasks in each state. A reader has all visible commits numbered first, by one node
- * at a time. New numbers follow the earlier ones, in the order in which the commits took their places. So a reader that goes on after its
- * last number misses nothing, however late a commit becomes visible.
+ * The changes of all nodes in one order, and the number of tasks in each state. Before a read, one node at a time numbers all visible
+ * commits after the earlier ones. So a reader that goes on after its last number misses nothing, however late a commit becomes visible.
  */
 import { TASK_STATES } from '../../../domain/task/task.ts'
 import type { TaskState } from '../../../domain/task/task.ts'

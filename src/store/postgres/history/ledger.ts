@@ -1,10 +1,11 @@
-/** Reads runs and their attempts, page by page. */
+/** Reads the attempts of a task, and runs with their attempts page by page. */
+import type { Attempt } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from '../../ledger.ts'
 import { LEDGER_COLUMNS, toLedgerEntry } from '../../rows/ledger-row.ts'
 import type { LedgerRow } from '../../rows/ledger-row.ts'
-import { ATTEMPT_COLUMNS } from '../../rows/task-row.ts'
+import { ATTEMPT_COLUMNS, toAttempt } from '../../rows/task-row.ts'
 import type { AttemptRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
 import { KEYS, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
@@ -13,22 +14,21 @@ import { readColumns } from '../rows/pages.ts'
 const COLUMNS = LEDGER_COLUMNS.map((column) => `t.${column}`).join(', ')
 const ATTEMPTS = `
   SELECT a.name, a.trigger_at, ${ATTEMPT_COLUMNS} FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')} ORDER BY a.run_id, a.number`
+/** The numbers of a run give the order of its attempts, because the clock may have been set back between two of them. */
+const HISTORY = `
+  SELECT ${ATTEMPT_COLUMNS} FROM callme.attempts WHERE trigger_at = $2 AND name = $1
+  ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
 
-type KeyedAttemptRow = AttemptRow & Pick<LedgerRow, 'name' | 'trigger_at'>
+/** The attempts of a task over all its runs, oldest first. */
+export async function readHistory(queries: Queries, { name, triggerAt }: TaskKey): Promise<Attempt[]> {
+  return (await queries.query<AttemptRow>(HISTORY, [name, triggerAt])).map(toAttempt)
+}
 
-export class PostgresLedger implements Ledger {
-  protected readonly queries: Queries
-
-  constructor(queries: Queries) {
-    this.queries = queries
-  }
-
-  async runs(selection: KeySelection, { after, limit }: { after?: TaskKey; limit: number }): ReturnType<Ledger['runs']> {
-    const { rows, next } = await readColumns<LedgerRow>(COLUMNS, this.queries, selection, after, limit)
-    const params = spanParams(rows.map(keyOf))
-    const attempts = rows.length === 0 ? [] : await this.queries.query<KeyedAttemptRow>(ATTEMPTS, params)
-    const byTask = Map.groupBy(attempts, (attempt) => formatTaskKey(keyOf(attempt)))
-    const entries = rows.map((row) => toLedgerEntry(row, byTask.get(formatTaskKey(keyOf(row))) ?? []))
-    return { entries, ...(next && { next }) }
-  }
+export async function readRuns(queries: Queries, selection: KeySelection, page: Parameters<Ledger['runs']>[1]): ReturnType<Ledger['runs']> {
+  const { rows, next } = await readColumns<LedgerRow>(COLUMNS, queries, selection, page.after, page.limit)
+  type Row = AttemptRow & Pick<LedgerRow, 'name' | 'trigger_at'>
+  const attempts = rows.length === 0 ? [] : await queries.query<Row>(ATTEMPTS, spanParams(rows.map(keyOf)))
+  const byTask = Map.groupBy(attempts, (attempt) => formatTaskKey(keyOf(attempt)))
+  const entries = rows.map((row) => toLedgerEntry(row, byTask.get(formatTaskKey(keyOf(row))) ?? []))
+  return { entries, ...(next && { next }) }
 }

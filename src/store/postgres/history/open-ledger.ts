@@ -1,11 +1,10 @@
 /** Reads the ledger beside live nodes, as of one moment: in one transaction that only reads. */
 import type { LedgerSnapshot, PastRunCount } from '../../ledger.ts'
 import { mustKnowVersion, readMigrations } from '../../migrations.ts'
-import { countAll } from './change-log.ts'
 import { Database, one } from '../commit/database.ts'
-import type { Queries } from '../commit/database.ts'
 import { readVersion } from '../commit/migrate.ts'
-import { PostgresLedger } from './ledger.ts'
+import { countAll } from './change-log.ts'
+import { readRuns } from './ledger.ts'
 
 /** The moment is that of the next query. The locks keep partitions from being made or dropped. */
 const ONE_MOMENT = [
@@ -23,26 +22,14 @@ export async function readPostgresLedger<T>(url: string, read: (ledger: LedgerSn
     mustKnowVersion(readMigrations('postgres'), current, worksWith)
     return await database.repeatable(async (queries) => {
       for (const sql of ONE_MOMENT) await queries.query(sql)
-      return read(new PostgresSnapshot(queries, one(await queries.query<{ now: number }>(TIME)).now))
+      return read({
+        takenAt: one(await queries.query<{ now: number }>(TIME)).now,
+        runs: (selection, page) => readRuns(queries, selection, page),
+        pastRuns: ({ from, to }) => queries.query<PastRunCount>(PAST_RUNS, [from, to]),
+        counted: () => countAll(queries),
+      })
     })
   } finally {
     await database.end()
-  }
-}
-
-class PostgresSnapshot extends PostgresLedger implements LedgerSnapshot {
-  readonly takenAt: number
-
-  constructor(queries: Queries, takenAt: number) {
-    super(queries)
-    this.takenAt = takenAt
-  }
-
-  pastRuns({ from, to }: { from: number; to: number }): Promise<PastRunCount[]> {
-    return this.queries.query<PastRunCount>(PAST_RUNS, [from, to])
-  }
-
-  counted(): Promise<number> {
-    return countAll(this.queries)
   }
 }

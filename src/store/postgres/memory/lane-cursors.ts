@@ -47,8 +47,7 @@ export class LaneCursors {
       if (noted === undefined || isBefore(place, noted)) lowered.set(lane, place)
     }
     const known = this.#lanes.get(lane)
-    if (known === undefined) this.#add(lane, place)
-    else if (isBefore(place, known.cursor)) known.cursor = place
+    if (known === undefined || isBefore(place, known.cursor)) this.#set(lane, place)
   }
 
   /** Forgets all lanes but these. */
@@ -67,17 +66,16 @@ export class LaneCursors {
     return view
   }
 
-  /**
-   * A claim is durable: its lanes begin at the first rows that it left, and its closed lanes stay closed. A note that arrived meanwhile
-   * goes before both.
-   */
+  /** A claim is durable: its lanes begin at the first rows that it left, and closed lanes stay closed. A note since its begin goes before both. */
   end(view: ClaimView, seen: { firsts: readonly { lane: string; first: Place | undefined }[]; closed: ReadonlyMap<string, number> }): void {
     const isKnown = this.#views.includes(view)
     this.#views = this.#views.filter((other) => other !== view)
     if (!isKnown) return
     for (const { lane, first } of seen.firsts) {
       const lowered = view.lowered.get(lane)
-      this.#move(lane, lowered !== undefined && (first === undefined || isBefore(lowered, first)) ? lowered : first)
+      const cursor = lowered !== undefined && (first === undefined || isBefore(lowered, first)) ? lowered : first
+      if (cursor === undefined) this.#remove(lane)
+      else this.#set(lane, cursor)
     }
     for (const [lane, until] of seen.closed) {
       const known = this.#lanes.get(lane)
@@ -104,8 +102,7 @@ export class LaneCursors {
 
   /** The lanes that may have a row to claim. */
   due(now: number): DueLane[] {
-    const lanes = [...this.#lanes].filter(([, { cursor, closedUntil }]) => cursor.dueAt <= now && closedUntil <= now)
-    return lanes.map(([lane, known]) => ({ lane, ...known }))
+    return [...this.#lanes].filter(([, at]) => at.cursor.dueAt <= now && at.closedUntil <= now).map(([lane, at]) => ({ lane, ...at }))
   }
 
   /** The earliest time after `now` at which another lane may have a row to claim; `NEVER` without such a lane. */
@@ -118,19 +115,14 @@ export class LaneCursors {
     return next
   }
 
-  #move(lane: string, cursor: Place | undefined): void {
-    const known = this.#lanes.get(lane)
-    if (cursor === undefined) this.#remove(lane)
-    else if (known === undefined) this.#add(lane, cursor)
-    else known.cursor = cursor
-  }
-
-  #add(lane: string, cursor: Place): void {
-    const added = { cursor, closedUntil: 0, servedAt: 0 }
-    this.#lanes.set(lane, added)
+  #set(lane: string, cursor: Place): void {
+    const known = this.#lanes.get(lane) ?? { cursor, closedUntil: 0, servedAt: 0 }
+    known.cursor = cursor
+    if (this.#lanes.has(lane)) return
+    this.#lanes.set(lane, known)
     const { handler } = parseLane(lane)
-    if (handler !== undefined)
-      this.#byHandler.set(handler, (this.#byHandler.get(handler) ?? new Map<string, LaneCursor>()).set(lane, added))
+    if (handler === undefined) return
+    this.#byHandler.set(handler, (this.#byHandler.get(handler) ?? new Map<string, LaneCursor>()).set(lane, known))
   }
 
   #remove(lane: string): void {
@@ -142,7 +134,7 @@ export class LaneCursors {
   }
 }
 
-/** A time up to which a search of a column has found nothing. */
+/** A time at or before which a search of a column has nothing left to find. */
 export class LowWaterMark {
   #seen = 0
   #lastNow = -Infinity

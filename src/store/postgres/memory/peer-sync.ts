@@ -1,10 +1,9 @@
 /**
- * Keeps the memory of a node in step with the commits of all nodes: reads the notes of new commits, stream by stream, and applies them. A
- * node that has not read for a minute, or finds a gap, forgets everything and reads the tables. A late note costs time, never truth: rows
- * decide what is claimed.
+ * Keeps the memory of a node in step with the commits of all nodes: it applies the notes of new commits, stream by stream. After a minute
+ * without a read, or a gap, it reads the tables anew. A late note costs time, never truth: rows decide each claim.
  */
-import type { HandlerRow } from '../../rows/handler-row.ts'
 import { toHandler } from '../../rows/handler-row.ts'
+import type { HandlerRow } from '../../rows/handler-row.ts'
 import type { Database } from '../commit/database.ts'
 import type { StoredNotes, Transaction } from '../commit/transaction.ts'
 import type { Session } from '../session.ts'
@@ -101,17 +100,14 @@ export class PeerSync {
     const rows = await this.#database.query<CommitRow>(NEW_COMMITS, [JSON.stringify(Object.fromEntries(this.#positions))])
     const positions = this.#follow(rows)
     if (positions === undefined) return this.#startAnew()
-    const commits = rows.map(({ stream, told, signals }) => {
-      return { stream, told, notes: signals === null ? {} : (JSON.parse(signals) as StoredNotes) }
-    })
+    const commits = rows.map(({ signals, ...row }) => ({ ...row, notes: JSON.parse(signals ?? '{}') as StoredNotes }))
     await this.#refreshHandlers([...new Set(commits.flatMap(({ notes: { handlers = [] } }) => handlers))])
     for (const { notes } of commits) this.#apply(notes)
     this.#positions = positions
     this.#lastRead = startedAt
     const others = commits.filter(({ stream }) => !this.#ownStreams.has(stream))
     const hasChanges = others.some(({ told, notes }) => told > 0 || notes.handlers !== undefined)
-    const dueAt = Math.min(Infinity, ...others.map(({ notes }) => this.#dueBy(notes)))
-    this.#notify(dueAt, hasChanges)
+    this.#notify(Math.min(Infinity, ...others.map(({ notes }) => this.#dueBy(notes))), hasChanges)
   }
 
   /** Never goes back, ms. The monotonic clock stands still while a machine is suspended; the other clock may jump, and then counts. */
@@ -177,7 +173,5 @@ export class PeerSync {
 
 function subscribe<T>(listeners: Set<T>, listener: T): () => void {
   listeners.add(listener)
-  return () => {
-    listeners.delete(listener)
-  }
+  return () => void listeners.delete(listener)
 }

@@ -1,7 +1,8 @@
-/** Acknowledgements: the end of a running task, or more time for it, by the word of whoever has it. */
-import type { Attempt, Task } from '../../../domain/task/task.ts'
+/** Writes acknowledgements: a running task ends, or gets more time. */
+import type { Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { rulingOf } from '../../rules/acknowledgement.ts'
+import type { AckRuling } from '../../rules/acknowledgement.ts'
 import type { AckResult, Acknowledgement } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
@@ -33,12 +34,9 @@ export const acknowledge = oneByOne(async (transaction, ack: Acknowledgement): P
   return { status: 'acknowledged', task: after === undefined ? ended : await readTask(transaction, session, after) }
 })
 
-async function prolong(
-  transaction: Transaction,
-  task: Task,
-  { leaseUntil, attempt }: { readonly leaseUntil: number; readonly attempt?: Attempt },
-  now: number,
-): Promise<Task> {
+type Prolonged = Extract<AckRuling, { kind: 'prolonged' }>
+
+async function prolong(transaction: Transaction, task: Task, { leaseUntil, attempt }: Prolonged, now: number): Promise<Task> {
   await transaction.query(PROLONG, [task.name, task.triggerAt, leaseUntil, now])
   if (attempt !== undefined) {
     const { runId, number, dueAt, startedAt, durationMs, outcome, attemptsLeft, node } = attempt

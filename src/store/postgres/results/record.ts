@@ -1,6 +1,6 @@
 /**
- * Writes reports: what becomes of running tasks, and of waiting ones whose window has closed. An ended row moves to `finished`. A report of
- * another run, another attempt or a lost lease changes nothing.
+ * Writes reports on running tasks, and on waiting tasks whose window has closed. An ended row moves to `finished`. A report of another run,
+ * another attempt or a lost lease changes nothing.
  */
 import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
@@ -15,10 +15,11 @@ import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/repor
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertRows } from '../rows/fresh-rows.ts'
-import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, spanParams, split } from '../rows/rows.ts'
+import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, queryKeys, split } from '../rows/rows.ts'
+import type { KeyColumns } from '../rows/rows.ts'
 import { forgetRuns } from '../tasks/remove.ts'
 
-type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'lane' | 'executed_at' | 'remove_after'>
+type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'run_id' | 'state' | 'lane' | 'executed_at' | 'remove_after'>
 
 /** A report that was written, with the task after it. */
 interface Written {
@@ -29,7 +30,7 @@ interface Written {
 
 /** The columns of a report as JSON. */
 const REPORT = `(name text, "triggerAt" bigint, "runId" text, claimed int, "wasRunning" boolean, state text, "dueAt" bigint, deadline bigint, attempts int,
-  lost int, error text, "leaseUntil" bigint, awaiting text, "executedAt" bigint, "responseStatus" int, "responseBody" text, now bigint,
+  lost int, error text, "leaseUntil" bigint, awaiting text, "responseStatus" int, "responseBody" text, now bigint,
   number int, "attemptDueAt" bigint, "startedAt" bigint, "durationMs" bigint, "attemptDeadline" bigint, status int, "attemptError" text,
   outcome text, "attemptsLeft" int, node text)`
 /** The columns of its attempt, in the order of ATTEMPT_COLUMNS. */
@@ -40,17 +41,17 @@ const GUARD = `t.name = o.name AND t.trigger_at = o."triggerAt" AND t.run_id = o
 const UPDATED = {
   ...{ state: 'o.state', due_at: 'o."dueAt"', deadline: 'o.deadline', attempts: 'o.attempts', lost: 'o.lost', error: 'o.error' },
   ...{ lease_until: 'o."leaseUntil"', awaiting: 'o.awaiting', response_status: 'o."responseStatus"', response_body: 'o."responseBody"' },
-  ...{ updated: 'o.now', executed_at: 'coalesce(o."executedAt", t.executed_at)' },
+  ...{ updated: 'o.now', executed_at: 'coalesce(o."startedAt" + o."durationMs", t.executed_at)' },
 }
 
-// An accepted or prolonged call has its attempt already: only the end is new.
+// The attempt of an accepted or prolonged call is stored already, and keeps its start.
 const PUT_ATTEMPTS = (source: string): string => `
   INSERT INTO callme.attempts AS a (name, trigger_at, ${ATTEMPT_COLUMNS})
   SELECT name, trigger_at, ${ATTEMPT} FROM ${source} WHERE number IS NOT NULL
   ON CONFLICT (trigger_at, name, run_id, number) DO UPDATE SET error = excluded.error, status = coalesce(excluded.status, a.status),
     deadline = coalesce(a.deadline, excluded.deadline), outcome = excluded.outcome, attempts_left = excluded.attempts_left,
     duration_ms = greatest(0, excluded.started_at + excluded.duration_ms - a.started_at)`
-const RETURNED = 'id, name, trigger_at, lane, executed_at, remove_after'
+const RETURNED = 'id, name, trigger_at, run_id, state, lane, executed_at, remove_after'
 const KEPT = `remove_after = 0 OR state <> 'successful'`
 const END = `
   WITH o AS (SELECT * FROM json_to_recordset($1) AS r ${REPORT}),
@@ -76,7 +77,7 @@ export const record = together(
 
 /** @returns the tasks after their reports, in order; undefined for a report that was not written */
 export async function writeReports(transaction: Transaction, reports: readonly AttemptReport[]): Promise<(Task | undefined)[]> {
-  // One report may stand here twice: each time is a value of its own.
+  // The same report may come twice, so each place has an object of its own.
   const all = reports.map((report) => ({ report }))
   const written = new Map<object, Written>()
   for (const batch of distinctBatches(all, ({ report }) => formatTaskKey(report.task))) {
@@ -94,40 +95,29 @@ export async function writeReports(transaction: Transaction, reports: readonly A
   })
 }
 
-/** @param batch of different keys. @returns the written rows, by key */
+/** Writes a batch of different keys. @returns the written rows by key */
 async function writeBatch(transaction: Transaction, batch: readonly AttemptReport[]): Promise<Map<string, WrittenRow>> {
   transaction.isWriting = true
   const rows: WrittenRow[] = []
   const [ends, others] = split(batch, ({ update }) => isFinal(update.state))
   for (const [sql, part] of [[END, ends] as const, [UPDATE, others] as const]) {
-    // In the order of keys, as all statements lock rows, so no two transactions wait for each other.
+    // All statements lock rows in the order of keys, so no two transactions wait for each other.
     if (part.length > 0) rows.push(...(await transaction.query<WrittenRow>(sql, [JSON.stringify(part.map(toJson).sort(inKeyOrder))])))
   }
-  const written = byKey(rows)
-  const removed = ends.filter(({ task, update }) => update.state === 'successful' && written.get(formatTaskKey(task))?.remove_after === 1)
-  const tasks = removed.map(({ task }) => task)
-  await forgetRuns(transaction, tasks)
-  return written
+  const removed = rows.filter(({ state, remove_after: removeAfter }) => state === 'successful' && removeAfter === 1)
+  await forgetRuns(transaction, removed)
+  return byKey(rows)
 }
 
 function toJson({ task, update, now, responseStatus, responseBody, attempt }: AttemptReport): object & { name: string; triggerAt: number } {
   return {
+    ...(attempt && { ...attempt, attemptDueAt: attempt.dueAt, attemptDeadline: attempt.deadline, attemptError: cleanText(attempt.error) }),
     ...{ name: task.name, triggerAt: task.triggerAt, runId: task.runId, claimed: task.attempts, wasRunning: task.state === 'running' },
     // The row is found by this deadline, so it gets the one that its handler allows now.
     ...{ ...update, deadline: task.deadline, error: cleanText(update.error) },
-    ...{ responseStatus, responseBody: encodeBody(responseBody), now },
-    ...(attempt && {
-      executedAt: attempt.startedAt + attempt.durationMs,
-      ...{ number: attempt.number, attemptDueAt: attempt.dueAt, startedAt: attempt.startedAt, durationMs: attempt.durationMs },
-      ...{ attemptDeadline: attempt.deadline, status: attempt.status, attemptError: cleanText(attempt.error) },
-      ...{ outcome: attempt.outcome, attemptsLeft: attempt.attemptsLeft, node: attempt.node },
-    }),
+    // PostgreSQL's text holds neither NUL nor half a character, so a response body is stored as a JSON string.
+    ...{ responseStatus, responseBody: responseBody === null ? null : JSON.stringify(responseBody), now },
   }
-}
-
-/** A response body as a JSON string. PostgreSQL's text holds neither NUL nor half a character. */
-function encodeBody(body: string | null): string | null {
-  return body === null ? null : JSON.stringify(body)
 }
 
 /** A reason without the characters that PostgreSQL's text cannot hold. */
@@ -139,7 +129,7 @@ function inKeyOrder(one: { name: string; triggerAt: number }, other: { name: str
   return one.name < other.name ? -1 : one.name > other.name ? 1 : one.triggerAt - other.triggerAt
 }
 
-/** @returns the task as it reads back */
+/** Emits the changes of a written report. @returns the task as it reads back */
 function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written, hasErrorCallback: boolean): Task {
   const { task: before, now } = report
   const after: Task = { ...task, errorCallback: hasErrorCallback ? FRESH_ERROR_CALLBACK : null }
@@ -155,14 +145,11 @@ function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written
   return after
 }
 
-/** Stores the error callbacks of tasks that have just ended badly and want one. @returns these tasks */
+/** Stores the error callbacks of failed and skipped tasks. @returns the tasks with a callback */
 async function storeErrorCallbacks(transaction: Transaction, written: readonly Written[]): Promise<Set<Task>> {
-  const ended = written.filter(
-    ({ task }) => task.definition.error_callback !== undefined && (task.state === 'failed' || task.state === 'skipped'),
-  )
-  if (ended.length === 0) return new Set()
-  const params = spanParams(ended.map(({ task }) => task))
-  const rows = await transaction.query<AttemptRow & Pick<TaskRow, 'name' | 'trigger_at'>>(ATTEMPTS, params)
+  const ended = written.filter(({ task: { definition, state } }) => definition.error_callback && isFinal(state) && state !== 'successful')
+  const tasks = ended.map(({ task }) => task)
+  const rows = await queryKeys<AttemptRow & KeyColumns>(transaction, ATTEMPTS, tasks)
   const callbacks = ended.flatMap(({ task, report: { now } }) => {
     const own = rows.filter((row) => row.run_id === task.runId && formatTaskKey(keyOf(row)) === formatTaskKey(task))
     const callback = errorCallbackOf(task, own.map(toAttempt), now)

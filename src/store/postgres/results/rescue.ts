@@ -1,12 +1,10 @@
-/** Leases: their renewal while a call is under way, and the rescue of tasks whose lease is over or whose node is gone. */
+/** Renews the leases of calls under way, and rescues tasks whose lease is over or whose node is gone. */
 import { lossOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
 import type { Store } from '../../store.ts'
 import { oneByOne, together } from '../commit/group-writer.ts'
-import type { Transaction } from '../commit/transaction.ts'
 import { readTasks } from '../rows/read-tasks.ts'
-import { columnsOf, keyParams, readRows } from '../rows/rows.ts'
+import { arraysOf, columnsOf, readRows } from '../rows/rows.ts'
 import { writeReports } from './record.ts'
 
 const LEASE_OVER = `
@@ -25,30 +23,19 @@ const RENEW = `
 
 export const renew = together(
   async (transaction, renewals: readonly { claims: readonly Task[]; leaseUntil: number }[]): Promise<undefined[]> => {
-    const claims = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ task, leaseUntil })))
-    await transaction.query(RENEW, [
-      ...keyParams(claims.map(({ task }) => task)),
-      claims.map(({ task }) => task.runId),
-      claims.map(({ task }) => task.attempts),
-      claims.map(({ leaseUntil }) => leaseUntil),
-    ])
+    const renewed = renewals.flatMap(({ claims, leaseUntil }) => claims.map((task) => ({ ...task, leaseUntil })))
+    await transaction.query(RENEW, arraysOf(renewed, 'name', 'triggerAt', 'runId', 'attempts', 'leaseUntil'))
     return renewals.map(() => undefined)
   },
 )
 
-type Search = Parameters<Store['rescue']>[0]
-
-/** Takes tasks whose lease is over, or with `onlyNode` those that other nodes have under way. */
-export const rescue = oneByOne(async (transaction, search: Search): Promise<Task[]> => {
-  const tasks = await readTasks(transaction, transaction.session, await lockLost(transaction, search))
-  const reports = tasks.map((task) => lossOf(task, search.now))
+/** Takes tasks whose lease is over, or with `onlyNode` the tasks that other nodes have under way. */
+export const rescue = oneByOne(async (transaction, { now, limit, onlyNode }: Parameters<Store['rescue']>[0]): Promise<Task[]> => {
+  const { session } = transaction
+  const params = onlyNode === undefined ? [session.leases.begin(now), now, limit] : [onlyNode, limit]
+  const rows = await readRows(transaction, onlyNode === undefined ? LEASE_OVER : ABANDONED, params)
+  if (onlyNode === undefined && rows.length === 0) session.leases.clear(now - LEASE_MARGIN_MS)
+  const tasks = await readTasks(transaction, session, rows)
+  const reports = tasks.map((task) => lossOf(task, now))
   return (await writeReports(transaction, reports)).flatMap((task) => task ?? [])
 })
-
-async function lockLost(transaction: Transaction, { now, limit, onlyNode }: Search): Promise<TaskRow[]> {
-  if (onlyNode !== undefined) return readRows(transaction, ABANDONED, [onlyNode, limit])
-  const { leases } = transaction.session
-  const rows = await readRows(transaction, LEASE_OVER, [leases.begin(now), now, limit])
-  if (rows.length === 0) leases.clear(now - LEASE_MARGIN_MS)
-  return rows
-}

@@ -1,6 +1,6 @@
 /**
- * Partitions of `finished` and `attempts`, one for each day of the task's minute. They are made ahead of time, and retention drops them.
- * The rows of a day without one are in the default partition.
+ * Partitions of `finished` and `attempts`, one for each day of the task's minute. They are made ahead, and retention drops them. The default
+ * partition holds the rows of other days.
  */
 import { one } from '../commit/database.ts'
 import type { Database, Queries } from '../commit/database.ts'

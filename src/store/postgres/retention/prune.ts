@@ -22,11 +22,17 @@ const MOST_KEPT = 1000
 const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')}`
 const OLD = `SELECT f.name, f.trigger_at, f.state FROM callme.finished f WHERE f.updated < $1`
 const FORGET_PAST_RUNS = 'DELETE FROM callme.past_runs WHERE trigger_at < $1'
+const COUNTS = `state, count(*)::int AS n, count(*) FILTER (WHERE strpos(name, '@') = 0)::int AS tasks`
 const WAITING = `SELECT name, trigger_at FROM callme.tasks WHERE trigger_at >= $1 AND trigger_at < $2 LIMIT ${MOST_KEPT + 1}`
 
-/** Removes rows last changed before `before`, epoch ms: whole days first, and about `limit` rows. @returns the number of removed rows */
-export async function prune({ database }: Session, writer: GroupWriter, options: { before: number; limit: number }): Promise<number> {
-  const { before, limit } = options
+interface Pruning {
+  /** epoch ms: rows that changed last before this time are removed */
+  readonly before: number
+  readonly limit: number
+}
+
+/** Removes whole days first, and about `limit` rows. @returns the number of removed rows */
+export async function prune({ database }: Session, writer: GroupWriter, { before, limit }: Pruning): Promise<number> {
   const needed = new Set<number>()
   let dropped = 0
   for (const day of await partitionedDays(database)) {
@@ -52,14 +58,12 @@ async function fullDays(queries: Queries, before: number): Promise<number[]> {
 }
 
 /** Deletes old rows of other days than `except`, oldest first. It passes over rows that are about to change. */
-const pruneRows = oneByOne(
-  async (transaction, { before, limit, except }: { before: number; limit: number; except: readonly number[] }): Promise<number> => {
-    const outside = except.map(minutesOf).map(({ from, to }) => ` AND NOT (f.trigger_at >= ${from} AND f.trigger_at < ${to})`)
-    await transaction.query(FORGET_PAST_RUNS, [Math.floor(before / 1000)])
-    const sql = `${OLD}${outside.join('')} ORDER BY f.updated LIMIT $2 FOR UPDATE SKIP LOCKED`
-    return removeRows(transaction, await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state'>>(sql, [before, limit]))
-  },
-)
+const pruneRows = oneByOne(async (transaction, { before, limit, except }: Pruning & { readonly except: number[] }): Promise<number> => {
+  const outside = except.map(minutesOf).map(({ from, to }) => ` AND NOT (f.trigger_at >= ${from} AND f.trigger_at < ${to})`)
+  await transaction.query(FORGET_PAST_RUNS, [Math.floor(before / 1000)])
+  const sql = `${OLD}${outside.join('')} ORDER BY f.updated LIMIT $2 FOR UPDATE SKIP LOCKED`
+  return removeRows(transaction, await transaction.query<Pick<TaskRow, 'name' | 'trigger_at' | 'state'>>(sql, [before, limit]))
+})
 
 /** Drops a day, and puts back the few rows that must be kept. Answers how many rows went; `needed` if too many must be kept. */
 const pruneDay = oneByOne(
@@ -74,10 +78,8 @@ const pruneDay = oneByOne(
     if (kept.length > MOST_KEPT || waiting.length > MOST_KEPT) return 'needed'
     const keys = [...kept, ...waiting].map(keyOf)
     const keptAttempts = keys.length === 0 ? [] : await transaction.query<object>(ATTEMPTS, spanParams(keys))
-    const counted = await transaction.query<{ state: TaskState; n: number; tasks: number }>(
-      `SELECT state, count(*)::int AS n, count(*) FILTER (WHERE strpos(name, '@') = 0)::int AS tasks FROM ${finished} WHERE updated < $1 GROUP BY state`,
-      [before],
-    )
+    const count = `SELECT ${COUNTS} FROM ${finished} WHERE updated < $1 GROUP BY state`
+    const counted = await transaction.query<{ state: TaskState; n: number; tasks: number }>(count, [before])
     await dropDay(transaction, day)
     await putBack(transaction, 'finished', COLUMNS, kept)
     await putBack(transaction, 'attempts', `name, trigger_at, ${ATTEMPT_COLUMNS}`, keptAttempts)
@@ -89,8 +91,6 @@ const pruneDay = oneByOne(
 
 async function putBack(queries: Queries, table: 'finished' | 'attempts', columns: string, rows: readonly object[]): Promise<void> {
   if (rows.length === 0) return
-  await queries.query(
-    `INSERT INTO callme.${table} (${columns}) SELECT ${columns} FROM json_populate_recordset(NULL::callme.${table}, $1)`,
-    [JSON.stringify(rows)],
-  )
+  const stored = `SELECT ${columns} FROM json_populate_recordset(NULL::callme.${table}, $1)`
+  await queries.query(`INSERT INTO callme.${table} (${columns}) ${stored}`, [JSON.stringify(rows)])
 }

@@ -1,6 +1,6 @@
 /**
- * Rows that begin a run: fresh ones, and those that a waiting row becomes. A key is free if neither table has it. A fresh row is inserted
- * first, and then looked for in `finished`: the insert waits for a node that moves the same key there.
+ * Writes rows that begin a run. A key is free if neither table has it. The insert comes before the look into `finished`, because it waits
+ * for a node that moves the same key there.
  */
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
@@ -8,20 +8,21 @@ import type { FreshRow } from '../../rules/assign-lane.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { KEYS, assignments, byKey, keyOf, keyParams, ofKeys, spanParams } from './rows.ts'
+import { KEYS, arraysOf, assignments, byKey, keyOf, ofKeys, queryKeys } from './rows.ts'
+import type { KeyColumns } from './rows.ts'
 
 /** The columns of `FreshRow` as JSON. */
 const FRESH = `(name text, "triggerAt" bigint, lane text, "dueAt" bigint, deadline bigint, "runId" text, now bigint,
   "rescheduledFrom" bigint, "repeatedTo" bigint, definition text)`
 
-/** What no run keeps of the one before it. */
+/** The columns that each run begins afresh. */
 export const NEW_RUN = {
   ...{ state: `'pending'`, attempts: '0', lost: '0', in_advance: '0::smallint', lease_until: 'NULL::bigint', claimed_by: 'NULL' },
   ...{ executed_at: 'NULL::bigint', response_status: 'NULL::int', response_body: 'NULL', error: 'NULL', awaiting: 'NULL' },
   ...{ rescheduled_to: 'NULL::bigint', window_from: 'NULL::bigint', remove_after: '0::smallint' },
 }
 
-/** Keys are inserted in the order in which all statements lock rows, so no two transactions wait for each other. */
+/** All statements lock rows in the order of keys, so no two transactions wait for each other. */
 const INSERT = `
   INSERT INTO callme.tasks (name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
     rescheduled_from, repeated_to, definition)
@@ -39,31 +40,27 @@ const RESET = become('triggerAt')
 const MOVE = become('rescheduledFrom')
 const ENDED = `SELECT f.name, f.trigger_at FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
 const REMOVE = 'DELETE FROM callme.tasks WHERE name = $1 AND trigger_at = $2'
-/** The last attempt of a run that ran out of time says so. */
+/** A run may fail while it waits for a retry. Its last attempt becomes `failed` too. */
 const END_LAST_ATTEMPTS = `
   UPDATE callme.attempts a SET outcome = 'failed'
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::int[]) AS k (name, trigger_at, run_id, number)
   WHERE a.trigger_at = k.trigger_at AND a.name = k.name AND a.run_id = k.run_id AND a.number = k.number`
 
-/**
- * Inserts rows of different keys, and notes where they wait.
- * @returns the keys that were not in `tasks`
- */
-export async function insertRows(transaction: Transaction, rows: readonly FreshRow[]): Promise<Set<string>> {
-  if (rows.length === 0) return new Set()
-  const inserted = byKey(await transaction.query<Pick<TaskRow, 'id' | 'name' | 'trigger_at'>>(INSERT, [JSON.stringify(rows)]))
+type Inserted = Map<string, Pick<TaskRow, 'id' | 'name' | 'trigger_at'>>
+
+/** Inserts rows of different keys, and notes where they wait. @returns the new rows by key, without the keys that `tasks` had */
+export async function insertRows(transaction: Transaction, rows: readonly FreshRow[]): Promise<Inserted> {
+  if (rows.length === 0) return new Map()
+  const inserted: Inserted = byKey(await transaction.query(INSERT, [JSON.stringify(rows)]))
   for (const row of rows) {
     const id = inserted.get(formatTaskKey(row))?.id
     if (id !== undefined) noteWaiting(transaction, row, id)
   }
-  return new Set(inserted.keys())
+  return inserted
 }
 
-/**
- * Inserts rows of different keys, but not those of tasks that have ended.
- * @returns the keys that were free
- */
-export async function insertFreeRows(transaction: Transaction, rows: readonly FreshRow[]): Promise<Set<string>> {
+/** Inserts rows of different keys, but not those of tasks that have ended. @returns the new rows by key */
+export async function insertFreeRows(transaction: Transaction, rows: readonly FreshRow[]): Promise<Inserted> {
   const inserted = await insertRows(transaction, rows)
   for (const key of await endedKeys(transaction, rows)) {
     if (inserted.delete(formatTaskKey(key))) await transaction.query(REMOVE, [key.name, key.triggerAt])
@@ -71,7 +68,7 @@ export async function insertFreeRows(transaction: Transaction, rows: readonly Fr
   return inserted
 }
 
-/** Makes waiting rows what was given for their keys. */
+/** Gives waiting rows the values of the fresh rows of their keys. */
 export async function resetRows(transaction: Transaction, rows: readonly { fresh: FreshRow; id: number }[]): Promise<void> {
   if (rows.length === 0) return
   for (const { fresh, id } of rows) noteWaiting(transaction, fresh, id)
@@ -86,20 +83,16 @@ export async function moveRow(transaction: Transaction, fresh: FreshRow, id: num
 
 /** The keys of tasks that have ended. */
 export async function endedKeys(queries: Queries, keys: readonly TaskKey[]): Promise<TaskKey[]> {
-  if (keys.length === 0) return []
-  return (await queries.query<Pick<TaskRow, 'name' | 'trigger_at'>>(ENDED, spanParams(keys))).map(keyOf)
+  return (await queryKeys<KeyColumns>(queries, ENDED, keys)).map(keyOf)
 }
 
+export type EndedRun = Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'run_id' | 'attempts'>
+
 /** Ends the runs of rows that begin another one, or move. @param rows as they were before */
-export async function endPreviousRuns(
-  transaction: Transaction,
-  rows: readonly Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'run_id' | 'attempts'>[],
-): Promise<void> {
+export async function endPreviousRuns(transaction: Transaction, rows: readonly EndedRun[]): Promise<void> {
   for (const row of rows) transaction.changes.previousRunEnded(keyOf(row), row)
   const failed = rows.filter(({ state, attempts }) => state === 'failed' && attempts > 0)
-  if (failed.length === 0) return
-  const [runs, numbers] = [failed.map(({ run_id: runId }) => runId), failed.map(({ attempts }) => attempts)]
-  await transaction.query(END_LAST_ATTEMPTS, [...keyParams(failed.map(keyOf)), runs, numbers])
+  if (failed.length > 0) await transaction.query(END_LAST_ATTEMPTS, arraysOf(failed, 'name', 'trigger_at', 'run_id', 'attempts'))
 }
 
 function noteWaiting({ notes }: Transaction, { lane, dueAt, deadline }: FreshRow, id: number): void {

@@ -1,4 +1,4 @@
-/** Pages of a selection over both tables, in the order of trigger_at, then name. Error callbacks are part of no selection. */
+/** Reads pages of a selection from both tables, in the order of trigger_at, then name. No selection has error callbacks. */
 import { isPattern, rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { FINAL_STATES, TASK_STATES, isFinal } from '../../../domain/task/task.ts'
 import type { TaskState } from '../../../domain/task/task.ts'
@@ -6,12 +6,13 @@ import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
-import { columnsOf, fromDatabase } from './rows.ts'
+import { columnsOf, fromDatabase, keyOf } from './rows.ts'
+import type { KeyColumns } from './rows.ts'
 
 const OPEN_STATES = TASK_STATES.filter((state) => !isFinal(state))
 
-/** `next` is the last key of a full page, where the following one starts. */
-export interface Page<Row = TaskRow> {
+/** `next` is the last key of a full page: the following page starts after it. */
+interface Page<Row = TaskRow> {
   readonly rows: Row[]
   readonly next?: TaskKey
 }
@@ -22,8 +23,8 @@ export async function readPage(queries: Queries, selection: Selection, after: Ta
   return { rows: rows.map(fromDatabase), ...rest }
 }
 
-/** The same page with some columns of the table `t` only: `name`, `trigger_at`, and the others of `Row`. */
-export async function readColumns<Row extends Pick<TaskRow, 'name' | 'trigger_at'>>(
+/** The same page with some columns of the table `t`: those of `Row`. */
+export async function readColumns<Row extends KeyColumns>(
   columns: string,
   queries: Queries,
   selection: Selection,
@@ -42,10 +43,10 @@ export async function readColumns<Row extends Pick<TaskRow, 'name' | 'trigger_at
   if (pages.length === 0) return { rows: [] }
   const rows = await queries.query<Row>(`SELECT * FROM (${pages.join(' UNION ALL ')}) page ${end}`, params)
   const last = rows.at(-1)
-  return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
+  return last && rows.length === limit ? { rows, next: keyOf(last) } : { rows }
 }
 
-/** Adds its values to `params`. */
+/** The condition of a selection. It adds its values to `params`. */
 function filterOf({ name, names, from = 0, to }: Selection, after: TaskKey | undefined, params: unknown[]): string {
   const value = (given: unknown): string => `$${params.push(given)}`
   const start = after !== undefined && after.triggerAt >= from ? after : { name: '', triggerAt: from }

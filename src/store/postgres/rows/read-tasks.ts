@@ -1,10 +1,11 @@
-/** Tasks as they read back: a row with the defaults of its handler and the progress of its error callback. */
+/** Reads tasks: each row with the defaults of its handler and the progress of its error callback. */
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
-import type { ErrorCallbackProgress, Task } from '../../../domain/task/task.ts'
+import type { Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import { toTask } from '../../rows/task-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import { one } from '../commit/database.ts'
 import type { Queries } from '../commit/database.ts'
 import type { Session } from '../session.ts'
 import { byKey, findRow, findRows } from './rows.ts'
@@ -17,25 +18,19 @@ export async function readTasks(queries: Queries, { handlers }: Pick<Session, 'h
   if (callbacks.size === 0) return tasks
   return tasks.map((task) => {
     const callback = callbacks.get(formatTaskKey(errorCallbackKey(task)))
-    return callback === undefined ? task : { ...task, errorCallback: progressOf(callback) }
+    if (callback === undefined) return task
+    const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = callback
+    return { ...task, errorCallback: { state, attempts, executedAt, responseStatus, error } }
   })
 }
 
-/** The task of a row. @throws Error for a row that gives no task: a defect */
 export async function readTask(queries: Queries, session: Session, row: TaskRow): Promise<Task> {
-  const [task] = await readTasks(queries, session, [row])
-  if (task === undefined) throw new Error(`the row of ${formatTaskKey({ name: row.name, triggerAt: row.trigger_at })} gives no task`)
-  return task
+  return one(await readTasks(queries, session, [row]))
 }
 
-/** The task of a key, as it is stored now. @throws Error for a key that is not stored: a defect */
+/** The stored task of a key. @throws Error for a key that is not stored: a defect */
 export async function readBack(queries: Queries, session: Session, key: TaskKey): Promise<Task> {
   const row = await findRow(queries, key)
   if (row === undefined) throw new Error(`the entry ${formatTaskKey(key)} is gone`)
   return readTask(queries, session, row)
-}
-
-function progressOf(row: TaskRow): ErrorCallbackProgress {
-  const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = row
-  return { state, attempts, executedAt, responseStatus, error }
 }

@@ -1,4 +1,4 @@
-/** Finds and locks the rows of tasks by key: those that wait or run, in `tasks`, and those that have ended, in `finished`. */
+/** Finds and locks the rows of tasks by key. Waiting and running rows are in `tasks`, ended ones in `finished`. */
 import { isFinal } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
@@ -11,8 +11,8 @@ const FIELDS = [
   ...['rescheduled_from', 'definition', 'window_from', 'awaiting', 'remove_after', 'repeated_to'],
 ] as const
 
-/** SQL by the column that it gives a value */
-export type Values = Readonly<Record<string, string>>
+/** SQL by the column that gets its value. */
+type Values = Readonly<Record<string, string>>
 
 /** The columns of both tables, in their order. */
 export const COLUMNS = FIELDS.join(', ')
@@ -24,33 +24,27 @@ export function columnsOf(table: string, values: Values = {}): string {
 
 /** The list of an UPDATE. */
 export function assignments(values: Values): string {
-  return Object.entries(values)
-    .map(([column, value]) => `${column} = ${value}`)
-    .join(', ')
+  const list = Object.entries(values).map(([column, value]) => `${column} = ${value}`)
+  return list.join(', ')
 }
 
 /** The keys of `keyParams` or `spanParams`. */
 export const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
 
-/** The rows of the keys of `spanParams` in a partitioned table. The span tells the planner which partitions to leave out. */
+/** Joins a partitioned table on the keys of `spanParams`. By the span the planner leaves partitions out. */
 export function ofKeys(table: string): string {
   return `${table}.trigger_at = k.trigger_at AND ${table}.name = k.name AND ${table}.trigger_at BETWEEN $3 AND $4`
 }
 
-const FIND = `
-  SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at
-  UNION ALL
-  SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
-const LOCK = `
-  SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at
-  ORDER BY t.name, t.trigger_at FOR UPDATE OF t`
-const LOCK_ENDED = `
-  SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}
-  ORDER BY f.name, f.trigger_at FOR UPDATE OF f`
+const OPEN = `SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at`
+const ENDED = `SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
+const FIND = `${OPEN} UNION ALL ${ENDED}`
+const LOCK = `${OPEN} ORDER BY t.name, t.trigger_at FOR UPDATE OF t`
+const LOCK_ENDED = `${ENDED} ORDER BY f.name, f.trigger_at FOR UPDATE OF f`
 
 /** The stored rows of the keys, in no particular order. */
 export async function findRows(queries: Queries, keys: readonly TaskKey[]): Promise<TaskRow[]> {
-  return keys.length === 0 ? [] : readRows(queries, FIND, spanParams(keys))
+  return (await queryKeys<TaskRow>(queries, FIND, keys)).map(fromDatabase)
 }
 
 export async function findRow(queries: Queries, key: TaskKey): Promise<TaskRow | undefined> {
@@ -66,27 +60,48 @@ export async function lockRows(queries: Queries, keys: readonly TaskKey[]): Prom
 export async function lockFound(queries: Queries, found: readonly TaskRow[]): Promise<TaskRow[]> {
   const [ended, open] = split(found, ({ state }) => isFinal(state))
   const locked = await lockRows(queries, open.map(keyOf))
-  if (ended.length > 0) locked.push(...(await readRows(queries, LOCK_ENDED, spanParams(ended.map(keyOf)))))
-  const now = byKey(locked)
+  const now = byKey([...locked, ...(await queryKeys<TaskRow>(queries, LOCK_ENDED, ended.map(keyOf)))])
   return found.filter((row) => {
     const same = now.get(formatTaskKey(keyOf(row)))
     return same?.state === row.state && same.run_id === row.run_id && same.rescheduled_to === row.rescheduled_to
   })
 }
 
-/** The row of a key; a waiting or running one is locked until the transaction ends. */
+/** The row of a key. A waiting or running row is locked until the transaction ends. */
 export async function lockRow(queries: Queries, key: TaskKey): Promise<TaskRow | undefined> {
   return (await lockRows(queries, [key]))[0] ?? findRow(queries, key)
 }
 
+/** Runs a statement with `spanParams`, but none without keys. */
+export async function queryKeys<Row>(queries: Queries, sql: string, keys: readonly TaskKey[]): Promise<Row[]> {
+  return keys.length === 0 ? [] : queries.query<Row>(sql, spanParams(keys))
+}
+
 /** Runs a statement that answers all columns of rows. */
-export async function readRows(queries: Queries, sql: string, params: readonly unknown[] = []): Promise<TaskRow[]> {
+export async function readRows(queries: Queries, sql: string, params: readonly unknown[]): Promise<TaskRow[]> {
   return (await queries.query<TaskRow>(sql, params)).map(fromDatabase)
 }
 
 /** A row with its response body as text. PostgreSQL's text holds neither NUL nor half a character, so a body is stored as JSON. */
 export function fromDatabase(row: TaskRow): TaskRow {
   return row.response_body === null ? row : { ...row, response_body: JSON.parse(row.response_body) as string }
+}
+
+/** The values of each field as an array, for `unnest`. */
+export function arraysOf<T>(all: readonly T[], ...fields: readonly (keyof T)[]): unknown[][] {
+  return fields.map((field) => all.map((one) => one[field]))
+}
+
+/** Sets one column of waiting and running rows. The rows hold its new values. */
+export async function setColumn<Column extends 'created' | 'deadline' | 'repeated_to'>(
+  queries: Queries,
+  column: Column,
+  rows: readonly (KeyColumns & Pick<TaskRow, Column>)[],
+): Promise<void> {
+  if (rows.length === 0) return
+  const values = 'unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, value)'
+  const sql = `UPDATE callme.tasks t SET ${column} = k.value FROM ${values} WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
+  await queries.query(sql, arraysOf(rows, 'name', 'trigger_at', column))
 }
 
 export function keyParams(keys: readonly TaskKey[]): [string[], number[]] {
@@ -99,7 +114,7 @@ export function spanParams(keys: readonly TaskKey[]): [string[], number[], numbe
   return [names, minutes, minutes.reduce((a, b) => Math.min(a, b), Infinity), minutes.reduce((a, b) => Math.max(a, b), -Infinity)]
 }
 
-type KeyColumns = Pick<TaskRow, 'name' | 'trigger_at'>
+export type KeyColumns = Pick<TaskRow, 'name' | 'trigger_at'>
 
 export function keyOf({ name, trigger_at: triggerAt }: KeyColumns): TaskKey {
   return { name, triggerAt }

@@ -1,4 +1,4 @@
-/** Stores tasks of many callers at once: new ones, and those that replace the task of the same key. */
+/** Stores the tasks of many callers at once. A task may replace the stored task of its key. */
 import { servesTasksWithoutCallback } from '../../../domain/task/handler.ts'
 import { pendingTask } from '../../../domain/task/task.ts'
 import type { NewTask } from '../../../domain/task/task.ts'
@@ -6,14 +6,14 @@ import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { toHandler } from '../../rows/handler-row.ts'
 import type { HandlerRow } from '../../rows/handler-row.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import type { FreshRow } from '../../rules/assign-lane.ts'
 import type { PutResult } from '../../store.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, insertRows, resetRows } from '../rows/fresh-rows.ts'
-import { KEYS, byKey, distinctBatches, keyOf, keyParams, lockRows, mustGet, ofKeys, spanParams, split } from '../rows/rows.ts'
+import type { EndedRun } from '../rows/fresh-rows.ts'
+import { KEYS, byKey, distinctBatches, lockRows, mustGet, ofKeys, queryKeys, setColumn, split } from '../rows/rows.ts'
 
 interface PutInput {
   readonly tasks: readonly NewTask[]
@@ -21,26 +21,19 @@ interface PutInput {
   readonly ifAbsent: boolean
 }
 
-/** A task that can be called, with the row that it gets. */
-interface Candidate {
-  readonly ifAbsent: boolean
-  readonly task: NewTask
-  readonly row: FreshRow
-}
+/** A task that can be called, with its fresh row. */
+type Candidate = ReturnType<typeof freshRow> & Pick<PutInput, 'ifAbsent'>
 
-/** A stored task of the same key; one that has ended has no `id` here. */
-type Existing = Pick<TaskRow, 'name' | 'trigger_at' | 'state' | 'run_id' | 'attempts' | 'created'> & { readonly id?: number }
+/** A stored task of the same key. An ended one has no `id` here. */
+type Existing = EndedRun & { readonly created: number; readonly id?: number }
 
-/** A serving handler stays as it is until the transaction ends. A change that hides it locks its row, and so waits. */
+/** A serving handler keeps its definition until the transaction ends: a change that hides it waits for this lock. */
 const SERVING = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR KEY SHARE'
 const EXISTING = 'f.name, f.trigger_at, f.state, f.run_id, f.attempts, f.created'
 const TAKE_OUT = `DELETE FROM callme.finished f USING ${KEYS} WHERE ${ofKeys('f')} RETURNING ${EXISTING}`
 const KEEP_ENDED = `
   DELETE FROM callme.tasks t USING ${KEYS}, callme.finished f WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND ${ofKeys('f')}
   RETURNING ${EXISTING}`
-const SET_CREATED = `
-  UPDATE callme.tasks t SET created = k.created FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, created)
-  WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
 
 export const putTasks = together(writeTasks, ({ tasks }: PutInput) => tasks.length)
 
@@ -60,18 +53,21 @@ async function writeTasks(transaction: Transaction, inputs: readonly PutInput[])
     for (const [candidate, result] of await storeBatch(transaction, batch)) stored.set(candidate, result)
   }
   const results = candidates.map((one): PutResult => (one === undefined ? { status: 'no_callback' } : mustGet(stored, one)))
-  emitStored(transaction, results)
+  for (const result of results) {
+    if (!('task' in result)) continue
+    const { status, task } = result
+    transaction.changes.moved(task, undefined, 'pending')
+    transaction.changes.emit(status === 'created' ? 'created' : 'updated', task, task.updated)
+  }
   return inputs.map(({ tasks }) => results.splice(0, tasks.length))
 }
 
-/**
- * Locks the handlers that apply to the names. Another handler may have come before the lock, so the names are looked at again after it.
- * @returns the stored handlers that serve tasks without a callback
- */
+/** Locks the handlers of the names. @returns the stored handlers that serve tasks without a callback */
 async function lockServing(transaction: Transaction, names: readonly string[]): Promise<ReadonlySet<string>> {
   const { handlers, peers } = transaction.session
   const [locked, serving] = [new Set<string>(), new Set<string>()]
   for (let open = names; open.length > 0;) {
+    // Another handler may have come before the lock.
     await peers.catchUp()
     open = [...new Set(names.flatMap((name) => handlers.of(name)?.name ?? []))].filter((name) => !locked.has(name))
     const rows = open.length === 0 ? [] : await transaction.query<HandlerRow>(SERVING, [open])
@@ -81,7 +77,7 @@ async function lockServing(transaction: Transaction, names: readonly string[]): 
   return serving
 }
 
-/** @param batch of different keys */
+/** Writes a batch of different keys. */
 async function storeBatch(transaction: Transaction, batch: readonly Candidate[]): Promise<[Candidate, PutResult][]> {
   const existing = await insertBatch(transaction, batch)
   const [replaced, reset]: [Existing[], { fresh: FreshRow; id: number }[]] = [[], []]
@@ -102,15 +98,17 @@ async function storeBatch(transaction: Transaction, batch: readonly Candidate[])
   return results
 }
 
-/** Inserts the rows whose keys `tasks` does not have. @returns the tasks that were there before, by key; those in `tasks` are locked */
+function rowsOf(candidates: readonly Candidate[]): FreshRow[] {
+  return candidates.map(({ row }) => row)
+}
+
+/** Inserts the rows with new keys. @returns the earlier tasks by key; those in `tasks` are locked */
 async function insertBatch(transaction: Transaction, batch: readonly Candidate[]): Promise<Map<string, Existing>> {
   const existing = new Map<string, Existing>()
   for (let missing = batch; missing.length > 0;) {
-    const rows = missing.map(({ row }) => row)
-    const inserted = await insertRows(transaction, rows)
+    const inserted = await insertRows(transaction, rowsOf(missing))
     const [isNew, isTaken] = split(missing, ({ row }) => inserted.has(formatTaskKey(row)))
-    const locked = rows.filter((row) => !inserted.has(formatTaskKey(row)))
-    const found = [...(await replaceEnded(transaction, isNew)), ...(await lockRows(transaction, locked))]
+    const found = [...(await replaceEnded(transaction, isNew)), ...(await lockRows(transaction, rowsOf(isTaken)))]
     for (const [key, row] of byKey<Existing>(found)) existing.set(key, row)
     // A row in the way may have ended or gone before the lock.
     missing = isTaken.filter(({ row }) => !existing.has(formatTaskKey(row)))
@@ -118,22 +116,11 @@ async function insertBatch(transaction: Transaction, batch: readonly Candidate[]
   return existing
 }
 
-/** Takes tasks of the keys out of `finished`, or keeps them where only an absent task is wanted. @returns these tasks */
+/** Takes ended tasks of the keys out of `finished`, or keeps them for `ifAbsent`. @returns these ended tasks */
 async function replaceEnded(transaction: Transaction, batch: readonly Candidate[]): Promise<Existing[]> {
   const [absent, any] = split(batch, ({ ifAbsent }) => ifAbsent)
-  const queryFor = (sql: string, part: readonly Candidate[]): Promise<Existing[]> =>
-    part.length === 0 ? Promise.resolve([]) : transaction.query<Existing>(sql, spanParams(part.map(({ row }) => row)))
-  const kept = await queryFor(KEEP_ENDED, absent)
-  const gone = await queryFor(TAKE_OUT, any)
-  if (gone.length > 0) await transaction.query(SET_CREATED, [...keyParams(gone.map(keyOf)), gone.map(({ created }) => created)])
+  const kept = await queryKeys<Existing>(transaction, KEEP_ENDED, rowsOf(absent))
+  const gone = await queryKeys<Existing>(transaction, TAKE_OUT, rowsOf(any))
+  await setColumn(transaction, 'created', gone)
   return [...kept, ...gone]
-}
-
-function emitStored({ changes }: Transaction, results: readonly PutResult[]): void {
-  for (const result of results) {
-    if (!('task' in result)) continue
-    const { status, task } = result
-    changes.moved(task, undefined, 'pending')
-    changes.emit(status === 'created' ? 'created' : 'updated', task, task.updated)
-  }
 }

@@ -1,4 +1,4 @@
-/** Reschedules a batch of tasks: copies of ended ones and waiting ones get the first free minutes of their names. */
+/** Reschedules a batch of tasks to the first free minutes of their names: waiting ones move, ended ones are copied. */
 import { isFinal, newTask } from '../../../domain/task/task.ts'
 import type { Task, TaskDefinition } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
@@ -15,7 +15,7 @@ import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, endedKeys, insertFreeRows, moveRow } from '../rows/fresh-rows.ts'
 import { readPage } from '../rows/pages.ts'
 import { readTasks } from '../rows/read-tasks.ts'
-import { byKey, findRows, keyOf, keyParams, lockFound, mustGet, split } from '../rows/rows.ts'
+import { arraysOf, findRows, keyOf, lockFound, mustGet, split } from '../rows/rows.ts'
 import { freeMinutes } from './free-minutes.ts'
 
 const MARK = `
@@ -25,6 +25,8 @@ const MARK = `
 const MOVE_ATTEMPTS = `
   UPDATE callme.attempts a SET trigger_at = k.moved_to FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, moved_to)
   WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
+const MOVED = ['name', 'rescheduledFrom', 'triggerAt'] as const
+const TAKEN = 'another node has taken a minute that was free'
 
 /** A row, and the row of its copy or of its new minute. */
 interface Move {
@@ -38,17 +40,15 @@ export async function rescheduleBatch(transaction: Transaction, request: Resched
   const batch = startBatch(request)
   const { rows, next } = await readPage(transaction, batch.selection, request.after?.key, request.limit)
   const taken = (await lockFound(transaction, rows)).filter((row) => isTaken(request, batch, row))
-  const moves = await planMoves(transaction, taken, batch, request)
-  return endBatch(batch, await makeMoves(transaction, moves, request.now), next)
+  const { triggerAt: wanted, now } = request
+  const moves = await planMoves(transaction, taken, { passed: batch.passed, wanted, now })
+  return endBatch(batch, await makeMoves(transaction, moves, now), next)
 }
 
+type Plan = Pick<RescheduleBatch, 'passed'> & { readonly wanted: number; readonly now: number }
+
 /** Gives each row the first free minute of its name, one after the other. */
-async function planMoves(
-  transaction: Transaction,
-  rows: readonly TaskRow[],
-  { passed }: RescheduleBatch,
-  { triggerAt: wanted, now }: RescheduleRequest,
-): Promise<Move[]> {
+async function planMoves(transaction: Transaction, rows: readonly TaskRow[], { passed, wanted, now }: Plan): Promise<Move[]> {
   const byName = Map.groupBy(rows, ({ name }) => name)
   const searches = [...byName].map(([name, { length: count }]) => ({ name, from: passed.get(name) ?? wanted, count }))
   const free = await freeMinutes(transaction, searches)
@@ -59,7 +59,7 @@ async function planMoves(
     if (first === undefined) throw new Error(`no free minute was found for a row of ${name}`)
     const triggerAt = Math.min(own, first)
     if (triggerAt === first) minutes.shift()
-    // The row leaves its minute to a later one of the name.
+    // A later row of the name may take the minute of this one.
     if (own < Infinity && triggerAt !== own) minutes.splice(minutes.filter((minute) => minute < own).length, 0, own)
     passed.set(name, triggerAt)
     const task = newTask({ name, triggerAt }, JSON.parse(definition) as TaskDefinition, now)
@@ -70,48 +70,40 @@ async function planMoves(
 }
 
 async function makeMoves(transaction: Transaction, moves: readonly Move[], now: number): Promise<Task[]> {
-  const { session } = transaction
   const [copied, moved] = split(moves, ({ row }) => isFinal(row.state))
   await moveRows(transaction, moved)
   await copyRows(transaction, copied, now)
   const originals = copied.map(({ row, fresh }) => ({ ...row, rescheduled_to: fresh.triggerAt, updated: now }))
-  const before = new Map((await readTasks(transaction, session, originals)).map((task) => [formatTaskKey(task), task]))
-  const keys = moves.map(({ fresh }) => fresh)
-  const stored = byKey(await findRows(transaction, keys))
-  const rows = keys.map((key) => mustGet(stored, formatTaskKey(key)))
-  const tasks = await readTasks(transaction, session, rows)
-  const after = new Map(tasks.map((task) => [formatTaskKey(task), task]))
-  for (const { row, fresh } of moves) {
-    const original = isFinal(row.state) ? mustGet(before, formatTaskKey(keyOf(row))) : undefined
-    if (original !== undefined) transaction.changes.emit('updated', original, now)
-    transaction.changes.moved(fresh, original === undefined ? row.state : undefined, 'pending')
-    transaction.changes.emit(original === undefined ? 'updated' : 'created', mustGet(after, formatTaskKey(fresh)), now)
-  }
-  return tasks
+  const stored = await findRows(transaction, freshOf(moves))
+  const read = await readTasks(transaction, transaction.session, [...originals, ...stored])
+  const tasks = new Map(read.map((task) => [formatTaskKey(task), task]))
+  return moves.map(({ row, fresh }) => {
+    const isCopied = isFinal(row.state)
+    const task = mustGet(tasks, formatTaskKey(fresh))
+    if (isCopied) transaction.changes.emit('updated', mustGet(tasks, formatTaskKey(keyOf(row))), now)
+    transaction.changes.moved(fresh, isCopied ? undefined : row.state, 'pending')
+    transaction.changes.emit(isCopied ? 'created' : 'updated', task, now)
+    return task
+  })
 }
 
 async function moveRows(transaction: Transaction, moved: readonly Move[]): Promise<void> {
   if (moved.length === 0) return
   // One after the other, because a row may take the minute that an earlier one has just left.
   for (const { row, fresh } of moved) await moveRow(transaction, fresh, row.id)
-  const [rows, keys] = [moved.map(({ row }) => row), moved.map(({ fresh }) => fresh)]
-  await endPreviousRuns(transaction, rows)
-  await transaction.query(MOVE_ATTEMPTS, moveParams(moved))
-  if ((await endedKeys(transaction, keys)).length > 0) throw takenByAnother()
+  const before = moved.map(({ row }) => row)
+  await endPreviousRuns(transaction, before)
+  await transaction.query(MOVE_ATTEMPTS, arraysOf(freshOf(moved), ...MOVED))
+  if ((await endedKeys(transaction, freshOf(moved))).length > 0) throw new Conflict(TAKEN)
 }
 
 async function copyRows(transaction: Transaction, copied: readonly Move[], now: number): Promise<void> {
   if (copied.length === 0) return
-  const copies = copied.map(({ fresh }) => fresh)
-  const inserted = await insertFreeRows(transaction, copies)
-  if (inserted.size < copied.length) throw takenByAnother()
-  await transaction.query(MARK, [...moveParams(copied), now])
+  const inserted = await insertFreeRows(transaction, freshOf(copied))
+  if (inserted.size < copied.length) throw new Conflict(TAKEN)
+  await transaction.query(MARK, [...arraysOf(freshOf(copied), ...MOVED), now])
 }
 
-function moveParams(moves: readonly Move[]): [string[], number[], number[]] {
-  return [...keyParams(moves.map(({ row }) => keyOf(row))), moves.map(({ fresh }) => fresh.triggerAt)]
-}
-
-function takenByAnother(): Conflict {
-  return new Conflict('another node has taken a minute that was free')
+function freshOf(moves: readonly Move[]): FreshRow[] {
+  return moves.map(({ fresh }) => fresh)
 }

@@ -1,12 +1,11 @@
-/** Brings a waiting task forward to now, and moves an ended one back into `tasks` for a new run. */
+/** Makes a task due now. An ended task moves back into `tasks` for a new run. */
 import { randomUUID } from 'node:crypto'
 import { deadlineOf, isFinal } from '../../../domain/task/task.ts'
-import type { Task } from '../../../domain/task/task.ts'
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { parseLane } from '../../rows/lane-name.ts'
+import type { Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
-import type { Transaction } from '../commit/transaction.ts'
 import { NEW_RUN, endPreviousRuns } from '../rows/fresh-rows.ts'
 import { readBack, readTask } from '../rows/read-tasks.ts'
 import { COLUMNS, columnsOf, lockRow } from '../rows/rows.ts'
@@ -22,12 +21,8 @@ const RUN_AGAIN = `
   })})
   INSERT INTO callme.tasks (${COLUMNS}) SELECT ${COLUMNS} FROM ended RETURNING id`
 
-export const runTask = oneByOne(writeRun)
-
-async function writeRun(
-  transaction: Transaction,
-  { key, now, removeAfter }: { key: TaskKey; now: number; removeAfter: boolean },
-): Promise<Task | 'running' | 'final' | 'unknown'> {
+export const runTask = oneByOne(async (transaction, run: { key: TaskKey; now: number; removeAfter: boolean }): ReturnType<Store['run']> => {
+  const { key, now, removeAfter } = run
   const { session } = transaction
   const row = await lockRow(transaction, key)
   if (row === undefined) return 'unknown'
@@ -42,7 +37,7 @@ async function writeRun(
   const [written] = isFinal(row.state)
     ? await transaction.query<{ id: number }>(RUN_AGAIN, [...window, lane, randomUUID()])
     : await transaction.query<{ id: number }>(BRING_FORWARD, [...window, removeAfter ? 1 : 0, lane])
-  // Another node has removed the ended row, or run it again, since it was found.
+  // Meanwhile another node has removed the ended row, or run it again.
   if (written === undefined) return 'unknown'
   const task = await readBack(transaction, session, key)
   transaction.changes.moved(key, row.state, state)
@@ -50,4 +45,4 @@ async function writeRun(
   transaction.changes.emit('updated', task, now)
   transaction.notes.rowWaits(lane, { dueAt: now, id: written.id }, deadline)
   return task
-}
+})
