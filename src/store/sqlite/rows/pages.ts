@@ -35,12 +35,13 @@ interface Position {
 /** The first rows of the selection after a key. @param columns those of `Row` */
 export function readPage<Row extends RowKey = TaskRow>(sql: Sql, given: Selection, position: Position, columns = 'tasks.*'): Page<Row> {
   const { after, limit } = position
+  const { names } = given
   // One name without a pattern is found by the index of names.
-  const selection = given.name === undefined && given.names && !isPattern(given.names) ? { ...given, name: given.names } : given
+  const selection = given.name === undefined && names !== undefined && !isPattern(names) ? { ...given, name: names } : given
   const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
   if (states.length === 0) return { rows: [] }
   const bounds = boundsOf(sql, selection, states, after)
-  const ofNames = selection.names === undefined ? '' : OF_NAMES
+  const ofNames = names === undefined ? '' : OF_NAMES
   if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
     return nextAfter(sql.all<Row>(rareRows(columns, states, ofNames), { ...bounds, limit }), limit)
   }
