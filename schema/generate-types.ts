@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { compile } from 'json-schema-to-typescript'
 import type { JSONSchema } from 'json-schema-to-typescript'
+import { format } from 'prettier'
 
 const SCHEMAS = [
   'task',
@@ -32,10 +33,11 @@ async function generate(name: string): Promise<string> {
     bannerComment: '',
     declareExternallyReferenced: true,
     ignoreMinAndMaxItems: true,
-    style: { semi: false, singleQuote: true, printWidth: 140 },
+    format: false,
   })
   // The schemas say what each field means. Here their words would stand a second time.
-  return types.replace(/^ *\/\*\*[^]*?\*\/\n/gm, '')
+  const shapes = types.replace(/^ *\/\*\*[^]*?\*\/\n/gm, '').replace(/\{\s+(\[k: string\]: \w+)\s+\}/g, '{ $1 }')
+  return format(shapes, { parser: 'typescript', semi: false, singleQuote: true, printWidth: 140 })
 }
 
 const types = await Promise.all(SCHEMAS.map(generate))

@@ -21,7 +21,7 @@ export interface Ledger {
   runs(
     selection: KeySelection,
     page: { readonly after?: TaskKey; readonly limit: number },
-  ): Promise<{ readonly entries: LedgerTask[]; readonly next?: TaskKey }>
+  ): Promise<{ readonly tasks: LedgerTask[]; readonly next?: TaskKey }>
 }
 
 export interface PastRunCount {

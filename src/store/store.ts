@@ -54,7 +54,7 @@ export interface TaskStore {
    * goes to one worker. Where nothing was handed out, `nextDue` says when to ask again at the latest. It is undefined where only a change
    * of the handler or of its tasks can help. `not_pulled` where no handler has this very name, or it does not say `pull`.
    */
-  pull(handlerName: string, worker: { now: number; node: string; leaseUntil: number; limit: number }): Promise<PullResult | 'not_pulled'>
+  pull(handlerName: string, worker: { now: number; node: string; leaseUntil: number; limit: number }): Promise<ClaimResult | 'not_pulled'>
 
   /** Ends or prolongs a running task as its receiver or worker asks. An acknowledgement of another attempt changes nothing. */
   acknowledge(ack: Acknowledgement): Promise<AckResult>
@@ -102,10 +102,7 @@ export interface TaskStore {
    */
   time(): Promise<number | undefined>
 
-  /**
-   * Calls `listener` with the time (epoch ms) from when on a task of another node may be due.
-   * @returns a function that ends this
-   */
+  /** Calls `listener` with the time (epoch ms) from when on a task of another node may be due. @returns a function that ends this */
   onDue(listener: (dueAt: number) => void): () => void
 
   /** Does the chores of the store itself. Nobody can see their effects. */
@@ -149,20 +146,12 @@ export interface ChangeLog {
    */
   changes(page: { after: number; limit: number }): Promise<{ changes: TaskChange[]; first: number; last: number }>
 
-  /**
-   * Calls `listener` after each commit with changes or a handler, of other nodes too, and now and then for nothing.
-   * @returns a function that ends this
-   */
+  /** Calls `listener` after each commit of any node with changes or a handler, and now and then for nothing. @returns a function that ends this */
   onChange(listener: () => void): () => void
 }
 
 export type PutResult =
   { readonly status: 'created' | 'replaced'; readonly task: Task } | { readonly status: 'running' | 'exists' | 'no_callback' }
-
-export interface PullResult {
-  readonly tasks: Task[]
-  readonly nextDue: number | undefined
-}
 
 export interface Acknowledgement {
   readonly key: TaskKey

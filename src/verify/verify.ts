@@ -1,10 +1,9 @@
 /** Reads the ledger of a store and adds up the standings of all runs. Only broken promises are kept one by one. */
 import { accountFor, type Breach, type BrokenPromise, type PastStanding, type RunAccount, type Standing } from '../domain/ledger/account.ts'
 import { Lateness, type LatenessSummary } from '../domain/ledger/lateness.ts'
-import { rfc3339 } from '../domain/time/rfc3339.ts'
+import { rfc3339 } from '../domain/time/trigger-time.ts'
 import { formatTaskKey, type TaskKey } from '../domain/task/task-key.ts'
 import type { LedgerSnapshot } from '../store/ledger.ts'
-import { Tally } from './tally.ts'
 
 /** Of the runs of tasks whose minute lies in the range. Times are RFC 3339, or null where the range is open. */
 export interface LedgerReport extends Readonly<Record<Standing, number>> {
@@ -46,6 +45,10 @@ export interface VerifyOptions {
 const PAGE = 1000
 /** How many broken promises of each kind are listed. */
 export const LISTED = 100
+/** The part of a reason after its kind: a time, or the words of a person. */
+const DETAIL = /[:;] .*/s
+const MOST_KINDS = 200
+const OTHER = 'other'
 const NO_REASON = 'no reason is kept of what was run again or replaced'
 
 /** Accounts for every run of the snapshot; without a range, also for the number of tasks. */
@@ -55,8 +58,8 @@ export async function verify(ledger: LedgerSnapshot, { now = ledger.takenAt, ...
   let tasks = 0
   do {
     const page = await ledger.runs(range, { ...(after && { after }), limit: PAGE })
-    tasks += page.entries.length
-    for (const task of page.entries) {
+    tasks += page.tasks.length
+    for (const task of page.tasks) {
       for (const run of accountFor(task, now)) sums.add(run)
       for (const attempt of task.history) sums.lateness.add(attempt)
       sums.lost += task.history.filter(({ outcome }) => outcome === 'lost').length
@@ -127,4 +130,20 @@ class Sums {
 
 function presentBreach({ promise, run, detail }: Breach): WireBreach {
   return { promise, task: run && formatTaskKey(run.key), run_id: run?.id ?? null, detail }
+}
+
+/** Counts reasons by their kind. The number of kinds is bounded, because a reason may hold any text. */
+class Tally {
+  readonly #counts = new Map<string, number>()
+
+  add(reason: string, times = 1): void {
+    const kind = reason.replace(DETAIL, '')
+    const counted = this.#counts.has(kind) || this.#counts.size < MOST_KINDS ? kind : OTHER
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + times)
+  }
+
+  /** The most frequent first. */
+  counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#counts].sort(([, a], [, b]) => b - a))
+  }
 }

@@ -7,18 +7,8 @@ export interface TaskBody {
   trigger_at?: string | number
   callback?: string
   callback_method?: string
-  payload?:
-    | string
-    | number
-    | boolean
-    | {
-        [k: string]: unknown
-      }
-    | unknown[]
-    | null
-  headers?: {
-    [k: string]: string
-  }
+  payload?: string | number | boolean | { [k: string]: unknown } | unknown[] | null
+  headers?: { [k: string]: string }
   expected_http_status?: ExpectedStatus | ExpectedStatus[]
   retry?: number
   max_delay?: number
@@ -125,15 +115,7 @@ export interface AckBody {
   attempt: number
   status: 'successful' | 'failed' | 'running'
   retryable?: boolean
-  detail?:
-    | string
-    | number
-    | boolean
-    | {
-        [k: string]: unknown
-      }
-    | unknown[]
-    | null
+  detail?: string | number | boolean | { [k: string]: unknown } | unknown[] | null
   run_id?: string
 }
 

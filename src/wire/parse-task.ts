@@ -16,10 +16,7 @@ const MAX_DEPTH = 100
 /** The shape of a task. Its name, its time and the call itself are checked by `taskOf`. */
 export const checkTask = compileCheck<TaskBody>(taskSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'task'))
 
-/**
- * @param name the task's name from the path; without it the body must hold one
- * @param now epoch ms
- */
+/** @param name the task's name from the path; without it the body must hold one @param now epoch ms */
 export function taskOf(name: string | undefined, { task_name, trigger_at, ...fields }: TaskBody, now: number): Parsed<NewTask> {
   const parsedName = nameOf(name, task_name)
   if (!parsedName.ok) return parsedName

@@ -1,15 +1,8 @@
 /** A task on the wire. Only here do its fields get their JSON names. */
-import { rfc3339 } from '../domain/time/rfc3339.ts'
+import { rfc3339 } from '../domain/time/trigger-time.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
-import {
-  withDefaults,
-  type Attempt,
-  type AttemptOutcome,
-  type EffectiveDefinition,
-  type ErrorCallbackProgress,
-  type Task,
-  type TaskState,
-} from '../domain/task/task.ts'
+import { withDefaults } from '../domain/task/task.ts'
+import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 
 /** Values of the server for fields that a task leaves out. */

@@ -13,6 +13,8 @@ export type FilterQuery = Pick<ListQuery, 'name' | 'state' | 'from' | 'to' | 'fu
 
 /** The tasks of a target that every filter lets through. @param now epoch ms, for `future_only` */
 export function selectionOf(target: Target, query: FilterQuery, now: number): Selection {
+  // The store looks one name up, and reads through the names of a pattern.
+  const names = query.name === undefined ? undefined : readNames(query.name)
   const states = query.state?.split(',') as TaskState[] | undefined
   const from: number[] = target.triggerAt === undefined ? [] : [target.triggerAt]
   const to: number[] = target.triggerAt === undefined ? [] : [target.triggerAt + SECONDS_PER_MINUTE]
@@ -21,16 +23,11 @@ export function selectionOf(target: Target, query: FilterQuery, now: number): Se
   if (query.to !== undefined) to.push(readInstant('to', query.to))
   return {
     ...(target.name !== undefined && { name: target.name }),
-    ...(query.name !== undefined && filterOfNames(readNames(query.name), target)),
+    ...(names !== undefined && (isPattern(names) || target.name !== undefined ? { names } : { name: names })),
     ...(states && { states: TASK_STATES.filter((state) => states.includes(state)) }),
     ...(from.length > 0 && { from: Math.max(...from) }),
     ...(to.length > 0 && { to: Math.min(...to) }),
   }
-}
-
-/** The store looks one name up, and reads through the names of a pattern. */
-function filterOfNames(names: string, target: Target): Pick<Selection, 'name' | 'names'> {
-  return isPattern(names) || target.name !== undefined ? { names } : { name: names }
 }
 
 export function notFound(target: Target): CallmeError {

@@ -4,7 +4,7 @@ import latenessQuery from '../../../schema/api/lateness-query.json' with { type:
 import { badRequest } from '../../domain/errors.ts'
 import { Lateness } from '../../domain/ledger/lateness.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
-import { rfc3339 } from '../../domain/time/rfc3339.ts'
+import { rfc3339 } from '../../domain/time/trigger-time.ts'
 import type { LatenessQuery } from '../../wire/bodies.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
 import { endpoint } from '../endpoint.ts'
@@ -29,7 +29,7 @@ export const getLateness = endpoint(
       let after: TaskKey | undefined
       do {
         const page = await store.runs(selection, { ...(after && { after }), limit: PAGE })
-        for (const attempt of page.entries.flatMap(({ history }) => history)) lateness.add(attempt)
+        for (const attempt of page.tasks.flatMap(({ history }) => history)) lateness.add(attempt)
         after = page.next
         await setImmediate()
       } while (after && !req.socket.destroyed)

@@ -26,13 +26,6 @@ const checkListQuery = compileCheck<ListQuery>(listQuery, 'query')
 /** A key takes no filter. */
 const checkQuery = (query: unknown, target?: Target) => (target?.triggerAt === undefined ? checkListQuery : checkPlainQuery)(query)
 
-interface Page {
-  readonly text: string
-  readonly count: number
-  /** the key of the last task where more follow it */
-  readonly next: string | undefined
-}
-
 export const getStatus = endpoint(
   { operationId: 'list', method: 'get', paths: PATHS, target: 'tasks', scope: 'read', answers: [200, 404, 503] },
   { query: Object.assign(checkQuery, { schema: listQuery }), body: 'ignored', first: 'target' },
@@ -45,7 +38,8 @@ export const getStatus = endpoint(
     },
 )
 
-async function readPage({ store, clock, defaults }: AppOptions, target: Target, query: ListQuery, pretty: boolean): Promise<Page> {
+/** @returns the text of a page, how many tasks it holds, and the key of the last one where more follow it */
+async function readPage({ store, clock, defaults }: AppOptions, target: Target, query: ListQuery, pretty: boolean) {
   const selection = selectionOf(target, query, clock.now())
   const limit = Number(query.limit ?? DEFAULT_LIMIT)
   const list = new TaskListText(pretty)

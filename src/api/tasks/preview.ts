@@ -9,22 +9,13 @@ import { endpoint } from '../endpoint.ts'
 
 const DEFAULT_COUNT = 10
 
-interface WireOccurrence {
-  /** Unix seconds */
-  readonly trigger_at: string
-  /** RFC 3339, UTC */
-  readonly trigger_time: string
-  /** RFC 3339, with the offset of the zone at that time */
-  readonly local_time: string
-}
-
 export const getPreview = endpoint(
   { operationId: 'preview', method: 'get', paths: ['/preview'], target: 'none', scope: 'read', answers: [200] },
   { query: compileCheck<PreviewQuery>(previewQuery, 'query'), body: 'ignored' },
   ({ clock }) =>
     ({ query }) => {
       const recurrence = readRecurrence(query)
-      const occurrences: WireOccurrence[] = []
+      const occurrences: ReturnType<typeof presentOccurrence>[] = []
       const count = Number(query.count ?? DEFAULT_COUNT)
       let at = nextOccurrence(recurrence, clock.now() / 1000)
       while (at !== undefined && occurrences.length < count) {
@@ -43,10 +34,7 @@ function readRecurrence({ repeat, timezone }: PreviewQuery): Recurrence {
   throw badRequest({ pointer: pointer.replace('/', '?'), detail })
 }
 
-function presentOccurrence({ timezone }: Recurrence, at: number): WireOccurrence {
-  return {
-    trigger_at: String(at),
-    trigger_time: new Date(at * 1000).toISOString(),
-    local_time: formatLocalTime(timezone, at),
-  }
+/** `trigger_at` is Unix seconds, the others are RFC 3339: `trigger_time` in UTC, `local_time` with the offset of the zone at that time. */
+function presentOccurrence({ timezone }: Recurrence, at: number) {
+  return { trigger_at: String(at), trigger_time: new Date(at * 1000).toISOString(), local_time: formatLocalTime(timezone, at) }
 }

@@ -3,7 +3,7 @@ import type { Response } from 'express'
 import claimQuery from '../../../schema/api/claim-query.json' with { type: 'json' }
 import { CallmeError } from '../../domain/errors.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
-import type { PullResult, Store } from '../../store/store.ts'
+import type { ClaimResult, Store } from '../../store/store.ts'
 import type { ClaimQuery } from '../../wire/bodies.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
@@ -80,7 +80,7 @@ async function claimBatch(
   { store, node, clock, log }: AppOptions,
   name: string,
   worker: { leaseUntil: number; limit: number },
-): Promise<PullResult> {
+): Promise<ClaimResult> {
   const result = await store.pull(name, { ...worker, now: clock.now(), node })
   if (result === 'not_pulled') throw await refusalOf(store, name)
   for (const task of result.tasks) {

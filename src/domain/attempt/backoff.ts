@@ -7,10 +7,7 @@ const HTTP_DATE = /^(?:[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[A-Z][a-z]{5,8}, 
 /** The oldest form of an HTTP date. It is GMT as well, but does not say so. */
 const ASCTIME = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/
 
-/**
- * The wait before retry `n` (1-based) in ms: `min(1 s · 2^(n-1), 5 min)` times a factor from 0.5 to 1.
- * @param random a number in [0, 1)
- */
+/** The wait before retry `n` (1-based) in ms: `min(1 s · 2^(n-1), 5 min)` times a factor from 0.5 to 1. @param random a number in [0, 1) */
 export function backoffMs(n: number, random: number): number {
   return Math.round(Math.min(BASE_MS * 2 ** (n - 1), CAP_MS) * (0.5 + random / 2))
 }

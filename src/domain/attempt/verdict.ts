@@ -1,6 +1,6 @@
 /** What the result of one call means for its task. */
 import { backoffMs, retryAfterMs } from './backoff.ts'
-import { rfc3339 } from '../time/rfc3339.ts'
+import { rfc3339 } from '../time/trigger-time.ts'
 import { maxAttempts, withDefaults, type EffectiveDefinition, type Task } from '../task/task.ts'
 
 interface Times {

@@ -2,7 +2,7 @@
  * Accounts for runs by their records: what became of each, and whether the promises were kept. A run is one life of a task, from when it
  * is stored, copied or run again to its end. It has a run id and attempts.
  */
-import { rfc3339 } from '../time/rfc3339.ts'
+import { rfc3339 } from '../time/trigger-time.ts'
 import type { Attempt, Task } from '../task/task.ts'
 import type { TaskKey } from '../task/task-key.ts'
 

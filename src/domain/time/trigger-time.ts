@@ -1,4 +1,4 @@
-/** Reads `trigger_at` in each of its forms and rounds instants to minutes. */
+/** Reads `trigger_at` in each of its forms, rounds instants to minutes, and writes them as RFC 3339. */
 import { refuse, type Parsed } from '../errors.ts'
 
 export const MINUTE_MS = 60_000
@@ -59,6 +59,11 @@ function readSeconds(input: string | number, nowMs: number): number | undefined 
 }
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
+
+/** An instant as RFC 3339 in UTC, to the millisecond. @param ms epoch ms */
+export function rfc3339(ms: number): string {
+  return new Date(ms).toISOString()
+}
 
 /** RFC 3339 §5.6. A date that does not exist is refused; `Date.parse` would roll it over. */
 function readRfc3339(text: string): number | undefined {

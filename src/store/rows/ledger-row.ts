@@ -18,7 +18,7 @@ export const LEDGER_COLUMNS = [
 ] as const
 
 /** @param attempts in the order of run and number */
-export function toLedgerEntry(row: LedgerRow, attempts: readonly AttemptRow[]): LedgerTask {
+export function toLedgerTask(row: LedgerRow, attempts: readonly AttemptRow[]): LedgerTask {
   return {
     name: row.name,
     triggerAt: row.trigger_at,

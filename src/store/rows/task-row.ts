@@ -1,15 +1,7 @@
 /** A row of a store, and the task or attempt that it stands for. */
 import { withHandler, type HandlerDefinition } from '../../domain/task/handler.ts'
-import {
-  deadlineOf,
-  hostOf,
-  type Attempt,
-  type AttemptOutcome,
-  type Awaited,
-  type Task,
-  type TaskDefinition,
-  type TaskState,
-} from '../../domain/task/task.ts'
+import { deadlineOf, hostOf } from '../../domain/task/task.ts'
+import type { Attempt, AttemptOutcome, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task/task.ts'
 import { parseLane } from './lane-name.ts'
 
 export interface TaskRow {

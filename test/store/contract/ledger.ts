@@ -28,8 +28,8 @@ async function runsOf(store: Store, selection: KeySelection = {}, limit = 1000):
   const all: LedgerTask[] = []
   for (let after: KeyOfPage; ;) {
     const page = await store.runs(selection, { limit, ...(after && { after }) })
-    expect(page.entries.length).toBeLessThanOrEqual(limit)
-    all.push(...page.entries)
+    expect(page.tasks.length).toBeLessThanOrEqual(limit)
+    all.push(...page.tasks)
     if (page.next === undefined) return all
     after = page.next
   }
@@ -202,7 +202,7 @@ export default area('the ledger', (test) => {
       const before = await ledger.runs({}, { limit: 10 })
       await store.put([aTask({ name: 'later' })], { now: DUE })
       await store.remove({ name: 'other' }, { now: DUE, limit: 1 })
-      expect(keysOf(before.entries)).toEqual([keyOf(KEY), `other@${MINUTE}`])
+      expect(keysOf(before.tasks)).toEqual([keyOf(KEY), `other@${MINUTE}`])
       expect(await ledger.runs({}, { limit: 10 })).toEqual(before)
       expect(await ledger.counted()).toBe(2)
       expect(await ledger.pastRuns({ from: 0, to: MINUTE + 60 })).toEqual([])

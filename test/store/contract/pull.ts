@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
-import type { PullResult, Store } from '../../../src/store/store.ts'
+import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import { area } from './support/area.ts'
 import { aClaim, claimAll, DUE, expireAll, finishAll, keyOf, keysOf, LEASE_MS, listAll, mustGet, putHandler } from './support/tasks.ts'
@@ -45,7 +45,7 @@ export default area('pull', (test) => {
       Array.from({ length: 9 }, (_, n) => mixedTask(n)),
       { now: DUE - 9 },
     )
-    const minutes = ({ tasks }: PullResult) => tasks.map(({ triggerAt }) => (triggerAt - MINUTE) / 60)
+    const minutes = ({ tasks }: ClaimResult) => tasks.map(({ triggerAt }) => (triggerAt - MINUTE) / 60)
     expect(minutes(await pulled(store, { limit: 4 }))).toEqual([-8, -7, -6, -5])
     const opened = await reopen()
     expect(minutes(await pulled(opened, { limit: 3 }))).toEqual([-4, -3, -2])
@@ -195,9 +195,9 @@ export default area('pull', (test) => {
     const starts: number[] = []
     let opened = store
     for (let now: number | undefined = DUE; now !== undefined && starts.length < 5; opened = await reopen()) {
-      const results: PullResult[] = await Promise.all([1, 2, 3].map((limit) => pulled(opened, { now: Number(now), limit })))
+      const results: ClaimResult[] = await Promise.all([1, 2, 3].map((limit) => pulled(opened, { now: Number(now), limit })))
       starts.push(...results.flatMap(({ tasks }) => tasks.map(({ updated }) => updated)))
-      const { nextDue }: PullResult = await pulled(opened, { now })
+      const { nextDue }: ClaimResult = await pulled(opened, { now })
       if (starts.length < 5) expect(nextDue).toBeGreaterThan(now)
       now = nextDue
     }
@@ -231,7 +231,7 @@ function worker({ now = DUE, ...fields }: Partial<Worker> = {}): Worker {
   return { now, node: 'node-1', leaseUntil: now + LEASE_MS, limit: 1000, ...fields }
 }
 
-async function pulled(store: Store, fields: Partial<Worker> = {}): Promise<PullResult> {
+async function pulled(store: Store, fields: Partial<Worker> = {}): Promise<ClaimResult> {
   const result = await store.pull('a-task', worker(fields))
   if (result === 'not_pulled') throw new Error('a-task is not pulled')
   return result

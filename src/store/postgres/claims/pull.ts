@@ -1,6 +1,6 @@
 /** Hands due rows of one handler to a worker, as far as the handler has capacity. */
 import { NEVER } from '../../rules/handler-book.ts'
-import type { PullResult, Store } from '../../store.ts'
+import type { ClaimResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { findHandler } from '../handlers/change-handler.ts'
 import { claimForWorker, finishClaim, firstPlaces, knownTime, lockDue, oldestFirst } from './claim-rows.ts'
@@ -9,7 +9,7 @@ import { HandlerUsage } from './handler-usage.ts'
 type Pull = Parameters<Store['pull']>[1] & { readonly handlerName: string }
 
 /** Answers with a function that makes the answer: the store calls it once the claim is durable. */
-export const pull = oneByOne(async (transaction, request: Pull): Promise<() => PullResult | 'not_pulled'> => {
+export const pull = oneByOne(async (transaction, request: Pull): Promise<() => ClaimResult | 'not_pulled'> => {
   const { handlers, cursors, peers } = transaction.session
   const { handlerName, now } = request
   const handler = (await findHandler(transaction, handlerName))?.definition

@@ -2,7 +2,7 @@
 import type { Attempt } from '../../../domain/task/task.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from '../../ledger.ts'
-import { LEDGER_COLUMNS, toLedgerEntry, type LedgerRow } from '../../rows/ledger-row.ts'
+import { LEDGER_COLUMNS, toLedgerTask, type LedgerRow } from '../../rows/ledger-row.ts'
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
 import { KEYS, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
@@ -26,6 +26,6 @@ export async function readRuns(queries: Queries, selection: KeySelection, page: 
   type Row = AttemptRow & Pick<LedgerRow, 'name' | 'trigger_at'>
   const attempts = rows.length === 0 ? [] : await queries.query<Row>(ATTEMPTS, spanParams(rows.map(keyOf)))
   const byTask = Map.groupBy(attempts, (attempt) => formatTaskKey(keyOf(attempt)))
-  const entries = rows.map((row) => toLedgerEntry(row, byTask.get(formatTaskKey(keyOf(row))) ?? []))
-  return { entries, ...(next && { next }) }
+  const tasks = rows.map((row) => toLedgerTask(row, byTask.get(formatTaskKey(keyOf(row))) ?? []))
+  return { tasks, ...(next && { next }) }
 }

@@ -13,19 +13,8 @@ import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/repor
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertRows } from '../rows/fresh-rows.ts'
-import {
-  COLUMNS,
-  KEYS,
-  assignments,
-  byKey,
-  columnsOf,
-  distinctBatches,
-  keyOf,
-  ofKeys,
-  queryKeys,
-  split,
-  type KeyColumns,
-} from '../rows/rows.ts'
+import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, queryKeys, split } from '../rows/rows.ts'
+import type { KeyColumns } from '../rows/rows.ts'
 import { forgetRuns } from '../tasks/remove.ts'
 
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'run_id' | 'state' | 'lane' | 'executed_at' | 'remove_after'>

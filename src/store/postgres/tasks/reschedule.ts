@@ -1,6 +1,7 @@
 /** Reschedules a batch of tasks to the first free minutes of their names: waiting ones move, ended ones are copied. */
 import { isFinal, newTask, type Task, type TaskDefinition } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
+import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { freshRow, type FreshRow } from '../../rules/assign-lane.ts'
@@ -11,8 +12,7 @@ import { Conflict } from '../commit/store-error.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, endedKeys, insertFreeRows, moveRow } from '../rows/fresh-rows.ts'
 import { readPage } from '../rows/pages.ts'
-import { readTasks, arraysOf, findRows, keyOf, lockFound, mustGet, split } from '../rows/rows.ts'
-import { freeMinutes } from './free-minutes.ts'
+import { arraysOf, findRows, keyOf, lockFound, mustGet, readTasks, split, type KeyColumns } from '../rows/rows.ts'
 
 const MARK = `
   UPDATE callme.finished f SET rescheduled_to = k.rescheduled_to, updated = $4
@@ -21,6 +21,12 @@ const MARK = `
 const MOVE_ATTEMPTS = `
   UPDATE callme.attempts a SET trigger_at = k.moved_to FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, moved_to)
   WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
+const SPANS = 'unnest($1::text[], $2::bigint[], $3::bigint[]) AS s (name, low, high)'
+const of = (table: string): string => `
+  SELECT t.name, t.trigger_at FROM ${SPANS} JOIN callme.${table} t ON t.name = s.name AND t.trigger_at >= s.low AND t.trigger_at < s.high`
+const TAKEN_MINUTES = `${of('tasks')} UNION ALL ${of('finished')}`
+/** This many more minutes are read of a name with too few free ones. */
+const MORE = 1000
 const MOVED = ['name', 'rescheduledFrom', 'triggerAt'] as const
 const TAKEN = 'another node has taken a minute that was free'
 
@@ -41,10 +47,12 @@ export async function rescheduleBatch(transaction: Transaction, request: Resched
   return endBatch(batch, await makeMoves(transaction, moves, now), next)
 }
 
-type Plan = Pick<RescheduleBatch, 'passed'> & { readonly wanted: number; readonly now: number }
-
 /** Gives each row the first free minute of its name, one after the other. */
-async function planMoves(transaction: Transaction, rows: readonly TaskRow[], { passed, wanted, now }: Plan): Promise<Move[]> {
+async function planMoves(
+  transaction: Transaction,
+  rows: readonly TaskRow[],
+  { passed, wanted, now }: Pick<RescheduleBatch, 'passed'> & { wanted: number; now: number },
+): Promise<Move[]> {
   const byName = Map.groupBy(rows, ({ name }) => name)
   const searches = [...byName].map(([name, { length: count }]) => ({ name, from: passed.get(name) ?? wanted, count }))
   const free = await freeMinutes(transaction, searches)
@@ -102,4 +110,26 @@ async function copyRows(transaction: Transaction, copied: readonly Move[], now: 
 
 function freshOf(moves: readonly Move[]): FreshRow[] {
   return moves.map(({ fresh }) => fresh)
+}
+
+/** @returns by name, the first `count` free minutes from `from` (Unix seconds) on, ascending. One query reads the taken minutes of all names. */
+async function freeMinutes(
+  queries: Transaction,
+  searches: readonly { readonly name: string; readonly from: number; readonly count: number }[],
+): Promise<Map<string, number[]>> {
+  const free = new Map(searches.map(({ name }) => [name, [] as number[]]))
+  let open = searches.map((search) => ({ ...search, to: search.from + 2 * search.count * SECONDS_PER_MINUTE }))
+  while (open.length > 0) {
+    const rows = await queries.query<KeyColumns>(TAKEN_MINUTES, arraysOf(open, 'name', 'from', 'to'))
+    const taken = Map.groupBy(rows, ({ name }) => name)
+    for (const { name, from, to, count } of open) {
+      const [minutes, ofName] = [mustGet(free, name), new Set(taken.get(name)?.map((row) => row.trigger_at))]
+      for (let minute = from; minute < to && minutes.length < count; minute += SECONDS_PER_MINUTE) {
+        if (!ofName.has(minute)) minutes.push(minute)
+      }
+    }
+    open = open.filter(({ name, count }) => mustGet(free, name).length < count)
+    open = open.map(({ to, ...search }) => ({ ...search, from: to, to: to + MORE * SECONDS_PER_MINUTE }))
+  }
+  return free
 }

@@ -20,12 +20,6 @@ const ROWS_OF_NAMES = `
   SELECT * FROM tasks WHERE (name, trigger_at) > (@name, @triggerAt) AND name < @end ORDER BY name, trigger_at LIMIT @limit`
 const RELOCATE = 'UPDATE tasks SET lane = @lane, deadline = @deadline WHERE id = @id'
 
-interface BackfillRow {
-  readonly name: string
-  readonly after_name: string
-  readonly after_trigger_at: number
-}
-
 export class HandlerChanges {
   readonly #sql: Sql
   readonly #group: GroupCommit<Transaction>
@@ -42,9 +36,7 @@ export class HandlerChanges {
   /** Resolves once the change and its backfill are durable. */
   async make<T>(change: (transaction: Transaction) => T): Promise<T> {
     while (this.#underWay) await this.#underWay.catch(() => undefined)
-    const changing = this.#changeAndBackfill(change).finally(() => {
-      this.#underWay = undefined
-    })
+    const changing = this.#changeAndBackfill(change).finally(() => (this.#underWay = undefined))
     this.#underWay = changing
     return changing
   }
@@ -81,7 +73,11 @@ export class HandlerChanges {
 
 /** Corrects the lanes and deadlines of one page of waiting rows. Until then a claim or an expiry looks at the handler itself. */
 function backfillPage({ sql, cursors, handlers }: Transaction): void {
-  const { name, after_name: afterName, after_trigger_at: triggerAt } = sql.one<BackfillRow>(ANY)
+  const {
+    name,
+    after_name: afterName,
+    after_trigger_at: triggerAt,
+  } = sql.one<{ name: string; after_name: string; after_trigger_at: number }>(ANY)
   const rows = sql.all<TaskRow>(ROWS_OF_NAMES, { name: afterName, triggerAt, end: rangeOfNames(name).end, limit: PAGE_ROWS })
   for (const row of rows) {
     if ((row.state !== 'pending' && row.state !== 'retrying') || isErrorCallback(row)) continue

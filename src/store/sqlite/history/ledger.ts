@@ -1,5 +1,5 @@
 /** The ledger and the attempts of a SQLite file. */
-import { LEDGER_COLUMNS, toLedgerEntry, type LedgerRow } from '../../rows/ledger-row.ts'
+import { LEDGER_COLUMNS, toLedgerTask, type LedgerRow } from '../../rows/ledger-row.ts'
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from '../../rows/task-row.ts'
 import { readPage } from '../rows/pages.ts'
 import type { Session, Verb } from '../session.ts'
@@ -21,6 +21,6 @@ export const readHistory: Verb<'history', Session> = ({ sql }, { name, triggerAt
 
 export const readRuns: Verb<'runs', Pick<Session, 'sql'>> = ({ sql }, selection, page) => {
   const { rows, next } = readPage<Row>(sql, selection, page, COLUMNS)
-  const entries = rows.map((row) => toLedgerEntry(row, sql.all<AttemptRow>(ATTEMPTS, row.id)))
-  return { entries, ...(next && { next }) }
+  const tasks = rows.map((row) => toLedgerTask(row, sql.all<AttemptRow>(ATTEMPTS, row.id)))
+  return { tasks, ...(next && { next }) }
 }
