@@ -19,7 +19,6 @@ const DEFAULT_LIMIT = 100
 const BATCH = 100
 /** A page of large payloads ends early, so that no request can ask for more memory than there is. */
 const MAX_PAGE_LENGTH = 16 * 2 ** 20
-
 const PATHS = ['/task/:target', '/status/:target', '/task', '/status']
 
 const checkListQuery = compileCheck<ListQuery>(listQuery, 'query')

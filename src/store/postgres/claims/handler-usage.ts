@@ -5,10 +5,7 @@ import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, noLimit, type H
 import { one } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
 
-/**
- * Claims of a handler with limits take turns, so each counts the claims before it. The order of names keeps two of them from a deadlock. A PUT
- * that needs the handler does not wait for this lock.
- */
+/** Claims of a handler with limits take turns, in the order of names so that none deadlocks. A PUT does not wait for this lock. */
 const LOCK = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR NO KEY UPDATE'
 /** A lease is rescued long before it is over for this time. */
 const OVERDUE_MS = 60_000

@@ -12,7 +12,6 @@ import type { Transaction } from '../session.ts'
 
 /** A pattern may have millions of rows, so pages are small and other work gets its turn. */
 const PAGE_ROWS = 100
-
 const ANY = 'SELECT * FROM handler_walks LIMIT 1'
 const ADVANCE = 'UPDATE handler_walks SET after_name = ?, after_trigger_at = ? WHERE name = ?'
 const END = 'DELETE FROM handler_walks WHERE name = ?'
