@@ -61,6 +61,10 @@ const LAYERS: readonly Layer[] = [
   },
 ]
 
+/** The rooms of each store. A room imports none that comes after it. */
+const STORE_ROOMS = ['commit', 'memory', 'rows', 'tasks', 'results', 'handlers', 'claims', 'history', 'retention']
+const MOST_FILES = 12
+
 const sources = globSync('src/**/*.ts', { cwd: ROOT }).map((path) => {
   const file = path.replaceAll('\\', '/')
   return { file, text: readFileSync(posix.join(ROOT, file), 'utf8') }
@@ -84,6 +88,17 @@ function mayImport(layer: Layer, file: string, specifier: string): boolean {
   }
   if (specifier.startsWith('node:')) return layer.node?.includes(specifier) ?? true
   return layer.packages.includes(packageOf(specifier))
+}
+
+/** The room of a store in which a file stands, as its place among the rooms; -1 outside of them. */
+function roomOf(file: string): number {
+  return STORE_ROOMS.indexOf(/^src\/store\/(?:sqlite|postgres)\/(\w+)\//.exec(file)?.[1] ?? '')
+}
+
+/** The imports of a file of a store's room that lead to a later room. */
+function upwardImports(file: string, text: string): string[] {
+  const targets = ts.preProcessFile(text).importedFiles.map(({ fileName }) => posix.join(posix.dirname(file), fileName))
+  return roomOf(file) === -1 ? [] : targets.filter((target) => roomOf(target) > roomOf(file)).map((target) => `${file} imports ${target}`)
 }
 
 function isIn(file: string, part: string): boolean {
@@ -118,6 +133,20 @@ describe('the source', () => {
     ['src/utils.ts', ''],
   ])('would be refused if %s held: %s', (file, text) => {
     expect(wrongImports(file, text)).toHaveLength(1)
+  })
+
+  it('has the same rooms in both stores, and each imports none that comes after it', () => {
+    for (const store of ['sqlite', 'postgres']) {
+      const rooms = sources.flatMap(({ file }) => new RegExp(`^src/store/${store}/(\\w+)/`).exec(file)?.[1] ?? [])
+      expect([...new Set(rooms)].sort()).toEqual([...STORE_ROOMS].sort())
+    }
+    expect(sources.flatMap(({ file, text }) => upwardImports(file, text))).toEqual([])
+    expect(upwardImports('src/store/sqlite/rows/rows.ts', "import { record } from '../results/record.ts'")).toHaveLength(1)
+  })
+
+  it(`has at most ${MOST_FILES} files in a folder`, () => {
+    const folders = Map.groupBy(sources, ({ file }) => posix.dirname(file))
+    expect([...folders].filter(([, files]) => files.length > MOST_FILES).map(([folder]) => folder)).toEqual([])
   })
 
   it('reads the environment and ends the process only in the command line', () => {

@@ -4,7 +4,7 @@ import type { ClaimResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { findHandler } from '../handlers/change-handler.ts'
 import { claimForWorker, finishClaim, firstPlaces, knownTime, lockDue, oldestFirst } from './claim-rows.ts'
-import { HandlerUsage } from './handler-usage.ts'
+import { HandlerUsage } from '../handlers/handler-usage.ts'
 
 type Pull = Parameters<Store['pull']>[1] & { readonly handlerName: string }
 

@@ -8,7 +8,7 @@ import type { Claim } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
 import { CLAIM, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { addStarts, capacityOf } from './handler-usage.ts'
+import { addStarts, capacityOf } from '../handlers/handler-usage.ts'
 import type { Transaction, Verb } from '../session.ts'
 
 type OpenLane = LaneShare & LaneTurn

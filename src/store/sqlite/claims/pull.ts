@@ -3,7 +3,7 @@ import { NEVER } from '../../rules/handler-book.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { CLAIM_FOR_WORKER, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { addStarts, capacityOf } from './handler-usage.ts'
+import { addStarts, capacityOf } from '../handlers/handler-usage.ts'
 import type { Verb } from '../session.ts'
 
 export const pullDue: Verb<'pull'> = (transaction, name, worker) => {
