@@ -63,11 +63,11 @@ export function accountFor(task: LedgerTask, now: number): RunAccount[] {
   ]
 }
 
-function presentStanding(task: LedgerTask, attempts: readonly Attempt[], now: number): StandingAndReason {
-  const { state, windowFrom, error } = task
+function presentStanding({ state, windowFrom, error }: LedgerTask, attempts: readonly Attempt[], now: number): StandingAndReason {
   if (state === 'successful') return standing(timing(attempts))
   if (state === 'failed' || state === 'skipped') return standing(state, error)
-  return standing(state !== 'running' && windowFrom > now ? 'not_due' : 'waiting')
+  const open: 'pending' | 'running' | 'retrying' = state
+  return standing(open !== 'running' && windowFrom > now ? 'not_due' : 'waiting')
 }
 
 /** The last attempt of an earlier run shows how that run ended, or that it did not end. */
