@@ -3,7 +3,7 @@
  * The program `callme`: refuses a Node.js that is too old in one sentence, before anything else is loaded.
  * Written in syntax that Node.js 10 can read.
  */
-const OLDEST = '22.18'
+const OLDEST = '22.19'
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
 if (major > 22 || (major === 22 && minor >= 18)) {

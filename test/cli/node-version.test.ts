@@ -17,11 +17,11 @@ describe('the version of Node.js', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   })
 
-  it.each(['22.18.0', '24.0.0', '26.10.0', '30.0.0'])('%s is accepted', async (version) => {
+  it.each(['22.19.0', '24.0.0', '26.10.0', '30.0.0'])('%s is accepted', async (version) => {
     expect(await runOn(version)).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: '' })
   })
 
   it('that the program asks for is the one that the package declares', () => {
-    expect(manifest.engines.node).toBe('>=22.18')
+    expect(manifest.engines.node).toBe('>=22.19')
   })
 })

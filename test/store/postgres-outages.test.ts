@@ -111,16 +111,23 @@ test('a server that is killed in the middle of many writes has lost none that wa
   const database = await emptyDatabase(server.url)
   const [one, other] = [await openNode(database.url), await openNode(database.url)]
   const acknowledged: string[] = []
+  // A server that takes long to recover has writes refused. Nobody knows whether these are stored.
+  const refused = new Set<string>()
   const outcomes = new Set<string>()
   const enough = Promise.withResolvers<unknown>()
   const over = new AbortController()
   const write = async (_: unknown, writer: number) => {
     for (let n = 0; !over.signal.aborted; n += 1) {
       const name = `w${writer}-${n}`
-      const [result] = await (writer % 2 === 0 ? one : other).put(...put(name))
-      outcomes.add(result?.status ?? '')
-      acknowledged.push(name)
-      if (acknowledged.length % 300 === 0) enough.resolve(name)
+      try {
+        const [result] = await (writer % 2 === 0 ? one : other).put(...put(name))
+        outcomes.add(result?.status ?? '')
+        acknowledged.push(name)
+        if (acknowledged.length % 300 === 0) enough.resolve(name)
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'store_unavailable' })
+        refused.add(name)
+      }
     }
   }
   const writing = Array.from({ length: 20 }, write)
@@ -133,7 +140,8 @@ test('a server that is killed in the middle of many writes has lost none that wa
   await Promise.all(writing)
   const stored = new Set((await database.query('SELECT name FROM callme.tasks')).map(({ name }) => name))
   expect(acknowledged.filter((name) => !stored.has(name))).toEqual([])
-  expect(stored.size).toBe(acknowledged.length)
+  const known = new Set([...acknowledged, ...refused])
+  expect([...stored].filter((name) => !known.has(name))).toEqual([])
   expect([...outcomes]).toEqual(['created'])
   for (const store of [one, other]) await expectCountsToAddUp(store)
 })
