@@ -48,7 +48,7 @@ export function createScheduler(options: SchedulerOptions) {
 
   return {
     wake,
-    readiness: () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset }),
+    readiness: () => ({ ...ticker.readiness(), upkeepFailure: upkeep.failure, clockOffset: clockWatch.offset }),
     /** for tests that drive one part alone */
     parts: { clockWatch, hosts, ticker, dispatcher, upkeep },
 

@@ -21,14 +21,14 @@ export type CallResult =
   /** an accepted call was not acknowledged in time */
   | (Times & { readonly kind: 'silent'; readonly error: string })
   /** no call was made */
-  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'no_callback' }
+  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'no_callback' | 'unreadable' }
 
 /** What becomes of a task. */
 export type Verdict =
   | { readonly event: 'succeeded' }
   /** `at` is when the next attempt is due, epoch ms */
   | { readonly event: 'retry'; readonly at: number; readonly reason: string }
-  /** `uncallable`: there is no URL to call */
+  /** `uncallable`: there is no URL to call, or the definition cannot be read */
   | { readonly event: 'gave_up' | 'lost' | 'expired' | 'uncallable'; readonly reason: string }
   | { readonly event: 'released' }
   /** the endpoint took on the work; its acknowledgement is awaited until `until`, epoch ms */
@@ -60,6 +60,7 @@ export function judge(task: Task, result: CallResult, now: number, random: numbe
 function judgeUncalled(task: Task, reason: Result<'not_called'>['reason']): Verdict {
   if (reason === 'late') return expiry(task)
   if (reason === 'early' || reason === 'stopping') return { event: 'released' }
+  if (reason === 'unreadable') return { event: 'uncallable', reason: task.unreadable ?? 'no request can be made of the stored definition' }
   const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
   return { event: 'uncallable', reason: why }
 }
