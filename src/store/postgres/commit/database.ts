@@ -5,7 +5,7 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { CallmeError } from '../../../domain/errors.ts'
-import { isUnavailable, storeError } from './store-error.ts'
+import { LOCK_NOT_AVAILABLE, codeOf, isUnavailable, storeError } from './store-error.ts'
 
 /** Runs statements: a transaction, or a pool for single statements. */
 export interface Queries {
@@ -17,7 +17,23 @@ export const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 100
 /** The locks of a frozen or disconnected node end with its transaction. */
 const TRANSACTION_LIMIT_MS = 10_000
-const BEGIN = `BEGIN; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}; SET LOCAL idle_in_transaction_session_timeout = ${TRANSACTION_LIMIT_MS}`
+/**
+ * What each transaction relies on. The defaults of a server, a database, a role or a pooler may be others. A default that forbids to write
+ * is kept, because a platform sets it to protect a full disk: writes are refused then, and `/ready` says so.
+ */
+const BEGIN = [
+  // A claim waits for the lock of a handler, and must then see what was committed meanwhile.
+  'BEGIN ISOLATION LEVEL READ COMMITTED NOT DEFERRABLE',
+  // A commit that was answered outlives a crash of the server.
+  'SET LOCAL synchronous_commit = on',
+  `SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
+  `SET LOCAL idle_in_transaction_session_timeout = ${TRANSACTION_LIMIT_MS}`,
+  // Locks are waited for as long as the statement may take.
+  'SET LOCAL lock_timeout = 0',
+  // No function of another schema takes the place of PostgreSQL's own. Tables are named with their schema.
+  'SET LOCAL search_path = pg_catalog',
+  'SET LOCAL array_nulls = on',
+].join('; ')
 
 /** `bigint`, by its number in pg_type. JavaScript keeps every integer of the schema exactly. */
 const INT8 = 20
@@ -48,7 +64,10 @@ export class Database implements Queries {
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
-  /** Runs one statement that changes nothing, or the same when it is run twice. */
+  /**
+   * Runs one statement that changes nothing, or the same when it is run twice. It has no transaction around it, so it must need nothing that
+   * a default of the server could set otherwise.
+   */
   query<R>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
     return patiently(async () => {
       this.#mustBeOpen()
@@ -136,7 +155,8 @@ async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt()
     } catch (error) {
-      if (!isUnavailable(error) || performance.now() - since > PATIENCE_MS - TRY_AGAIN_MS) throw storeError(error)
+      const mayPass = isUnavailable(error) || codeOf(error) === LOCK_NOT_AVAILABLE
+      if (!mayPass || performance.now() - since > PATIENCE_MS - TRY_AGAIN_MS) throw storeError(error)
       await setTimeout(TRY_AGAIN_MS)
     }
   }
