@@ -63,7 +63,7 @@ export class PostgresStore implements Store {
     this.#chores = new GroupWriter({ ...writer, stream: streams.chores })
     this.#handlerChanges = new HandlerChanges(this.#requests, this.#chores, this.#closing.signal)
     this.#changeLog = new ChangeLog(session.database)
-    this.#node = new Node(session, streams, this.#changeLog, this.#handlerChanges)
+    this.#node = new Node(session, connections.identity, streams, this.#changeLog, this.#handlerChanges)
     this.#node.start(this.#closing.signal)
   }
 

@@ -5,6 +5,7 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { CallmeError } from '../../../domain/errors.ts'
+import { FIND_IDENTITY, Identity } from './identity.ts'
 import { LOCK_NOT_AVAILABLE, codeOf, isUnavailable, storeError } from './store-error.ts'
 
 /** Runs statements: a transaction, or a pool for single statements. */
@@ -42,13 +43,16 @@ const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => ((oid as n
 
 export class Database implements Queries {
   readonly #pool: pg.Pool
+  readonly #identity: Identity
   #isClosed = false
 
   /**
    * @param connections the most that are open at once
    * @param statementLimitMs how long a statement may take before its connection is given up; 0 for no limit
+   * @param identity which database each transaction must find; any one until that is known
    */
-  constructor(url: string, connections: number, statementLimitMs = TRANSACTION_LIMIT_MS) {
+  constructor(url: string, connections: number, statementLimitMs = TRANSACTION_LIMIT_MS, identity = new Identity()) {
+    this.#identity = identity
     this.#pool = new pg.Pool({
       connectionString: url,
       max: connections,
@@ -91,7 +95,7 @@ export class Database implements Queries {
     const client = await this.#pool.connect()
     let isBroken = true
     try {
-      await client.query(BEGIN)
+      await this.#begin(client)
       const result = await work({
         query: async <R>(sql: string, params: readonly unknown[] = []) =>
           (await client.query<R & pg.QueryResultRow>(sql, [...params])).rows,
@@ -112,12 +116,25 @@ export class Database implements Queries {
     await this.#pool.end()
   }
 
+  async #begin(client: pg.PoolClient): Promise<void> {
+    if (!this.#identity.isKnown) await client.query(BEGIN)
+    else {
+      // One round trip, and no write goes to another database.
+      const answers: unknown = await client.query(`${BEGIN}; ${FIND_IDENTITY}`).catch((error: unknown) => {
+        throw this.#identity.failed(error, codeOf(error))
+      })
+      this.#identity.mustBe((answers as pg.QueryResult<{ id: string }>[]).at(-1)?.rows ?? [])
+    }
+  }
+
   #mustBeOpen(): void {
+    this.#identity.mustHold()
     if (this.#isClosed) throw new CallmeError('store_unavailable', 'the store is closed')
   }
 }
 
 export interface Connections {
+  readonly identity: Identity
   /** one for each writer */
   readonly writing: Database
   readonly reading: Database
@@ -126,7 +143,13 @@ export interface Connections {
 }
 
 export function connect(url: string): Connections {
-  return { writing: new Database(url, 3), reading: new Database(url, 2, PATIENCE_MS), listening: new Database(url, 1, PATIENCE_MS) }
+  const identity = new Identity()
+  return {
+    identity,
+    writing: new Database(url, 3, TRANSACTION_LIMIT_MS, identity),
+    reading: new Database(url, 2, PATIENCE_MS, identity),
+    listening: new Database(url, 1, PATIENCE_MS, identity),
+  }
 }
 
 export async function closeConnections({ writing, reading, listening }: Connections): Promise<void> {
