@@ -14,7 +14,10 @@ describe('the error callback', () => {
     await harness.put(aTask({ name: 'a-task@run', definition: { payload: 7 } }), aTask({ name: 'other' }))
     await harness.start()
     expect(harness.caller.only.request.headers['callme-task']).toBe(`other@${MINUTE}`)
-    expect(await harness.task('a-task@run')).toMatchObject({ state: 'failed', error: expect.stringContaining('no request can be made') as string })
+    expect(await harness.task('a-task@run')).toMatchObject({
+      state: 'failed',
+      error: expect.stringContaining('no request can be made') as string,
+    })
   })
 
   it('tells, at once and as JSON, what the task was, how it went, and what it carried', async () => {

@@ -30,7 +30,8 @@ export const getReady = endpoint(
 
 function faultOf(state: Readiness): string | undefined {
   if (state.failure !== undefined) return `the last tick failed: ${reasonOf(state.failure)}`
-  if (state.upkeepFailure !== undefined) return `leases may not be renewed, because the last chores failed: ${reasonOf(state.upkeepFailure)}`
+  if (state.upkeepFailure !== undefined)
+    return `leases may not be renewed, because the last chores failed: ${reasonOf(state.upkeepFailure)}`
   if (!state.ready) {
     return `the scheduler has not ticked within two minutes; its last tick was ${lastTickOf(state) ?? 'never'}, see the log`
   }

@@ -45,7 +45,6 @@ function setPragmas(db: Database, path: string): void {
   db.pragma('cell_size_check = ON')
 }
 
-
 /**
  * Keeps out a second process, which would call every task a second time. SQLite itself locks an empty file beside the store: the operating
  * system drops that lock with the process, and readers of the store need no lock. The store names its owner too, for the case that a

@@ -7,7 +7,7 @@ import { claimAll, claimOne, DUE, expireAll, finishAll, LEASE_MS, listAll, mustG
 
 const REASONS = {
   '{"callback"': 'it is not valid JSON',
-  'null': 'it is not a JSON object',
+  null: 'it is not a JSON object',
   '["http://a.test"]': 'it is not a JSON object',
   '{"callback":"somewhere","repeat":"* * * * *"}': 'its callback is not a URL',
   '{"callback":"http://a.test","headers":null}': 'its headers is not an object of texts',
@@ -23,7 +23,8 @@ export default area('a row that cannot be read', (test) => {
     const { store } = opened
     const texts = Object.keys(REASONS)
     await store.put([aTask(), ...texts.map((_, index) => aTask({ name: `damaged-${index}` }))], { now: DUE - 9 })
-    for (const [index, text] of texts.entries()) await runSql(opened, `UPDATE tasks SET definition = '${text}' WHERE name = 'damaged-${index}'`)
+    for (const [index, text] of texts.entries())
+      await runSql(opened, `UPDATE tasks SET definition = '${text}' WHERE name = 'damaged-${index}'`)
     const shown = (state: string) =>
       Object.values(REASONS).map((why, index) => ({
         ...{ name: `damaged-${index}`, state, error: expect.stringContaining(`the stored definition cannot be read: ${why}`) as string },

@@ -179,7 +179,8 @@ function hasNotes<Commit extends { readonly notes: StoredNotes | undefined }>(co
 /** @returns undefined for a damaged text */
 function readNotes(text: string): StoredNotes | undefined {
   const notes = parse(text)
-  const isRead = isObject(notes) && [notes['lanes'], notes['groups'], notes['handlers']].every((list) => list === undefined || Array.isArray(list))
+  const isRead =
+    isObject(notes) && [notes['lanes'], notes['groups'], notes['handlers']].every((list) => list === undefined || Array.isArray(list))
   return isRead ? notes : undefined
 }
 

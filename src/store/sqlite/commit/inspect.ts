@@ -3,15 +3,15 @@ import type { Database } from 'better-sqlite3'
 import { CallmeError } from '../../../domain/errors.ts'
 import { damageOf } from './store-error.ts'
 
-/** SQLite checks about this much in a second or two, and cannot be told to stop. */
-const WHOLE_BYTES = 512 * 2 ** 20
+/** SQLite checks this much in one to two seconds on two busy cores, and cannot be told to stop. */
+const WHOLE_BYTES = 256 * 2 ** 20
 /** Of a larger file the rows that wait are read, for at most this time. */
 const READ_MS = 2000
 
 const WAITING = `SELECT * FROM tasks INDEXED BY tasks_waiting WHERE state IN ('pending', 'retrying')`
 
 /**
- * Checks the structure of a whole file up to 512 MiB. Of a larger one it reads the rows that wait, for two seconds.
+ * Checks the structure of a whole file up to 256 MiB. Of a larger one it reads the rows that wait, for two seconds.
  * @throws CallmeError `store_unavailable` for a damaged file
  */
 export function inspect(db: Database, path: string): void {
@@ -32,7 +32,9 @@ function check(db: Database, path: string): void {
 
 function readWaiting(db: Database): void {
   const until = performance.now() + READ_MS
-  for (const _ of db.prepare(WAITING).iterate()) if (performance.now() > until) return
+  const rows = db.prepare(WAITING).iterate()
+  while (performance.now() < until && rows.next().done !== true);
+  rows.return?.()
 }
 
 function damaged(path: string, what: string, cause?: unknown): CallmeError {
