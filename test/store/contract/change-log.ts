@@ -164,7 +164,7 @@ export default area('changes', (test) => {
         expect([...rebuilt.values()]).toHaveLength(stored.length)
         for (const task of stored) expect(rebuilt.get(`${task.name}@${task.triggerAt}`)).toEqual(task)
       }),
-      { numRuns: runs(20) },
+      { numRuns: runs({ gate: 7, night: 40 }) },
     )
   })
 })

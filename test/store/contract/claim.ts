@@ -128,7 +128,7 @@ export default area('claimDue', (test) => {
           }
         },
       ),
-      { numRuns: runs(40) },
+      { numRuns: runs({ gate: 12, night: 80 }) },
     )
   })
 

@@ -40,7 +40,7 @@ export default area('limits', (test) => {
         }
         await expectAllEnds(run)
       }),
-      { numRuns: runs(180) },
+      { numRuns: runs({ gate: 20, night: 200 }) },
     )
   })
 })

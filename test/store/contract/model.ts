@@ -44,7 +44,7 @@ export default area('a model', (test, open) => {
           await opened.dispose()
         }
       }),
-      { numRuns: runs(15) },
+      { numRuns: runs({ gate: 4, night: 30 }) },
     )
   })
 })

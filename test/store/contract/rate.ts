@@ -135,7 +135,7 @@ export default area('rate', (test) => {
         expectWithinRate(starts, rate)
         expect(starts.length).toBeGreaterThanOrEqual(rate)
       }),
-      { numRuns: runs(30) },
+      { numRuns: runs({ gate: 10, night: 60 }) },
     )
   })
 

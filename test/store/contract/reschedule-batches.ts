@@ -54,7 +54,7 @@ export default area('reschedule in batches', (test) => {
         await seed(store, some)
         await expectEachTakenOnce(store, some, request)
       }),
-      { numRuns: runs(100) },
+      { numRuns: runs({ gate: 30, night: 200 }) },
     )
   })
 

@@ -53,7 +53,7 @@ export default area('a series of two days', (test) => {
           if (series.now > DUE + TWO_DAYS_MS) break
         }
       }),
-      { numRuns: runs(50) },
+      { numRuns: runs({ gate: 12, night: 100 }) },
     )
   })
 })
