@@ -12,6 +12,10 @@ export interface Readiness {
   readonly lastTick: number | null
   /** ms by which the clock of the store is ahead of the system's; 0 where it has none */
   readonly clockOffset: number
+  /** whether the node claims nothing more, and ends once its calls have */
+  readonly isStopping?: boolean
+  /** why log lines are lost, where they are */
+  readonly logFault?: string | undefined
 }
 
 export interface AppOptions {
@@ -23,7 +27,7 @@ export interface AppOptions {
   /** Is called after every write that makes a task due, with the earliest time (epoch ms). */
   readonly wake: (dueAt: number) => void
   readonly readiness: () => Readiness
-  /** Ends the answers that take long on purpose: event streams, and claims that wait. */
+  /** The API is about to close: ends the answers that take long on purpose, event streams and claims that wait. */
   readonly stopping: AbortSignal
   /** @returns a number in [0, 1), for the jitter of a retry */
   readonly random: () => number

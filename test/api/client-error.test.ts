@@ -14,6 +14,7 @@ const CONFIG: Config = {
   maxInflightPerHost: undefined,
   retentionMs: 0,
   logLevel: 'error',
+  keepAliveMs: 75_000,
   shutdownTimeoutMs: 1000,
 }
 const silent = () => undefined

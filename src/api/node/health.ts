@@ -1,4 +1,4 @@
-/** `GET /health`: the process lives. `GET /ready`: the store answers, the scheduler ticks and the clock is about right. */
+/** `GET /health`: the process lives. `GET /ready`: the node is not about to stop, the store answers, the scheduler ticks and the clock is about right. */
 import type { Readiness } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { sendProblem } from '../http/problem.ts'
@@ -21,13 +21,15 @@ export const getReady = endpoint(
       const tasks = await store.counts()
       const state = readiness()
       const error = faultOf(state)
-      if (error === undefined) return { status: 200, body: { status: 'ready', last_tick: lastTickOf(state), tasks } }
+      const log = state.logFault === undefined ? {} : { log: state.logFault }
+      if (error === undefined) return { status: 200, body: { status: 'ready', last_tick: lastTickOf(state), tasks, ...log } }
       sendProblem(req, res, 503, { error })
       return undefined
     },
 )
 
 function faultOf(state: Readiness): string | undefined {
+  if (state.isStopping) return 'callme stops once its calls under way have ended; send requests to another node'
   if (!state.ready) {
     return `the scheduler has not ticked within two minutes; its last tick was ${lastTickOf(state) ?? 'never'}, see the log`
   }
