@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { ServerDefaults } from '../wire/present-task.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
+import type { Turns } from './http/turns.ts'
 
 /** The state of the scheduler. */
 export interface Readiness {
@@ -16,6 +17,12 @@ export interface Readiness {
   readonly isStopping?: boolean
   /** why log lines are lost, where they are */
   readonly logFault?: string | undefined
+}
+
+/** What each endpoint is given. */
+export interface EndpointOptions extends AppOptions {
+  /** shared by all endpoints of an app */
+  readonly turns: Turns
 }
 
 export interface AppOptions {

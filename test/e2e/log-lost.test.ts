@@ -48,7 +48,11 @@ test.concurrent.each<Case>([
   await eventually(async () => (await fetch(`${url}/health`)).ok)
   lose?.(child)
   for (let sent = 0; sent < REQUESTS; sent += 1) {
-    const tasks = Array.from({ length: 1000 }, (_, n) => ({ task_name: `${'n'.repeat(150)}${sent}-${n}`, trigger_at: '+1d', callback: receiver.url }))
+    const tasks = Array.from({ length: 1000 }, (_, n) => ({
+      task_name: `${'n'.repeat(150)}${sent}-${n}`,
+      trigger_at: '+1d',
+      callback: receiver.url,
+    }))
     expect((await fetch(`${url}/tasks`, { method: 'POST', body: JSON.stringify(tasks) })).status).toBe(200)
   }
   await fetch(`${url}/task/now`, { method: 'PUT', body: JSON.stringify({ trigger_at: '+0m', callback: receiver.url }) })

@@ -121,7 +121,10 @@ test.concurrent('a closed terminal ends the program in order', async () => {
   const receiver = await startReceiver((response) => (finish = () => response.end('finished')))
   const port = await freePort()
   const command = `exec ${process.execPath} ${PROGRAM} serve --listen 127.0.0.1:${port} --store sqlite:${store}`
-  const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], { stdio: ['pipe', 'ignore', 'ignore'], env: environmentOfOthers() })
+  const terminal = spawn('script', ['--quiet', '--command', command, '/dev/null'], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    env: environmentOfOthers(),
+  })
   const url = `http://127.0.0.1:${port}`
   const isReady = async (): Promise<number> => (await fetch(`${url}/ready`)).status
   await eventually(async () => (await isReady()) === 200)
@@ -131,7 +134,12 @@ test.concurrent('a closed terminal ends the program in order', async () => {
   terminal.kill('SIGKILL')
   await eventually(async () => (await isReady()) === 503)
   finish()
-  await eventually(() => isReady().then(() => false, () => true))
+  await eventually(() =>
+    isReady().then(
+      () => false,
+      () => true,
+    ),
+  )
   const again = await new Program(store).started()
   expect(await again.taskIn(keyOf(stored), 'successful')).toMatchObject({ attempts: 1, response_body: 'finished' })
   await again.kill()

@@ -5,6 +5,7 @@
 import { TASK_STATES, type TaskState } from '../../../domain/task/task.ts'
 import type { TaskChange } from '../../../domain/task/task-change.ts'
 import { parseBatch } from '../../rules/changes.ts'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
 import { one, type Database, type Queries } from '../commit/database.ts'
 
 /** At least this many changes are kept; a commit and a trim may leave more. */
@@ -41,8 +42,12 @@ const TRIM_COMMITS = `
 const FIRST = 'SELECT first_id FROM callme.numbered WHERE last_id > $1 AND first_id <= last_id ORDER BY last_id LIMIT 1'
 const LAST = `SELECT last_id, ${TASK_STATES.join(', ')} FROM callme.numbered ORDER BY position DESC LIMIT 1`
 const PAGE = `
-  SELECT n.first_id, c.batch FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
-  WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id ORDER BY n.last_id`
+  SELECT first_id, batch FROM (
+    SELECT n.first_id, n.last_id, c.batch,
+      sum(octet_length(c.batch)) OVER (ORDER BY n.last_id ROWS UNBOUNDED PRECEDING) - octet_length(c.batch) AS before
+    FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
+    WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id) page
+  WHERE before < ${PAGE_BYTES} ORDER BY last_id`
 
 /** Counts numbered and other commits. */
 const COUNTED = `

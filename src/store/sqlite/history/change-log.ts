@@ -2,6 +2,7 @@
 import type { TaskState } from '../../../domain/task/task.ts'
 import type { TaskChange } from '../../../domain/task/task-change.ts'
 import { batchesOf, parseBatch, type Changes } from '../../rules/changes.ts'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
 import type { Sql } from '../commit/sql.ts'
 
 /** About this many changes are kept: whole commits are removed. */
@@ -79,10 +80,12 @@ export class ChangeLog {
 
   read({ after, limit }: { after: number; limit: number }): { changes: TaskChange[]; first: number; last: number } {
     const changes: TaskChange[] = []
+    let bytes = 0
     // A commit may hold a thousand changes, so rows are read one by one.
     for (const row of this.#sql.iterate<BatchRow>(AFTER, after)) {
       changes.push(...parseBatch(row.batch, row.first_id).filter(({ id }) => id > after))
-      if (changes.length >= limit) break
+      bytes += row.batch.length
+      if (changes.length >= limit || bytes >= PAGE_BYTES) break
     }
     const oldest = this.#sql.get<Pick<BatchRow, 'first_id'>>(OLDEST)
     return { changes, first: oldest?.first_id ?? 0, last: this.#newest() }
