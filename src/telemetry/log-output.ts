@@ -3,20 +3,25 @@
  * callme, and never costs much memory.
  */
 import type { Writable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 
 /** bytes: so much waits for a slow reader */
 const MOST_WAITING = 2 ** 20
+/** how long the end of the program waits for it */
+const PATIENCE_MS = 500
+
+type Stream = Pick<Writable, 'write' | 'writableLength'>
 
 export class LogOutput {
-  readonly #stream: Pick<Writable, 'write' | 'writableLength'>
+  readonly #stream: Stream
   readonly isTTY: boolean
   #fault: string | undefined
   #dropped = 0
 
-  /** @param stream its errors must have a listener, as an event without one ends the process */
-  constructor(stream: Pick<Writable, 'write' | 'writableLength'> & { readonly isTTY?: boolean }) {
+  /** @param stream writes without blocking; its errors must have a listener, because an event without one ends the process */
+  constructor(stream: Stream, { isTTY }: { readonly isTTY: boolean }) {
     this.#stream = stream
-    this.isTTY = stream.isTTY === true
+    this.isTTY = isTTY
   }
 
   /** Why the latest line was not written, and how many were lost so far; undefined while lines are written. */
@@ -32,6 +37,16 @@ export class LogOutput {
         else this.#fault = undefined
       })
     }
+  }
+
+  /** Resolves once the lines are written, or after a while. */
+  async drained(): Promise<void> {
+    const written = new Promise<void>((resolve) => {
+      this.#stream.write('', () => {
+        resolve()
+      })
+    })
+    await Promise.race([written, setTimeout(PATIENCE_MS)])
   }
 
   #drop(fault: string): void {

@@ -15,7 +15,9 @@ test('no statement walks through a whole table, and pages need no sorting of wha
   // The first row of all; and all handlers, which are read once.
   const allowed = /^SELECT \w+ FROM \w+( ORDER BY id)? LIMIT 1$|^SELECT \* FROM handlers$/
   expect(plans.filter(({ sql, plan }) => table.test(plan) && !allowed.test(sql))).toEqual([])
-  const pages = plans.filter(({ sql }) => /^SELECT tasks\.\*, octet_length\(definition\) AS bytes FROM tasks .*ORDER BY trigger_at, name/.test(sql))
+  const pages = plans.filter(({ sql }) =>
+    /^SELECT tasks\.\*, octet_length\(definition\) AS bytes FROM tasks .*ORDER BY trigger_at, name/.test(sql),
+  )
   expect(pages.length).toBeGreaterThan(3)
   for (const { plan } of pages) expect(plan).not.toContain('TEMP B-TREE')
 })

@@ -12,19 +12,16 @@ const [OPEN_BRACKET, OPEN_BRACE, CLOSE_BRACKET, CLOSE_BRACE] = [0x5b, 0x7b, 0x5d
 export async function inSlices<T>(texts: Iterable<string>, turns: Turns, read: (text: string) => T): Promise<T[]> {
   const values: T[] = []
   const rest = texts[Symbol.iterator]()
-  let isOver = false
-  while (!isOver) {
-    await turns.take(() => {
-      for (let length = 0; length < SLICE_LENGTH && !isOver;) {
-        const text = rest.next()
-        if (text.done === true) isOver = true
-        else {
-          values.push(read(text.value))
-          length += TEXT_LENGTH + text.value.length
-        }
-      }
-    })
+  const readSlice = (): boolean => {
+    for (let length = 0; length < SLICE_LENGTH;) {
+      const text = rest.next()
+      if (text.done === true) return false
+      values.push(read(text.value))
+      length += TEXT_LENGTH + text.value.length
+    }
+    return true
   }
+  while (await turns.take(readSlice));
   return values
 }
 

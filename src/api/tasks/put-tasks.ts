@@ -18,7 +18,12 @@ const EXAMPLE = '{"task_name":"a","trigger_at":"+6h","callback":"http://example.
 
 type WireResult = { readonly status: 200 | 201; readonly key: string } | ({ readonly status: number } & PresentedError)
 
-const body = { schema: { type: 'array', items: taskSchema }, example: `[${EXAMPLE}]`, limitBytes: 16 * 2 ** 20, read: (text: string) => text.trim() }
+const body = {
+  schema: { type: 'array', items: taskSchema },
+  example: `[${EXAMPLE}]`,
+  limitBytes: 16 * 2 ** 20,
+  read: (text: string) => text.trim(),
+}
 
 export const putTasks = endpoint(
   { operationId: 'putMany', method: 'post', paths: ['/tasks'], target: 'none', scope: 'write', answers: [200, 207, 503] },

@@ -74,7 +74,10 @@ function readTime(body: RescheduleBody, query: RescheduleQuery, now: number): nu
 }
 
 /** Yields no empty batch: the store may pass over many tasks without taking one. */
-async function* rescheduleBatches({ store, log, wake, turns }: EndpointOptions, wanted: Wanted): AsyncGenerator<readonly Task[], undefined> {
+async function* rescheduleBatches(
+  { store, log, wake, turns }: EndpointOptions,
+  wanted: Wanted,
+): AsyncGenerator<readonly Task[], undefined> {
   let remaining = wanted.limit
   let after: RescheduleRequest['after']
   do {

@@ -72,7 +72,8 @@ export class SqliteStore implements Store {
 
   async list(...[selection, { after, limit }]: Parameters<Store['list']>): ReturnType<Store['list']> {
     const rows: TaskRow[] = []
-    let [start, isCut, bytes] = [after, false, PAGE_BYTES]
+    let [start, bytes] = [after, PAGE_BYTES]
+    let isCut: boolean
     do {
       const position = { after: start, limit: limit + 1 - rows.length, bytes }
       const page = await this.#read(({ sql }) => readPage(sql, selection, position))

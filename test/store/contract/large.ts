@@ -10,7 +10,7 @@ const PAYLOAD = 'x'.repeat(900 * 1024)
 const MOST = Math.ceil(PAGE_BYTES / PAYLOAD.length)
 /** A claim looks at the size of a few tasks at once. */
 const MOST_CLAIMED = MOST + 3
-const TASKS = 12
+const TASKS = 9
 const NAMES = Array.from({ length: TASKS }, (_, n) => `n${String(n).padStart(2, '0')}`)
 
 export default area('large definitions', (test) => {
@@ -51,7 +51,7 @@ export default area('large definitions', (test) => {
   test('a worker gets as many as an answer holds, and the others next', async ({ store }) => {
     await putHandler(store, 'pulled', { pull: true })
     const tasks = NAMES.map((_, n) =>
-      aTaskWithoutCallback({ name: 'pulled', triggerAt: MINUTE - n * 60, definition: { payload: PAYLOAD } }),
+      aTaskWithoutCallback({ name: 'pulled', triggerAt: MINUTE - n * 60, definition: { payload: PAYLOAD, max_delay: 60 } }),
     )
     await store.put(tasks, { now: DUE - 1 })
     const pull = async () => {

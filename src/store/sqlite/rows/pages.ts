@@ -40,7 +40,10 @@ export function readPage<Row extends RowKey = TaskRow>(sql: Sql, given: Selectio
   const { after, limit, bytes } = position
   const sized = `${columns}, octet_length(definition) AS bytes`
   const read = (text: string, params: object): Page<Row> =>
-    nextAfter(sql.bounded<Row & Sized>(text, params, (row) => row.bytes, bytes), limit)
+    nextAfter(
+      sql.bounded<Row & Sized>(text, params, (row) => row.bytes, bytes),
+      limit,
+    )
   const { names } = given
   // One name without a pattern is found by the index of names.
   const selection = given.name === undefined && names !== undefined && !isPattern(names) ? { ...given, name: names } : given
