@@ -19,4 +19,7 @@ if (inCheckout) {
 // not answer would hold up the calls to every other host.
 process.env.UV_THREADPOOL_SIZE ??= '64'
 
+// Node opens the port of its debugger at this signal, which logrotate and supervisors send to have logs opened again.
+process.on('SIGUSR1', () => undefined)
+
 await import((inCheckout ? source : built).href)

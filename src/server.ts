@@ -1,7 +1,7 @@
 /** The composition root: makes one node of store, caller, scheduler and API, and takes it apart again. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { answerClientError } from './api/http/client-error.ts'
@@ -18,20 +18,30 @@ export interface RunningNode {
   /** where the API listens, as a URL */
   readonly address: string
   /**
-   * Takes no more requests, claims nothing more, lets calls under way finish up to the shutdown timeout, hands the rest back, and
-   * closes the store.
+   * Claims nothing more, lets calls under way finish up to the shutdown timeout, and hands the rest back. The API answers meanwhile, and
+   * `/ready` says 503. Then it closes, and the store too.
    */
   stop(): Promise<void>
 }
 
+/** A request's headers may take so much longer than a connection may be idle. */
+const HEADERS_MS = 5000
+/** The largest body may take this long. */
+const REQUEST_MS = 300_000
+/** An idle connection is probed after this time. */
+const PROBE_AFTER_MS = 30_000
+/** How long requests under way have at least to be answered, once the calls have ended. */
+const LAST_ANSWERS_MS = 1000
+
 /**
  * Resolves when the API listens and the scheduler runs.
+ * @param logFault why log lines are lost, where they are
  * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
  */
-export async function start(config: Config, log: Log): Promise<RunningNode> {
-  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, shutdownTimeoutMs } = config
+export async function start(config: Config, log: Log, logFault: () => string | undefined = () => undefined): Promise<RunningNode> {
+  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, keepAliveMs, shutdownTimeoutMs } = config
   const node = randomUUID()
-  const stopping = new AbortController()
+  const [stopping, closing] = [new AbortController(), new AbortController()]
   const store = await openStore(config.store, stopping.signal)
   const clockOffset = newClockOffset()
   const clock = offsetClock(systemClock, clockOffset)
@@ -41,12 +51,18 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, log, node },
     ...{ maxInflight, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
   })
+  const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault() })
   const app = createApp({
-    ...{ store, node, clock, log, wake: scheduler.wake, readiness: scheduler.readiness, stopping: stopping.signal },
+    ...{ store, node, clock, log, wake: scheduler.wake, readiness, stopping: closing.signal },
     ...{ random: Math.random, defaults: { timeout: timeoutMs / 1000 }, version: VERSION },
   })
-  // The app refuses a missing Host itself, with a sentence.
-  const server = createServer({ requireHostHeader: false }, app).on('clientError', answerClientError)
+  const server = createServer(serverOptions(keepAliveMs), app).on('clientError', answerClientError)
+  // No header of a request is passed over: the size of all together is limited.
+  server.maxHeadersCount = 0
+  server.prependListener('request', (_req, res) => {
+    // A kept connection would be cut just when its client uses it again.
+    if (stopping.signal.aborted) res.setHeader('Connection', 'close')
+  })
   try {
     await scheduler.start(() => listen(server, config.listen))
   } catch (error) {
@@ -61,11 +77,29 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   const stop = async (): Promise<void> => {
     log.info('node.stopping', { node })
     stopping.abort()
-    await Promise.all([close(server, shutdownTimeoutMs), scheduler.stop(shutdownTimeoutMs)])
+    const closeBy = clock.monotonic() + shutdownTimeoutMs
+    await scheduler.stop(shutdownTimeoutMs)
+    closing.abort()
+    await close(server, Math.max(LAST_ANSWERS_MS, closeBy - clock.monotonic()))
     await store.close()
     log.info('node.stopped', { node })
   }
   return { address, stop }
+}
+
+function serverOptions(keepAliveMs: number): ServerOptions {
+  const headersTimeout = keepAliveMs + HEADERS_MS
+  return {
+    // The app refuses a missing Host itself, with a sentence.
+    requireHostHeader: false,
+    keepAliveTimeout: keepAliveMs,
+    // A load balancer may open a connection long before its first request.
+    headersTimeout,
+    requestTimeout: Math.max(REQUEST_MS, headersTimeout),
+    // A client that has vanished leaves no work waiting for it.
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_AFTER_MS,
+  }
 }
 
 async function listen(server: Server, { host, port }: Config['listen']): Promise<void> {

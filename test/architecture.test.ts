@@ -43,6 +43,7 @@ const LAYERS: readonly Layer[] = [
   { part: CALLER, ours: [DOMAIN], packages: [], node: [] },
   { part: CLOCK, ours: [], packages: [], node: [] },
   { part: LOG, ours: [], packages: ['pino', 'pino-pretty'], node: [] },
+  { part: 'src/telemetry/log-output.ts', ours: [], packages: [], node: ['node:stream', 'node:timers/promises'] },
   { part: 'src/version.ts', ours: [], packages: [], node: ['node:module'] },
   { part: 'src/config/', ours: [DOMAIN, LOG, 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
   { part: 'src/verify/', ours: [DOMAIN, 'src/store/ledger.ts'], packages: [], node: [] },
@@ -56,7 +57,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     part: 'src/cli/',
-    ours: [DOMAIN, 'src/config/', LOG, 'src/server.ts', 'src/store/open-store.ts', 'src/verify/', 'src/version.ts'],
+    ours: [DOMAIN, 'src/config/', 'src/telemetry/', 'src/server.ts', 'src/store/open-store.ts', 'src/verify/', 'src/version.ts'],
     packages: ['commander'],
   },
 ]

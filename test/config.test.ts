@@ -25,6 +25,7 @@ describe('settings', () => {
       maxInflightPerHost: undefined,
       retentionMs: 30 * 86_400_000,
       logLevel: 'info',
+      keepAliveMs: 75_000,
       shutdownTimeoutMs: 20_000,
     })
   })
@@ -129,6 +130,8 @@ describe('settings', () => {
     ['max-inflight-per-host', '0'],
     ['retention', '-1'],
     ['retention', 'forever'],
+    ['keep-alive', '0'],
+    ['keep-alive', '3601'],
     ['shutdown-timeout', '-1'],
     ['shutdown-timeout', 'Infinity'],
     ['log-level', 'verbose'],

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { ServerDefaults } from '../wire/present-task.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
+import type { Turns } from './http/turns.ts'
 
 /** The state of the scheduler. */
 export interface Readiness {
@@ -16,6 +17,16 @@ export interface Readiness {
   readonly lastTick: number | null
   /** ms by which the clock of the store is ahead of the system's; 0 where it has none */
   readonly clockOffset: number
+  /** whether the node claims nothing more, and ends once its calls have */
+  readonly isStopping?: boolean
+  /** why log lines are lost, where they are */
+  readonly logFault?: string | undefined
+}
+
+/** What each endpoint is given. */
+export interface EndpointOptions extends AppOptions {
+  /** shared by all endpoints of an app */
+  readonly turns: Turns
 }
 
 export interface AppOptions {
@@ -27,7 +38,7 @@ export interface AppOptions {
   /** Is called after every write that makes a task due, with the earliest time (epoch ms). */
   readonly wake: (dueAt: number) => void
   readonly readiness: () => Readiness
-  /** Ends the answers that take long on purpose: event streams, and claims that wait. */
+  /** The API is about to close: ends the answers that take long on purpose, event streams and claims that wait. */
   readonly stopping: AbortSignal
   /** @returns a number in [0, 1), for the jitter of a retry */
   readonly random: () => number

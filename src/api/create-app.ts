@@ -5,12 +5,14 @@ import { show } from '../wire/validate.ts'
 import type { AppOptions } from './app-options.ts'
 import { ENDPOINTS } from './endpoints.ts'
 import { errorHandler } from './http/problem.ts'
+import { Turns } from './http/turns.ts'
 
 export function createApp(options: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').disable('query parser').enable('case sensitive routing')
   app.use(requireHost)
-  const endpoints = ENDPOINTS.map(({ method, paths, open }) => ({ method, paths, handlers: open(options) }))
+  const turns = new Turns()
+  const endpoints = ENDPOINTS.map(({ method, paths, open }) => ({ method, paths, handlers: open({ ...options, turns }) }))
   for (const path of new Set(ENDPOINTS.flatMap(({ paths }) => paths))) {
     const route = app.route(path)
     const served = endpoints.filter(({ paths }) => paths.includes(path))

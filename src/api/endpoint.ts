@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
 import type { Parsed } from '../domain/errors.ts'
-import type { AppOptions } from './app-options.ts'
+import type { EndpointOptions } from './app-options.ts'
 import { bodyText, collectBody, refuseBody, type BodyReader } from './http/read-body.ts'
 import { readQuery } from './http/read-query.ts'
 import { readTarget, type Targets } from './http/read-target.ts'
@@ -39,7 +39,7 @@ export interface Endpoint extends Route {
   readonly query: object
   readonly body: 'ignored' | 'absent' | Omit<BodyReader<unknown>, 'read'>
   /** Prepares the endpoint for one app. @returns its handlers for the router */
-  readonly open: (options: AppOptions) => RequestHandler[]
+  readonly open: (options: EndpointOptions) => RequestHandler[]
 }
 
 /** A request that has passed the checks. */
@@ -68,11 +68,11 @@ type Handle<K extends keyof Targets, Q, B> = (request: CheckedRequest<K, Q, B>) 
 export function endpoint<K extends keyof Targets, Q, B>(
   route: Route<K>,
   needs: Needs<K, Q, B>,
-  create: (options: AppOptions) => Handle<K, Q, B>,
+  create: (options: EndpointOptions) => Handle<K, Q, B>,
 ): Endpoint {
   const { query, body } = needs
   const hasBody = typeof body !== 'string'
-  const open = (options: AppOptions): RequestHandler[] => {
+  const open = (options: EndpointOptions): RequestHandler[] => {
     const handle = create(options)
     const respond: RequestHandler = async (req, res) => {
       const answer = await handle(check(req, res, route.target, needs))

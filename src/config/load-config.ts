@@ -14,6 +14,8 @@ export interface Config {
   /** 0 keeps finished tasks for ever */
   readonly retentionMs: number
   readonly logLevel: LogLevel
+  /** how long the API keeps an idle connection */
+  readonly keepAliveMs: number
   readonly shutdownTimeoutMs: number
 }
 
@@ -39,6 +41,7 @@ export function loadConfig(flags: Flags, env: Environment): Config {
     maxInflightPerHost: values['max-inflight-per-host'],
     retentionMs: values.retention * DAY_MS,
     logLevel: values['log-level'],
+    keepAliveMs: values['keep-alive'] * SECOND_MS,
     shutdownTimeoutMs: values['shutdown-timeout'] * SECOND_MS,
   }
 }

@@ -42,6 +42,7 @@ export interface Values {
   'max-inflight-per-host'?: number
   retention: number
   'log-level': LogLevel
+  'keep-alive': number
   'shutdown-timeout': number
   'no-auth': boolean
 }

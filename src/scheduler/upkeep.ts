@@ -87,7 +87,8 @@ export class Upkeep {
         log.warn('claim.rescued', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts, state: task.state, node })
       }
       total += rescued.length
-    } while (rescued.length === RESCUE_BATCH)
+      // A batch of large tasks is smaller.
+    } while (rescued.length > 0)
     if (total > 0) log.warn('rescued', { tasks: total, node })
   }
 
@@ -99,7 +100,7 @@ export class Upkeep {
     do {
       batch = await store.prune({ before: clock.now() - retentionMs, limit: PRUNE_BATCH })
       pruned += batch
-    } while (batch >= PRUNE_BATCH && pruned < PRUNED_AT_ONCE && !this.#isStopping)
+    } while (batch > 0 && pruned < PRUNED_AT_ONCE && !this.#isStopping)
     if (pruned > 0) log.info('pruned', { tasks: pruned })
   }
 }

@@ -1,6 +1,6 @@
 /** Structured logging: JSON lines with a fixed set of event names, or readable lines at a terminal. */
 import { pino } from 'pino'
-import { PinoPretty } from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 
 /** error: a person must act; warn: healed by itself; info: life of the node; debug: the rest. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'silent'
@@ -9,6 +9,7 @@ export type LogEvent =
   | 'node.started'
   | 'node.stopping'
   | 'node.stopped'
+  | 'signal.ignored'
   | 'clock.jumped'
   | 'clock.skewed'
   | 'clock.unmeasured'
@@ -44,11 +45,16 @@ export interface LogDestination {
 
 /** Never pass a payload, a header or a URL: they may hold secrets. An `err` field is written with its stack. */
 export function createLog(level: LogLevel, destination: LogDestination, bindings: Record<string, unknown> = {}): Log {
-  const stream = destination.isTTY ? PinoPretty({ ignore: 'pid,hostname', destination: destination as NodeJS.WritableStream }) : destination
+  const stream = destination.isTTY ? readable(destination) : destination
   const options = { level, base: bindings, messageKey: 'event', formatters: { level: (label: string) => ({ level: label }) } }
   const logger = pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, stream)
   const at = (level: keyof Log) => (event: LogEvent, fields?: Record<string, unknown>) => {
     logger[level](fields, event)
   }
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') }
+}
+
+function readable(destination: LogDestination): LogDestination {
+  const format = prettyFactory({ ignore: 'pid,hostname' })
+  return { write: (line) => destination.write(format(line)) }
 }

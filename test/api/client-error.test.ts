@@ -14,6 +14,7 @@ const CONFIG: Config = {
   maxInflightPerHost: undefined,
   retentionMs: 0,
   logLevel: 'error',
+  keepAliveMs: 75_000,
   shutdownTimeoutMs: 1000,
 }
 const silent = () => undefined
@@ -60,5 +61,17 @@ describe('a request that is not HTTP', () => {
 
   it('needs no Host in HTTP/1.0', async () => {
     expect(await exchange('GET /health HTTP/1.0\r\n\r\n')).toContain('200 OK')
+  })
+})
+
+describe('a connection', () => {
+  it('is kept longer than a load balancer keeps it, and the response says how long', async () => {
+    const { headers } = await fetch(`${node.address}/health`)
+    expect(headers.get('keep-alive')).toBe('timeout=75')
+  })
+
+  it('passes over no header, however many there are', async () => {
+    const others = Array.from({ length: 2500 }, () => 'a:\r\n').join('')
+    expect(await exchange(`PUT /task/a HTTP/1.1\r\nHost: a\r\n${others}If-Match: "x"\r\nConnection: close\r\n\r\n`)).toContain('If-Match')
   })
 })

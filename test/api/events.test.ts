@@ -595,6 +595,7 @@ describe('a server that restarts', () => {
       maxInflightPerHost: undefined,
       retentionMs: 0,
       logLevel: 'error',
+      keepAliveMs: 75_000,
       shutdownTimeoutMs: 60_000,
     }
     return start(config, log)

@@ -1,7 +1,21 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import manifest from '../../package.json' with { type: 'json' }
 import { SETTINGS } from '../../src/config/settings.ts'
-import { runCallme } from './run-callme.ts'
+import { environmentOfOthers } from '../support/program.ts'
+import { PROGRAM, runCallme } from './run-callme.ts'
+
+/** Runs a command whose standard output is a closed pipe, or a full disk. */
+async function runUnread(args: readonly string[], output: 'pipe' | number): Promise<{ code: unknown; stderr: string }> {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', output, 'pipe'], env: environmentOfOthers() })
+  child.stdout?.destroy()
+  let stderr = ''
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  const [code] = (await once(child, 'close')) as unknown[]
+  return { code, stderr }
+}
 
 describe('callme', () => {
   it('prints its version', async () => {
@@ -48,5 +62,17 @@ describe('callme', () => {
     const { code, stderr } = await runCallme(['serve'], { CALLME_LISEN: ':1' })
     expect(stderr).toBe('callme: CALLME_LISEN in the environment is not a setting; the nearest one is CALLME_LISTEN\n')
     expect(code).toBe(2)
+  })
+
+  it.each([[['--help']], [['serve', '--help']], [['config']]])('ends quietly where the reader of `callme %s` has gone', async (args) => {
+    expect(await runUnread(args, 'pipe')).toEqual({ code: 0, stderr: '' })
+  })
+
+  it('fails where its output cannot be written', async () => {
+    const full = openSync('/dev/full', 'w')
+    const { code, stderr } = await runUnread(['config'], full)
+    closeSync(full)
+    expect(stderr).toMatch(/^callme: the output cannot be written: ENOSPC[^\n]*\n$/)
+    expect(code).toBe(1)
   })
 })

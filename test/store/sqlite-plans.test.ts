@@ -15,7 +15,9 @@ test('no statement walks through a whole table, and pages need no sorting of wha
   // The first row of all; and all handlers, which are read once.
   const allowed = /^SELECT \w+ FROM \w+( ORDER BY id)? LIMIT 1$|^SELECT \* FROM handlers$/
   expect(plans.filter(({ sql, plan }) => table.test(plan) && !allowed.test(sql))).toEqual([])
-  const pages = plans.filter(({ sql }) => /^SELECT tasks\.\* FROM tasks .*ORDER BY trigger_at, name/.test(sql))
+  const pages = plans.filter(({ sql }) =>
+    /^SELECT tasks\.\*, octet_length\(definition\) AS bytes FROM tasks .*ORDER BY trigger_at, name/.test(sql),
+  )
   expect(pages.length).toBeGreaterThan(3)
   for (const { plan } of pages) expect(plan).not.toContain('TEMP B-TREE')
 })
@@ -26,7 +28,11 @@ test.each([
     /^UPDATE tasks SET state = 'running'.* INDEXED BY /,
     'tasks USING COVERING INDEX tasks_waiting (lane=? AND due_at<?)|tasks USING INDEX tasks_waiting (lane=? AND due_at<?)',
   ],
-  ['the claim for a worker', /^SELECT id, name, due_at FROM tasks/, 'tasks_waiting (lane=? AND due_at<?)'],
+  [
+    'the claim for a worker',
+    /^SELECT id, name, due_at, octet_length\(definition\) AS bytes FROM tasks/,
+    'tasks_waiting (lane=? AND due_at<?)',
+  ],
   ['the number of a name that runs', /^SELECT count\(\*\) FROM \( ?SELECT 1 FROM tasks/, 'tasks_running_of_handler (name>? AND name<?)'],
   [
     'the rows that get a handler',
@@ -43,10 +49,26 @@ test.each([
   ['the rescue', /^SELECT \* FROM tasks INDEXED BY tasks_running .*lease_until/, 'tasks_running (lease_until<?)'],
   ['the lanes with something due', /^SELECT lane, next_due FROM lanes/, 'lanes_next_due ((next_due,lane)>(?,?) AND next_due<?)'],
   ['the first that is due in a lane', /^SELECT min\(due_at\) FROM tasks .*lane = \?$/, 'tasks_waiting (lane=?)'],
-  ['the prune', /^SELECT id, name, state FROM tasks INDEXED BY tasks_finished/, 'tasks_finished (updated<?)'],
-  ['a page', /^SELECT tasks\.\* FROM tasks INDEXED BY tasks_page/, 'tasks_page ((trigger_at,name)>(?,?) AND trigger_at<?)'],
-  ['a page of a name', /^SELECT tasks\.\* FROM tasks WHERE name = @name/, '(name=? AND trigger_at>? AND trigger_at<?)'],
-  ['a page of rare states', /^SELECT tasks\.\* FROM \(.*'failed'/, 'tasks_troubled (state=? AND (trigger_at,name)>(?,?) AND trigger_at<?)'],
+  [
+    'the prune',
+    /^SELECT id, name, state, octet_length\(definition\) AS bytes FROM tasks INDEXED BY tasks_finished/,
+    'tasks_finished (updated<?)',
+  ],
+  [
+    'a page',
+    /^SELECT tasks\.\*, octet_length\(definition\) AS bytes FROM tasks INDEXED BY tasks_page/,
+    'tasks_page ((trigger_at,name)>(?,?) AND trigger_at<?)',
+  ],
+  [
+    'a page of a name',
+    /^SELECT tasks\.\*, octet_length\(definition\) AS bytes FROM tasks WHERE name = @name/,
+    '(name=? AND trigger_at>? AND trigger_at<?)',
+  ],
+  [
+    'a page of rare states',
+    /^SELECT tasks\.\*, octet_length\(definition\) AS bytes FROM \(.*'failed'/,
+    'tasks_troubled (state=? AND (trigger_at,name)>(?,?) AND trigger_at<?)',
+  ],
   ['the history of an entry', /^SELECT run_id, number/, '(task_id=?)|(task_id=? AND run_id=?)'],
 ])('%s finds its rows through its index', async (_, sql, index) => {
   const found = (await plansOfAllStatements()).filter((statement) => sql.test(statement.sql))

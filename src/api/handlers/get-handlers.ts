@@ -25,11 +25,11 @@ export const getHandler = endpoint(
 export const listHandlers = endpoint(
   { operationId: 'listHandlers', method: 'get', paths: ['/handler'], target: 'none', scope: 'read', answers: [200, 503] },
   { query: compileCheck<HandlerListQuery>(handlerListQuery, 'query'), body: 'ignored' },
-  ({ store }) =>
+  ({ store, turns }) =>
     async ({ query }) => {
       const after = readStart(query)
       const limit = Number(query.limit ?? DEFAULT_LIMIT)
-      const { handlers, more } = await store.listHandlers({ ...(after !== undefined && { after }), limit })
+      const { handlers, more } = await turns.take(() => store.listHandlers({ ...(after !== undefined && { after }), limit }))
       const next = more ? handlers.at(-1)?.name : undefined
       const headers = next === undefined ? {} : { Link: `</handler/?${stringify({ ...query, start_from: next })}>; rel="next"` }
       return { status: 200, body: { handlers: handlers.map(presentHandler), ...(next !== undefined && { next }) }, headers }

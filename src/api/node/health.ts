@@ -1,4 +1,4 @@
-/** `GET /health`: the process lives. `GET /ready`: the store answers, the scheduler ticks and the clock is about right. */
+/** `GET /health`: the process lives. `GET /ready`: the node is not about to stop, the store answers, the scheduler ticks and the clock is about right. */
 import { CallmeError } from '../../domain/errors.ts'
 import type { Readiness } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
@@ -22,13 +22,15 @@ export const getReady = endpoint(
       const tasks = await store.counts()
       const state = readiness()
       const error = faultOf(state)
-      if (error === undefined) return { status: 200, body: { status: 'ready', last_tick: lastTickOf(state), tasks } }
+      const log = state.logFault === undefined ? {} : { log: state.logFault }
+      if (error === undefined) return { status: 200, body: { status: 'ready', last_tick: lastTickOf(state), tasks, ...log } }
       sendProblem(req, res, 503, { error })
       return undefined
     },
 )
 
 function faultOf(state: Readiness): string | undefined {
+  if (state.isStopping) return 'callme stops once its calls under way have ended; send requests to another node'
   if (state.failure !== undefined) return `the last tick failed: ${reasonOf(state.failure)}`
   if (state.upkeepFailure !== undefined)
     return `leases may not be renewed, because the last chores failed: ${reasonOf(state.upkeepFailure)}`

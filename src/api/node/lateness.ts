@@ -1,5 +1,4 @@
 /** `GET /lateness`: how late attempts were, from the time at which each was due to the start of its call. */
-import { setImmediate } from 'node:timers/promises'
 import latenessQuery from '../../../schema/api/lateness-query.json' with { type: 'json' }
 import { badRequest } from '../../domain/errors.ts'
 import { Lateness } from '../../domain/ledger/lateness.ts'
@@ -17,7 +16,7 @@ const PAGE = 200
 export const getLateness = endpoint(
   { operationId: 'lateness', method: 'get', paths: ['/lateness'], target: 'none', scope: 'read', answers: [200, 503] },
   { query: compileCheck<LatenessQuery>(latenessQuery, 'query'), body: 'ignored' },
-  ({ store, clock }) =>
+  ({ store, clock, turns }) =>
     async ({ req, query }) => {
       const to = query.to === undefined ? Math.ceil(clock.now() / 1000) : readInstant('to', query.to)
       const from = query.from === undefined ? to - DAY_S : readInstant('from', query.from)
@@ -28,10 +27,10 @@ export const getLateness = endpoint(
       const lateness = new Lateness()
       let after: TaskKey | undefined
       do {
-        const page = await store.runs(selection, { ...(after && { after }), limit: PAGE })
+        const position = { ...(after && { after }), limit: PAGE }
+        const page = await turns.take(() => store.runs(selection, position))
         for (const attempt of page.tasks.flatMap(({ history }) => history)) lateness.add(attempt)
         after = page.next
-        await setImmediate()
       } while (after && !req.socket.destroyed)
       const body = { from: rfc3339(from * 1000), to: rfc3339(to * 1000), name: names ?? null, ...lateness.summary() }
       return { status: 200, body }

@@ -10,14 +10,14 @@ import type { Selection } from '../../store/store.ts'
 import type { DeleteQuery } from '../../wire/bodies.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
-import type { AppOptions } from '../app-options.ts'
+import type { AppOptions, EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { isOn } from '../http/read-query.ts'
 import { describeTarget, isKey, type Target } from '../http/read-target.ts'
 import { refuseUnknown, selectionOf } from '../http/selection.ts'
 import { runNow } from './run-task.ts'
 
-const BATCH = 1000
+const BATCH = 200
 const FILTERS = ['name', 'state', 'from', 'to', 'future_only'] as const
 
 const PATHS = ['/task/:target', '/task']
@@ -64,7 +64,7 @@ async function removeOne({ store, clock }: AppOptions, key: TaskKey): Promise<nu
 }
 
 /** Removes in batches, because one large removal would hold up everything else. A series ends with its waiting task. */
-async function removeMany({ store, clock }: AppOptions, target: Target, query: DeleteQuery): Promise<number> {
+async function removeMany({ store, clock, turns }: EndpointOptions, target: Target, query: DeleteQuery): Promise<number> {
   const selection = selectionToRemove(target, query, clock.now())
   await refuseUnknown(store, target)
   if (!isFiltered(query)) {
@@ -73,7 +73,7 @@ async function removeMany({ store, clock }: AppOptions, target: Target, query: D
   }
   let deleted = 0
   for (;;) {
-    const removed = await store.remove(selection, { now: clock.now(), limit: BATCH })
+    const removed = await turns.take(() => store.remove(selection, { now: clock.now(), limit: BATCH }))
     deleted += removed
     if (removed < BATCH) return deleted
   }

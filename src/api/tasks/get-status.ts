@@ -7,7 +7,7 @@ import { formatTaskKey, parseTaskKey, type TaskKey } from '../../domain/task/tas
 import type { ListQuery } from '../../wire/bodies.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import { compileCheck } from '../../wire/validate.ts'
-import type { AppOptions } from '../app-options.ts'
+import type { EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
 import type { Target } from '../http/read-target.ts'
@@ -38,14 +38,15 @@ export const getStatus = endpoint(
 )
 
 /** @returns the text of a page, how many tasks it holds, and the key of the last one where more follow it */
-async function readPage({ store, clock, defaults }: AppOptions, target: Target, query: ListQuery, pretty: boolean) {
+async function readPage({ store, clock, turns, defaults }: EndpointOptions, target: Target, query: ListQuery, pretty: boolean) {
   const selection = selectionOf(target, query, clock.now())
   const limit = Number(query.limit ?? DEFAULT_LIMIT)
   const list = new TaskListText(pretty)
   const pieces = [list.start()]
   let [length, more, last] = [0, true, readStart(query)]
   while (more && list.count < limit && length < MAX_PAGE_LENGTH) {
-    const batch = await store.list(selection, { ...(last && { after: last }), limit: Math.min(BATCH, limit - list.count) })
+    const position = { ...(last && { after: last }), limit: Math.min(BATCH, limit - list.count) }
+    const batch = await turns.take(() => store.list(selection, position))
     more = batch.more
     for (const task of batch.tasks) {
       more ||= length >= MAX_PAGE_LENGTH

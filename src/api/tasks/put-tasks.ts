@@ -8,6 +8,8 @@ import { checkTask, taskOf } from '../../wire/parse-task.ts'
 import { endpoint } from '../endpoint.ts'
 import { httpStatusOf, presentError, type PresentedError } from '../http/problem.ts'
 import { parseJson } from '../http/read-body.ts'
+import { elementsOf, inSlices } from '../http/slices.ts'
+import type { Turns } from '../http/turns.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
 import { refusalOf, replacesNothing } from './put-task.ts'
 
@@ -16,17 +18,22 @@ const EXAMPLE = '{"task_name":"a","trigger_at":"+6h","callback":"http://example.
 
 type WireResult = { readonly status: 200 | 201; readonly key: string } | ({ readonly status: number } & PresentedError)
 
-const body = { schema: { type: 'array', items: taskSchema }, example: `[${EXAMPLE}]`, limitBytes: 16 * 2 ** 20, read: readValues }
+const body = {
+  schema: { type: 'array', items: taskSchema },
+  example: `[${EXAMPLE}]`,
+  limitBytes: 16 * 2 ** 20,
+  read: (text: string) => text.trim(),
+}
 
 export const putTasks = endpoint(
   { operationId: 'putMany', method: 'post', paths: ['/tasks'], target: 'none', scope: 'write', answers: [200, 207, 503] },
   { query: checkPlainQuery, body, condition: replacesNothing },
-  ({ store, clock, log, wake }) =>
+  ({ store, clock, log, wake, turns }) =>
     async ({ body, ifAbsent }) => {
       const now = clock.now()
-      const tasks = body().map((value) => parseTask(value, now))
+      const tasks = await readTasks(body(), now, turns)
       const newTasks = tasks.flatMap((task) => (task.ok ? [task.value] : []))
-      const stored = newTasks.length === 0 ? [] : await store.put(newTasks, { now, ifAbsent })
+      const stored = newTasks.length === 0 ? [] : await turns.take(() => store.put(newTasks, { now, ifAbsent }))
       const results = resultsOf(tasks, stored)
       const dueAts = stored.flatMap((result) => ('task' in result ? [result.task.dueAt] : []))
       if (dueAts.length > 0) wake(Math.min(...dueAts))
@@ -36,11 +43,15 @@ export const putTasks = endpoint(
 )
 
 /** @throws CallmeError where there is no task, where there are too many, and on an array that is not JSON */
-function readValues(text: string): Parsed<unknown>[] {
-  const body = text.trim()
-  const values = body.startsWith('[')
-    ? (valueOrThrow(parseJson(body, `[${EXAMPLE}]`)) as unknown[]).map((value) => ({ ok: true as const, value }))
-    : body.split('\n').filter((line) => line.trim() !== '')
+async function readTasks(body: string, now: number, turns: Turns): Promise<Parsed<NewTask>[]> {
+  const isArray = body.startsWith('[')
+  if (isArray && !body.endsWith(']')) refuseArray(body)
+  const texts = isArray ? await inSlices(elementsOf(body), turns, (text) => text) : body.split('\n').filter((line) => line.trim() !== '')
+  checkNumber(texts)
+  return inSlices(texts, turns, (text) => parseTask(isArray ? readElement(text, body) : readLine(text), now))
+}
+
+function checkNumber(values: readonly string[]): void {
   if (values.length === 0) {
     throw badRequest({ pointer: '', detail: `the body must hold at least one task, as a JSON array or one per line, such as ${EXAMPLE}` })
   }
@@ -48,7 +59,17 @@ function readValues(text: string): Parsed<unknown>[] {
     const detail = `one request may hold at most ${MAX_TASKS} tasks; got ${values.length}, send them in several requests`
     throw new CallmeError('too_large', detail)
   }
-  return values.map((value) => (typeof value === 'string' ? readLine(value) : value))
+}
+
+/** @throws CallmeError where the array is not JSON; the reason is that of the whole body */
+function readElement(text: string, body: string): Parsed<unknown> {
+  const parsed = parseJson(text, EXAMPLE)
+  if (!parsed.ok) refuseArray(body)
+  return parsed
+}
+
+function refuseArray(body: string): void {
+  valueOrThrow(parseJson(body, `[${EXAMPLE}]`))
 }
 
 function readLine(line: string): Parsed<unknown> {

@@ -11,7 +11,7 @@ import type { RescheduleRequest, Store } from '../../store/store.ts'
 import type { RescheduleBody, RescheduleQuery } from '../../wire/bodies.ts'
 import { presentTask, type ServerDefaults } from '../../wire/present-task.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
-import type { AppOptions } from '../app-options.ts'
+import type { EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { jsonBody } from '../http/read-body.ts'
 import { isOn } from '../http/read-query.ts'
@@ -20,7 +20,7 @@ import { CONTENT_TYPE, isPretty } from '../http/respond.ts'
 import { refuseUnknown, selectionOf } from '../http/selection.ts'
 import { TaskListText } from '../http/task-list-text.ts'
 
-const BATCH = 500
+const BATCH = 200
 /** characters: small enough to hold, large enough to be worth a write */
 const CHUNK_LENGTH = 2 ** 16
 
@@ -74,11 +74,15 @@ function readTime(body: RescheduleBody, query: RescheduleQuery, now: number): nu
 }
 
 /** Yields no empty batch: the store may pass over many tasks without taking one. */
-async function* rescheduleBatches({ store, log, wake }: AppOptions, wanted: Wanted): AsyncGenerator<readonly Task[], undefined> {
+async function* rescheduleBatches(
+  { store, log, wake, turns }: EndpointOptions,
+  wanted: Wanted,
+): AsyncGenerator<readonly Task[], undefined> {
   let remaining = wanted.limit
   let after: RescheduleRequest['after']
   do {
-    const batch = await store.reschedule({ ...wanted, ...(after && { after }), limit: Math.min(BATCH, remaining) })
+    const request = { ...wanted, ...(after && { after }), limit: Math.min(BATCH, remaining) }
+    const batch = await turns.take(() => store.reschedule(request))
     remaining -= batch.tasks.length
     after = batch.next
     if (batch.tasks.length === 0) continue

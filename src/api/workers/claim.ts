@@ -18,6 +18,8 @@ const DEFAULT_LEASE_SECONDS = 60
 const BATCH = 100
 /** An answer of large payloads ends early: every claimed task must be sent, and an answer has a limit. */
 const MAX_ANSWER_LENGTH = 16 * 2 ** 20
+/** characters: the store ends a batch of so large tasks before its limit */
+const LARGE_BATCH_LENGTH = 2 * 2 ** 20
 
 interface Wanted {
   /** of the handler */
@@ -68,9 +70,11 @@ async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<stri
       if (list.count === 0) throw error
       return { tasks: [], nextDue: undefined }
     })
+    const before = text.length
     for (const task of batch.tasks) text += list.item(presentTask(task, options.defaults))
     if (list.count === 0) return { nextDue: batch.nextDue }
-    if (batch.tasks.length === limit && list.count < wanted.limit && text.length < MAX_ANSWER_LENGTH && !wanted.left.aborted) continue
+    const isFull = batch.tasks.length === limit || text.length - before > LARGE_BATCH_LENGTH
+    if (isFull && list.count < wanted.limit && text.length < MAX_ANSWER_LENGTH && !wanted.left.aborted) continue
     return { found: text + list.end({ lease_until: new Date(leaseUntil).toISOString() }) }
   }
 }

@@ -4,6 +4,7 @@ import { loadConfig } from '../../config/load-config.ts'
 import { effectiveSettings, type EffectiveSetting } from '../../config/settings.ts'
 import { redact } from '../../config/store-url.ts'
 import { readSecrets } from '../terminal/environment.ts'
+import { print } from '../terminal/output.ts'
 import { addSettingOptions, givenFlags } from '../terminal/setting-options.ts'
 
 export function configCommand(): Command {
@@ -15,7 +16,7 @@ export function configCommand(): Command {
     loadConfig(flags, env)
     const settings = effectiveSettings(flags, env)
     const isTable = process.stdout.isTTY && options.json !== true
-    process.stdout.write(isTable ? configTable(settings) : configJson(settings))
+    print(isTable ? configTable(settings) : configJson(settings))
   })
 }
 

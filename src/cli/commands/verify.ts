@@ -8,6 +8,7 @@ import { parseInstant } from '../../domain/time/trigger-time.ts'
 import { readLedger } from '../../store/open-store.ts'
 import { verify } from '../../verify/verify.ts'
 import { readSecrets } from '../terminal/environment.ts'
+import { print } from '../terminal/output.ts'
 import { addSettingOptions, givenFlags } from '../terminal/setting-options.ts'
 import { reportText } from '../terminal/verify-text.ts'
 
@@ -27,7 +28,7 @@ export function verifyCommand(): Command {
     const { store } = loadConfig(flags, withoutOthers(readSecrets(flags, process.env)))
     const report = await readLedger(store, (ledger) => verify(ledger, range))
     const where = store.kind === 'sqlite' ? store.path : redact(store.url)
-    process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(where, report))
+    print(options.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(where, report))
     if (!report.ok) process.exitCode = EXIT_BROKEN
   })
 }

@@ -25,7 +25,7 @@ import { record } from './results/record.ts'
 import { renew, rescue } from './results/rescue.ts'
 import { prune } from './retention/prune.ts'
 import { readPage } from './rows/pages.ts'
-import { readTask, readTasks, findRow } from './rows/rows.ts'
+import { bounded, readTask, readTasks, findRow, type Found } from './rows/rows.ts'
 import type { Session } from './session.ts'
 import { putTasks } from './tasks/put.ts'
 import { removeMatching } from './tasks/remove.ts'
@@ -35,7 +35,7 @@ import { runTask } from './tasks/run.ts'
 /** The scheduler waits this long for the database: less than its leases, so that it knows what became of a claim. */
 const SCHEDULING_PATIENCE_MS = 50_000
 
-const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
+const HANDLERS_AFTER = bounded('SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2', 'name')
 /** As text, because `extra_float_digits` decides how much of a float is sent. */
 const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS now'
 
@@ -85,8 +85,8 @@ export class PostgresStore implements Store {
   async list(selection: Selection, { after, limit }: { after?: TaskKey; limit: number }): Promise<{ tasks: Task[]; more: boolean }> {
     const { database, peers } = this.#session
     await peers.catchUp()
-    const { rows } = await readPage(database, selection, after, limit + 1)
-    return { tasks: await readTasks(database, this.#session, rows.slice(0, limit)), more: rows.length > limit }
+    const { rows, isCut } = await readPage(database, selection, after, limit + 1)
+    return { tasks: await readTasks(database, this.#session, rows.slice(0, limit)), more: isCut || rows.length > limit }
   }
 
   async claimDue(claim: Claim): Promise<ClaimResult> {
@@ -151,8 +151,8 @@ export class PostgresStore implements Store {
   }
 
   async listHandlers({ after = '', limit }: { after?: string; limit: number }): Promise<{ handlers: Handler[]; more: boolean }> {
-    const rows = await this.#session.database.query<HandlerRow>(HANDLERS_AFTER, [after, limit + 1])
-    return { handlers: rows.slice(0, limit).map(toHandler), more: rows.length > limit }
+    const rows = await this.#session.database.query<HandlerRow & Found>(HANDLERS_AFTER, [after, limit + 1])
+    return { handlers: rows.slice(0, limit).map(toHandler), more: (rows[0]?.found ?? 0) > Math.min(rows.length, limit) }
   }
 
   removeHandler(name: string, { force }: { force: boolean }): ReturnType<Store['removeHandler']> {

@@ -1,10 +1,11 @@
 /** The effects of one write: how many tasks each state gains or loses, runs without a record, and changes for listeners as the stores keep them. */
 import { isErrorCallback } from '../../domain/task/error-callback.ts'
 import type { PastStanding } from '../../domain/ledger/account.ts'
-import type { JsonValue, Task, TaskState } from '../../domain/task/task.ts'
+import type { Task, TaskState } from '../../domain/task/task.ts'
 import type { ChangeKind, LostChanges, NewChange, TaskChange } from '../../domain/task/task-change.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import { isObject, parse } from '../rows/stored-json.ts'
+import { sizeOf } from './sizes.ts'
 
 /** characters, about: a longer payload is left out */
 const MAX_PAYLOAD = 4 * 1024
@@ -121,19 +122,6 @@ function isChange(change: unknown): boolean {
 
 function serialize(change: NewChange): string {
   const { payload, ...definition } = change.task.definition
-  if (sizeOf(payload) <= MAX_PAYLOAD) return JSON.stringify(change)
+  if (sizeOf(payload, MAX_PAYLOAD) <= MAX_PAYLOAD) return JSON.stringify(change)
   return JSON.stringify({ ...change, task: { ...change.task, definition }, withoutPayload: true })
-}
-
-/** About how many characters of JSON a value is. It stops counting once they are too many, so a large value costs no more than one that just fits. */
-function sizeOf(value: JsonValue | undefined): number {
-  if (typeof value === 'string') return value.length
-  if (typeof value !== 'object' || value === null) return 1
-  let size = 0
-  // eslint-disable-next-line @typescript-eslint/no-for-in-array -- it stops early, and lists no names before it begins
-  for (const name in value) {
-    size += name.length + sizeOf((value as Readonly<Record<string, JsonValue>>)[name])
-    if (size > MAX_PAYLOAD) break
-  }
-  return size
 }

@@ -4,10 +4,11 @@ import type { Database } from 'better-sqlite3'
 import { TASK_STATES, type TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import type { TaskRow } from '../rows/task-row.ts'
+import { PAGE_BYTES, weightOf } from '../rules/sizes.ts'
 import type { Store } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
 import { pullDue } from './claims/pull.ts'
-import type { GroupCommit } from './commit/group-commit.ts'
+import type { GroupCommit, Place } from './commit/group-commit.ts'
 import type { Hold } from './commit/hold.ts'
 import { storeError } from './commit/store-error.ts'
 import { HandlerChanges } from './handlers/backfill.ts'
@@ -26,20 +27,23 @@ import { removeTasks } from './tasks/remove.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
 import { runTask } from './tasks/run.ts'
 
+/** The scheduler does not wait for writes of clients. */
+const FIRST = (): Place => ({ isFirst: true })
+
 export class SqliteStore implements Store {
-  readonly put = this.#writing(putTasks)
+  readonly put = this.#writing(putTasks, ([tasks]) => ({ weight: weightOf(tasks) }))
   readonly get = this.#reading(getTask)
   readonly history = this.#reading(readHistory)
-  readonly claimDue = this.#writing(claimDue)
-  readonly record = this.#writing(recordReports)
-  readonly expire = this.#writing(expireRows)
+  readonly claimDue = this.#writing(claimDue, FIRST)
+  readonly record = this.#writing(recordReports, FIRST)
+  readonly expire = this.#writing(expireRows, FIRST)
   readonly pull = this.#writing(pullDue)
   readonly acknowledge = this.#writing(acknowledge)
-  readonly renew = this.#writing(renewLeases)
+  readonly renew = this.#writing(renewLeases, FIRST)
   readonly rescue = this.#writing(rescueRows)
-  readonly reschedule = this.#writing(rescheduleBatch)
+  readonly reschedule = this.#writing(rescheduleBatch, ([{ limit }]) => ({ weight: limit }))
   readonly run = this.#writing(runTask)
-  readonly prune = this.#writing(pruneRows)
+  readonly prune = this.#writing(pruneRows, ([{ limit }]) => ({ weight: limit }))
   readonly putHandler = this.#changing(putHandler)
   readonly getHandler = this.#reading(findHandler)
   readonly listHandlers = this.#reading(listHandlers)
@@ -71,15 +75,18 @@ export class SqliteStore implements Store {
 
   async list(...[selection, { after, limit }]: Parameters<Store['list']>): ReturnType<Store['list']> {
     const rows: TaskRow[] = []
-    let start = after
+    let [start, bytes] = [after, PAGE_BYTES]
+    let isCut: boolean
     do {
-      const page = await this.#read(({ sql }) => readPage(sql, selection, { after: start, limit: limit + 1 - rows.length }))
+      const position = { after: start, limit: limit + 1 - rows.length, bytes }
+      const page = await this.#read(({ sql }) => readPage(sql, selection, position))
       rows.push(...page.rows)
-      start = page.next
-      if (start && rows.length <= limit) await setImmediate()
-    } while (start && rows.length <= limit)
+      bytes -= page.rows.reduce((sum, { definition }) => sum + definition.length, 0)
+      ;({ next: start, isCut } = page)
+      if (start && !isCut && rows.length <= limit) await setImmediate()
+    } while (start && !isCut && rows.length <= limit)
     const tasks = await this.#read((session) => rows.slice(0, limit).map((row) => readTask(session, row)))
-    return { tasks, more: rows.length > limit }
+    return { tasks, more: isCut || rows.length > limit }
   }
 
   async remove(...[selection, options]: Parameters<Store['remove']>): Promise<number> {
@@ -88,7 +95,8 @@ export class SqliteStore implements Store {
     let after: TaskKey | undefined
     do {
       const limits = { ...options, after, limit: options.limit - removed }
-      const batch = await this.#group.write((transaction) => removeTasks(transaction, { ...selection, states }, limits))
+      const place = { weight: limits.limit }
+      const batch = await this.#group.write((transaction) => removeTasks(transaction, { ...selection, states }, limits), place)
       removed += batch.removed
       after = batch.next
     } while (after && removed < options.limit)
@@ -110,8 +118,11 @@ export class SqliteStore implements Store {
     this.#afterClose()
   }
 
-  #writing<Args extends unknown[], T>(verb: (transaction: Transaction, ...args: Args) => T): (...args: Args) => Promise<T> {
-    return (...args) => this.#group.write((transaction) => verb(transaction, ...args))
+  #writing<Args extends unknown[], T>(
+    verb: (transaction: Transaction, ...args: Args) => T,
+    placeOf: (args: Args) => Place = () => ({}),
+  ): (...args: Args) => Promise<T> {
+    return (...args) => this.#group.write((transaction) => verb(transaction, ...args), placeOf(args))
   }
 
   #changing<Args extends unknown[], T>(verb: (transaction: Transaction, ...args: Args) => T): (...args: Args) => Promise<T> {

@@ -3,6 +3,7 @@ import { hostOf } from '../../../domain/task/task.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import { ClaimShares, MOST_LANES, byTurn, type HostShare, type LaneShare } from '../../rules/claim-shares.ts'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
 import type { Claim, ClaimResult } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
@@ -32,6 +33,8 @@ class ClaimRun {
   readonly #view: ClaimView
   readonly shares: ClaimShares<OpenLane>
   readonly #usage: HandlerUsage
+  /** how much the definitions of further rows may hold */
+  #bytes = PAGE_BYTES
 
   constructor(transaction: Transaction, claim: Claim) {
     this.#transaction = transaction
@@ -95,12 +98,15 @@ class ClaimRun {
       const wishes = this.shares.wishes(open)
       const ofLanes = [...wishes].map(([{ lane, cursor }, limit]) => ({ lane, cursor, limit }))
       if (wishes.size === 0 || !(await this.#moveMisplaced(ofLanes))) break
-      const rows = await claimRows(this.#transaction, ofLanes, this.#claim)
+      const rows = await claimRows(this.#transaction, ofLanes, this.#claim, this.#bytes)
       claimed.push(...rows)
+      for (const { definition } of rows) this.#bytes -= Buffer.byteLength(definition)
       const byLane = Map.groupBy(rows, ({ lane }) => lane)
       for (const [lane, wish] of wishes) this.shares.took(lane, wish, byLane.get(lane.lane)?.length ?? 0)
       for (const [handler, count] of this.shares.takeStarts()) await this.#usage.addStarts(handler, count)
-      open = this.shares.stillOpen(open, wishes)
+      // The caller claims again, so that nothing else waits for large definitions.
+      if (this.#bytes <= 0) this.shares.hides(this.#claim.now)
+      open = this.#bytes <= 0 ? [] : this.shares.stillOpen(open, wishes)
     }
     return claimed
   }

@@ -21,7 +21,7 @@ const WISHES = 'unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[]) AS w (
 const WAITING = `t.state IN ('pending', 'retrying') AND t.lane = w.lane AND (t.due_at, t.id) >= (w.due_at, w.id)`
 /** Passes over rows that another node is about to claim. */
 const DUE = `
-  SELECT t.name, t.trigger_at, t.lane, t.due_at, t.id, t.deadline FROM ${WISHES} CROSS JOIN LATERAL (
+  SELECT t.name, t.trigger_at, t.lane, t.due_at, t.id, t.deadline, octet_length(t.definition) AS bytes FROM ${WISHES} CROSS JOIN LATERAL (
     SELECT * FROM callme.tasks t WHERE ${WAITING} AND t.due_at <= $5 AND t.deadline > $5
     ORDER BY t.due_at, t.id LIMIT w.wanted FOR UPDATE SKIP LOCKED) t`
 // The second condition is for the planner: it takes a wish for a tenth of its lane, and would read the whole table to join so many rows.
@@ -30,7 +30,11 @@ const run = (lease: string, node: string, now: string, awaiting: string): string
     awaiting = ${awaiting}, updated = ${now}
   FROM due WHERE t.name = due.name AND t.trigger_at = due.trigger_at AND t.name = ANY (ARRAY (SELECT name FROM due))
   RETURNING ${columnsOf('t')}`
-const CLAIM = `WITH due AS MATERIALIZED (${DUE}) ${run('$6', '$7', '$5', 'NULL')}`
+/** The first of the due rows, as many as hold `$8` bytes of definitions together. */
+const CLAIM = `
+  WITH found AS MATERIALIZED (${DUE}), sized AS (
+    SELECT *, sum(bytes) OVER (ORDER BY due_at, id ROWS UNBOUNDED PRECEDING) - bytes AS before FROM found
+  ), due AS MATERIALIZED (SELECT * FROM sized WHERE before < $8) ${run('$6', '$7', '$5', 'NULL')}`
 const CLAIM_FOR_WORKER = `
   WITH due AS (SELECT * FROM unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)) ${run('$3', '$4', '$5', `'worker'`)}`
 const MOVE = `
@@ -43,12 +47,18 @@ const FIRSTS = `
   LEFT JOIN LATERAL (
     SELECT t.due_at FROM callme.tasks t WHERE ${WAITING} AND t.deadline > $5 ORDER BY t.due_at, t.id LIMIT 1) live ON true`
 
-export type DueRow = Pick<TaskRow, 'name' | 'trigger_at' | 'lane' | 'due_at' | 'id' | 'deadline'>
+export type DueRow = Pick<TaskRow, 'name' | 'trigger_at' | 'lane' | 'due_at' | 'id' | 'deadline'> & { readonly bytes: number }
 
 type Claimer = Pick<Claim, 'now' | 'node' | 'leaseUntil'>
 
-export function claimRows(transaction: Transaction, wishes: readonly LaneWish[], { now, leaseUntil, node }: Claimer): Promise<TaskRow[]> {
-  return readRows(transaction, CLAIM, [...wishParams(wishes), now, leaseUntil, node])
+/** @param bytes how much their definitions may hold together */
+export function claimRows(
+  transaction: Transaction,
+  wishes: readonly LaneWish[],
+  { now, leaseUntil, node }: Claimer,
+  bytes: number,
+): Promise<TaskRow[]> {
+  return readRows(transaction, CLAIM, [...wishParams(wishes), now, leaseUntil, node, bytes])
 }
 
 /** The due rows of the lanes, locked until the transaction ends. */

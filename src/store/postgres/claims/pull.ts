@@ -1,5 +1,6 @@
 /** Hands due rows of one handler to a worker, as far as the handler has capacity. */
 import { NEVER } from '../../rules/handler-book.ts'
+import { firstPage } from '../../rules/sizes.ts'
 import type { ClaimResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { findHandler } from '../handlers/change-handler.ts'
@@ -23,7 +24,8 @@ export const pull = oneByOne(async (transaction, request: Pull): Promise<() => C
   const lanes = cursors.ofHandler(handlerName).map((lane) => ({ ...lane, limit }))
   // A new handler may have rows in these lanes that do not belong there any more.
   const own = (await lockDue(transaction, lanes, now)).filter(({ name }) => handlers.of(name)?.name === handlerName)
-  const rows = await claimForWorker(transaction, own.toSorted(oldestFirst).slice(0, limit), request)
+  const oldest = firstPage(own.toSorted(oldestFirst).slice(0, limit), ({ bytes }) => bytes)
+  const rows = await claimForWorker(transaction, oldest, request)
   if (capacity.hasRate && rows.length > 0) await usage.addStarts(handlerName, rows.length)
   const tasks = await finishClaim(transaction, rows, request)
   const firsts = await firstPlaces(transaction, lanes, now)

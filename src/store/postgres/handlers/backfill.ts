@@ -10,10 +10,10 @@ import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import type { HandlerBook } from '../../rules/handler-book.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { columnsOf, keyOf, keyParams, readRows } from '../rows/rows.ts'
+import { NO_DEFINITION, bounded, columnsOf, keyOf, keyParams, readRows } from '../rows/rows.ts'
 
 const RUNNING_OF_NAMES = `
-  SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.name >= $1 AND t.name < $2 AND strpos(t.name, '@') = 0
+  SELECT ${columnsOf('t', NO_DEFINITION)} FROM callme.tasks t WHERE t.state = 'running' AND t.name >= $1 AND t.name < $2 AND strpos(t.name, '@') = 0
   ORDER BY t.name, t.trigger_at FOR UPDATE`
 const BEGIN = `
   INSERT INTO callme.handler_walks (name, after_name, after_trigger_at) VALUES ($1, $2, -1)
@@ -22,9 +22,11 @@ const ANY = 'SELECT 1 FROM callme.handler_walks LIMIT 1'
 const FIRST = 'SELECT * FROM callme.handler_walks ORDER BY name LIMIT 1 FOR UPDATE'
 const ADVANCE = 'UPDATE callme.handler_walks SET after_name = $2, after_trigger_at = $3 WHERE name = $1'
 const END = 'DELETE FROM callme.handler_walks WHERE name = $1'
-const ROWS_OF_NAMES = `
-  SELECT ${columnsOf('t')} FROM callme.tasks t WHERE (t.name, t.trigger_at) > ($1, $2::bigint) AND t.name < $3
-  ORDER BY t.name, t.trigger_at LIMIT $4 FOR UPDATE`
+const ROWS_OF_NAMES = bounded(
+  `SELECT ${columnsOf('t')} FROM callme.tasks t WHERE (t.name, t.trigger_at) > ($1, $2::bigint) AND t.name < $3
+  ORDER BY t.name, t.trigger_at LIMIT $4 FOR UPDATE`,
+  'name, trigger_at',
+)
 const RELOCATE = `
   UPDATE callme.tasks t SET lane = k.lane, deadline = k.deadline
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) AS k (name, trigger_at, lane, deadline)
@@ -50,7 +52,8 @@ export const backfillPage = oneByOne(async (transaction, _: undefined): Promise<
   const rows = await readRows(transaction, ROWS_OF_NAMES, [afterName, afterMinute, storedRange(name).end, PAGE_ROWS])
   await relocate(transaction, handlers, rows)
   const last = rows.at(-1)
-  if (last && rows.length === PAGE_ROWS) await transaction.query(ADVANCE, [name, last.name, last.trigger_at])
+  // A page of large definitions has fewer rows.
+  if (last) await transaction.query(ADVANCE, [name, last.name, last.trigger_at])
   else await transaction.query(END, [name])
   return true
 })

@@ -4,6 +4,7 @@
  */
 import { TASK_STATES, type TaskState } from '../../../domain/task/task.ts'
 import { readBatches, type StoredBatch } from '../../rules/changes.ts'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
 import type { ChangesPage } from '../../store.ts'
 import { one, type Database, type Queries } from '../commit/database.ts'
 
@@ -41,8 +42,12 @@ const TRIM_COMMITS = `
 const FIRST = 'SELECT first_id FROM callme.numbered WHERE last_id > $1 AND first_id <= last_id ORDER BY last_id LIMIT 1'
 const LAST = `SELECT last_id, ${TASK_STATES.join(', ')} FROM callme.numbered ORDER BY position DESC LIMIT 1`
 const PAGE = `
-  SELECT n.first_id AS "firstId", n.last_id AS "lastId", c.batch AS text FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
-  WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id ORDER BY n.last_id`
+  SELECT first_id AS "firstId", last_id AS "lastId", batch AS text FROM (
+    SELECT n.first_id, n.last_id, c.batch,
+      sum(octet_length(c.batch)) OVER (ORDER BY n.last_id ROWS UNBOUNDED PRECEDING) - octet_length(c.batch) AS before
+    FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
+    WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id) page
+  WHERE before < ${PAGE_BYTES} ORDER BY last_id`
 
 /** Counts numbered and other commits. */
 const COUNTED = `

@@ -3,14 +3,14 @@ import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import { expiryOf } from '../../rules/report-effects.ts'
 import type { Store } from '../../store.ts'
 import { oneByOne, type GroupWriter } from '../commit/group-writer.ts'
-import { columnsOf, readRows, setColumn } from '../rows/rows.ts'
+import { bounded, columnsOf, readRows, setColumn, type Found } from '../rows/rows.ts'
 import type { Session } from '../session.ts'
 import { continueSeries } from '../tasks/series.ts'
 import { writeReports } from './record.ts'
 
 const EXPIRED = `callme.tasks t WHERE t.state IN ('pending', 'retrying') AND t.deadline > $1 AND t.deadline <= $2`
 const ANY_EXPIRED = `SELECT 1 FROM ${EXPIRED} LIMIT 1`
-const LOCK_EXPIRED = `SELECT ${columnsOf('t')} FROM ${EXPIRED} ORDER BY t.deadline LIMIT $3 FOR UPDATE SKIP LOCKED`
+const LOCK_EXPIRED = bounded(`SELECT ${columnsOf('t')} FROM ${EXPIRED} ORDER BY t.deadline LIMIT $3 FOR UPDATE SKIP LOCKED`, 'deadline')
 
 type Expired = Awaited<ReturnType<Store['expire']>>
 
@@ -25,7 +25,7 @@ export async function expire(session: Session, writer: GroupWriter, { now, limit
 const expireRows = oneByOne(async (transaction, { after, now, limit }: { after: number; now: number; limit: number }): Promise<Expired> => {
   const { handlers } = transaction.session
   const expiryOfRow = (row: TaskRow) => expiryOf(toTask(row, handlers.of(row.name)), now)
-  const rows = await readRows(transaction, LOCK_EXPIRED, [after, now, limit])
+  const rows: readonly (TaskRow & Partial<Found>)[] = await readRows(transaction, LOCK_EXPIRED, [after, now, limit])
   const extended = rows.flatMap((row) => {
     const expiry = expiryOfRow(row)
     return 'extendedTo' in expiry ? { ...row, deadline: expiry.extendedTo } : []
@@ -37,5 +37,5 @@ const expireRows = oneByOne(async (transaction, { after, now, limit }: { after: 
   const followed = await continueSeries(transaction, over, now)
   const reports = followed.map(expiryOfRow).flatMap((expiry) => ('report' in expiry ? expiry.report : []))
   const ended = await writeReports(transaction, reports)
-  return { tasks: ended.flatMap((task) => task ?? []), more: rows.length === limit }
+  return { tasks: ended.flatMap((task) => task ?? []), more: rows[0]?.found === limit || (rows[0]?.found ?? 0) > rows.length }
 })

@@ -3,17 +3,21 @@ import { lossOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import type { Store } from '../../store.ts'
 import { oneByOne, together } from '../commit/group-writer.ts'
-import { readTasks, arraysOf, columnsOf, readRows } from '../rows/rows.ts'
+import { readTasks, arraysOf, bounded, columnsOf, readRows } from '../rows/rows.ts'
 import { writeReports } from './record.ts'
 
-const LEASE_OVER = `
-  SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.lease_until > $1 AND t.lease_until <= $2
-  ORDER BY t.lease_until LIMIT $3 FOR UPDATE SKIP LOCKED`
+const LEASE_OVER = bounded(
+  `SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.lease_until > $1 AND t.lease_until <= $2
+  ORDER BY t.lease_until LIMIT $3 FOR UPDATE SKIP LOCKED`,
+  'lease_until',
+)
 /** A transaction that writes or ends a lease is over within this time. */
 const LEASE_MARGIN_MS = 15_000
-const ABANDONED = `
-  SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.claimed_by <> $1 AND t.awaiting IS NULL LIMIT $2
-  FOR UPDATE SKIP LOCKED`
+const ABANDONED = bounded(
+  `SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.state = 'running' AND t.claimed_by <> $1 AND t.awaiting IS NULL LIMIT $2
+  FOR UPDATE SKIP LOCKED`,
+  'lease_until',
+)
 const RENEW = `
   UPDATE callme.tasks t SET lease_until = k.lease_until
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::int[], $5::bigint[]) AS k (name, trigger_at, run_id, attempts, lease_until)

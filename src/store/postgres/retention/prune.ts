@@ -6,14 +6,14 @@ import type { TaskState } from '../../../domain/task/task.ts'
 import { ATTEMPT_COLUMNS, type TaskRow } from '../../rows/task-row.ts'
 import { one, type Queries } from '../commit/database.ts'
 import { oneByOne, type GroupWriter } from '../commit/group-writer.ts'
-import { COLUMNS, KEYS, keyOf, ofKeys, spanParams } from '../rows/rows.ts'
+import { COLUMNS, KEYS, bounded, keyOf, ofKeys, spanParams, type Found } from '../rows/rows.ts'
 import type { Session } from '../session.ts'
 import { removeRows } from '../tasks/remove.ts'
 import { dropDay, lockDay, minutesOf, partition, partitionedDays, takeTurn, unlessInTheWay } from './partitions.ts'
 
 /** A day with more old rows than this waits until it is dropped. */
 const MUCH = 10_000
-/** A day with more rows to keep than this is not dropped. */
+/** A day with more rows to keep than this, or larger ones than a page, is not dropped. */
 const MOST_KEPT = 1000
 
 const ATTEMPTS = `SELECT a.* FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')}`
@@ -69,10 +69,11 @@ const pruneDay = oneByOne(
     if (!(await partitionedDays(transaction)).includes(day)) return 0
     await lockDay(transaction, day)
     const finished = `callme.${partition('finished', day)}`
-    const kept = await transaction.query<TaskRow>(`SELECT ${COLUMNS} FROM ${finished} WHERE updated >= $1 LIMIT ${MOST_KEPT + 1}`, [before])
+    const toKeep = bounded(`SELECT ${COLUMNS} FROM ${finished} WHERE updated >= $1 LIMIT ${MOST_KEPT + 1}`, 'trigger_at, name')
+    const kept = await transaction.query<TaskRow & Found>(toKeep, [before])
     const { from, to } = minutesOf(day)
     const waiting = await transaction.query<Pick<TaskRow, 'name' | 'trigger_at'>>(WAITING, [from, to])
-    if (kept.length > MOST_KEPT || waiting.length > MOST_KEPT) return 'needed'
+    if (kept.length > MOST_KEPT || kept.length < (kept[0]?.found ?? 0) || waiting.length > MOST_KEPT) return 'needed'
     const keys = [...kept, ...waiting].map(keyOf)
     const keptAttempts = keys.length === 0 ? [] : await transaction.query<object>(ATTEMPTS, spanParams(keys))
     const count = `SELECT ${COUNTS} FROM ${finished} WHERE updated < $1 GROUP BY state`

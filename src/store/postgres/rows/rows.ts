@@ -4,6 +4,7 @@ import { isFinal, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import { parse } from '../../rows/stored-json.ts'
 import { toTask, type TaskRow } from '../../rows/task-row.ts'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
 import { one, type Queries } from '../commit/database.ts'
 import type { Session } from '../session.ts'
 
@@ -30,6 +31,25 @@ export function assignments(values: Values): string {
   return list.join(', ')
 }
 
+/** How many rows a statement of `bounded` has found. */
+export interface Found {
+  readonly found: number
+}
+
+/**
+ * The first rows of a statement, as many as hold `PAGE_BYTES` of definitions together. PostgreSQL reads no definition of the others.
+ * @param rows a SELECT with the column `definition`
+ * @param order its order, by columns
+ */
+export function bounded(rows: string, order: string): string {
+  const size = 'octet_length(definition)'
+  const before = `sum(${size}) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) - ${size}`
+  return `
+    WITH page AS MATERIALIZED (${rows})
+    SELECT * FROM (SELECT page.*, count(*) OVER () AS found, ${before} AS before FROM page) sized
+    WHERE before < ${PAGE_BYTES} ORDER BY ${order}`
+}
+
 /** The keys of `keyParams` or `spanParams`. */
 export const KEYS = 'unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)'
 
@@ -38,11 +58,17 @@ export function ofKeys(table: string): string {
   return `${table}.trigger_at = k.trigger_at AND ${table}.name = k.name AND ${table}.trigger_at BETWEEN $3 AND $4`
 }
 
-const OPEN = `SELECT ${columnsOf('t')} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at`
-const ENDED = `SELECT ${columnsOf('f')} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
-const FIND = `${OPEN} UNION ALL ${ENDED}`
-const LOCK = `${OPEN} ORDER BY t.name, t.trigger_at FOR UPDATE OF t`
-const LOCK_ENDED = `${ENDED} ORDER BY f.name, f.trigger_at FOR UPDATE OF f`
+const open = (values: Values = {}): string =>
+  `SELECT ${columnsOf('t', values)} FROM ${KEYS} JOIN callme.tasks t ON t.name = k.name AND t.trigger_at = k.trigger_at`
+const ended = (values: Values = {}): string => `SELECT ${columnsOf('f', values)} FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
+const lock = (values: Values = {}): string => `${open(values)} ORDER BY t.name, t.trigger_at FOR UPDATE OF t`
+/** For a statement that does not need the definition, which may be large. */
+export const NO_DEFINITION: Values = { definition: `''` }
+const FIND = `${open()} UNION ALL ${ended()}`
+const FIND_PROGRESS = `${open(NO_DEFINITION)} UNION ALL ${ended(NO_DEFINITION)}`
+const LOCK = lock()
+const LOCK_STATES = lock(NO_DEFINITION)
+const LOCK_ENDED_STATES = `${ended(NO_DEFINITION)} ORDER BY f.name, f.trigger_at FOR UPDATE OF f`
 
 /** The stored rows of the keys, in no particular order. */
 export async function findRows(queries: Queries, keys: readonly TaskKey[]): Promise<TaskRow[]> {
@@ -53,16 +79,16 @@ export async function findRow(queries: Queries, key: TaskKey): Promise<TaskRow |
   return (await findRows(queries, [key]))[0]
 }
 
-/** The waiting and running rows of the keys, locked until the transaction ends. */
-export async function lockRows(queries: Queries, keys: readonly TaskKey[]): Promise<TaskRow[]> {
-  return keys.length === 0 ? [] : readRows(queries, LOCK, keyParams(keys))
+/** The waiting and running rows of the keys without their definitions, locked until the transaction ends. */
+export async function lockStates(queries: Queries, keys: readonly TaskKey[]): Promise<Omit<TaskRow, 'definition'>[]> {
+  return keys.length === 0 ? [] : readRows(queries, LOCK_STATES, keyParams(keys))
 }
 
 /** The rows that have not changed since they were found, locked until the transaction ends. */
 export async function lockFound(queries: Queries, found: readonly TaskRow[]): Promise<TaskRow[]> {
-  const [ended, open] = split(found, ({ state }) => isFinal(state))
-  const locked = await lockRows(queries, open.map(keyOf))
-  const now = byKey([...locked, ...(await queryKeys<TaskRow>(queries, LOCK_ENDED, ended.map(keyOf)))])
+  const [final, waiting] = split(found, ({ state }) => isFinal(state))
+  const locked = await lockStates(queries, waiting.map(keyOf))
+  const now = byKey([...locked, ...(await queryKeys<Omit<TaskRow, 'definition'>>(queries, LOCK_ENDED_STATES, final.map(keyOf)))])
   return found.filter((row) => {
     const same = now.get(formatTaskKey(keyOf(row)))
     return same?.state === row.state && same.run_id === row.run_id && same.rescheduled_to === row.rescheduled_to
@@ -71,7 +97,7 @@ export async function lockFound(queries: Queries, found: readonly TaskRow[]): Pr
 
 /** The row of a key. A waiting or running row is locked until the transaction ends. */
 export async function lockRow(queries: Queries, key: TaskKey): Promise<TaskRow | undefined> {
-  return (await lockRows(queries, [key]))[0] ?? findRow(queries, key)
+  return (await readRows(queries, LOCK, keyParams([key])))[0] ?? findRow(queries, key)
 }
 
 /** Runs a statement with `spanParams`, but none without keys. */
@@ -159,7 +185,7 @@ export function distinctBatches<T>(all: readonly T[], keyOf: (one: T) => string)
 export async function readTasks(queries: Queries, { handlers }: Pick<Session, 'handlers'>, rows: readonly TaskRow[]): Promise<Task[]> {
   const tasks = rows.map((row) => toTask(row, handlers.of(row.name)))
   const troubled = tasks.filter(({ state }) => state === 'failed' || state === 'skipped').map(errorCallbackKey)
-  const callbacks = byKey(await findRows(queries, troubled))
+  const callbacks = byKey(await queryKeys<TaskRow>(queries, FIND_PROGRESS, troubled))
   if (callbacks.size === 0) return tasks
   return tasks.map((task) => {
     const callback = callbacks.get(formatTaskKey(errorCallbackKey(task)))

@@ -5,11 +5,12 @@ import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { nextState } from '../../../domain/attempt/transitions.ts'
 import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
 import { freshRow, type FreshRow } from '../../rules/assign-lane.ts'
+import { weightOf } from '../../rules/sizes.ts'
 import type { PutResult } from '../../store.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, insertRows, resetRows, type EndedRun } from '../rows/fresh-rows.ts'
-import { KEYS, byKey, distinctBatches, lockRows, mustGet, ofKeys, queryKeys, setColumn, split } from '../rows/rows.ts'
+import { KEYS, byKey, distinctBatches, lockStates, mustGet, ofKeys, queryKeys, setColumn, split } from '../rows/rows.ts'
 
 interface PutInput {
   readonly tasks: readonly NewTask[]
@@ -31,7 +32,7 @@ const KEEP_ENDED = `
   DELETE FROM callme.tasks t USING ${KEYS}, callme.finished f WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND ${ofKeys('f')}
   RETURNING ${EXISTING}`
 
-export const putTasks = together(writeTasks, ({ tasks }: PutInput) => tasks.length)
+export const putTasks = together(writeTasks, ({ tasks }: PutInput) => weightOf(tasks))
 
 async function writeTasks(transaction: Transaction, inputs: readonly PutInput[]): Promise<PutResult[][]> {
   const { handlers } = transaction.session
@@ -104,7 +105,7 @@ async function insertBatch(transaction: Transaction, batch: readonly Candidate[]
   for (let missing = batch; missing.length > 0;) {
     const inserted = await insertRows(transaction, rowsOf(missing))
     const [isNew, isTaken] = split(missing, ({ row }) => inserted.has(formatTaskKey(row)))
-    const found = [...(await replaceEnded(transaction, isNew)), ...(await lockRows(transaction, rowsOf(isTaken)))]
+    const found = [...(await replaceEnded(transaction, isNew)), ...(await lockStates(transaction, rowsOf(isTaken)))]
     for (const [key, row] of byKey<Existing>(found)) existing.set(key, row)
     // A row in the way may have ended or gone before the lock.
     missing = isTaken.filter(({ row }) => !existing.has(formatTaskKey(row)))

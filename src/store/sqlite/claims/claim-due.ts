@@ -4,6 +4,7 @@ import { ClaimShares, byTurn, type LaneShare, type LaneTurn } from '../../rules/
 import { NEVER, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
 import type { Claim } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
 import { CLAIM, FIND_DUE, type DueRow } from './claim-statements.ts'
@@ -12,6 +13,9 @@ import { addStarts, capacityOf } from '../handlers/handler-usage.ts'
 import type { Transaction, Verb } from '../session.ts'
 
 type OpenLane = LaneShare & LaneTurn
+
+/** So many rows are claimed before their size is looked at. */
+const ROWS_AT_ONCE = 4
 
 export const claimDue: Verb<'claimDue'> = (transaction, claim) => {
   transaction.cursors.passTime(claim.now)
@@ -27,6 +31,8 @@ class ClaimRun {
   readonly #shares: ClaimShares<OpenLane>
   /** by handler, without the tasks of this claim */
   readonly #capacities = new Map<string, HandlerCapacity>()
+  /** how much the definitions of further rows may hold */
+  #bytes = PAGE_BYTES
 
   constructor(transaction: Transaction, claim: Claim) {
     this.#transaction = transaction
@@ -86,6 +92,7 @@ class ClaimRun {
         const rows = this.#claimOfLane(lane, wish)
         if (rows === undefined) return claimed
         claimed.push(...rows)
+        if (this.#bytes <= 0) return claimed
       }
       open = this.#shares.stillOpen(open, wishes)
     }
@@ -98,7 +105,15 @@ class ClaimRun {
     const { lane, handler } = share
     if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return undefined
     const { now, node, leaseUntil } = this.#claim
-    const rows = sql.all<TaskRow>(CLAIM, { lane, limit, now, node, leaseUntil })
+    const rows: TaskRow[] = []
+    for (let part = ROWS_AT_ONCE; part === ROWS_AT_ONCE && rows.length < limit && this.#bytes > 0;) {
+      const claimed = sql.all<TaskRow>(CLAIM, { lane, limit: Math.min(ROWS_AT_ONCE, limit - rows.length), now, node, leaseUntil })
+      for (const { definition } of claimed) this.#bytes -= definition.length
+      rows.push(...claimed)
+      part = claimed.length
+    }
+    // The caller claims again, so that nothing else waits for large definitions.
+    if (this.#bytes <= 0) this.#shares.hides(now)
     this.#shares.took(share, limit, rows.length)
     if (rows.length > 0) cursors.served(lane)
     if (rows.length < limit) this.#shares.hides(cursors.correct(lane, now))

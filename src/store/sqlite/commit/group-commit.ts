@@ -8,10 +8,20 @@ import { isBusy, storeError } from './store-error.ts'
 /** While another program writes to the file, a write waits this long at the most, and tries in these steps. */
 const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 20
-/** Further members wait for the next turn, so that other work gets its turn in between. */
-const MOST_MEMBERS = 128
+/** Further members wait for the next turn, so that other work gets its turn in between. Only a single member may weigh more. */
+const MOST_ROWS = 128
+
+/** The place of a write among those that wait. */
+export interface Place {
+  /** about how many rows it writes; 1 where absent */
+  readonly weight?: number
+  /** whether it comes before the others */
+  readonly isFirst?: boolean
+}
 
 interface Member<Context> {
+  readonly weight: number
+  readonly isFirst: boolean
   /** monotonic ms of its call */
   readonly since: number
   readonly work: (context: Context) => unknown
@@ -66,9 +76,9 @@ export class GroupCommit<Context> {
    * Resolves with the value of `work` once its changes are durable; rejects with nothing changed.
    * @param work may run again after a rollback
    */
-  write<T>(work: (context: Context) => T): Promise<T> {
+  write<T>(work: (context: Context) => T, { weight = 1, isFirst = false }: Place = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#members.push({ since: performance.now(), work, resolve: resolve as (value: unknown) => void, reject })
+      this.#members.push({ weight, isFirst, since: performance.now(), work, resolve: resolve as (value: unknown) => void, reject })
       this.#flushing ??= this.#flush()
     })
   }
@@ -81,7 +91,7 @@ export class GroupCommit<Context> {
   async #flush(): Promise<void> {
     while (this.#members.length > 0) {
       await new Promise((resolve) => setImmediate(resolve))
-      const members = this.#members.splice(0, MOST_MEMBERS)
+      const members = this.#nextGroup()
       try {
         const answers = this.#writeGroup(members)
         this.#hooks.confirm()
@@ -96,6 +106,18 @@ export class GroupCommit<Context> {
       }
     }
     this.#flushing = undefined
+  }
+
+  /** Those that come first, then the others in their order, as many as one turn has time for. */
+  #nextGroup(): Member<Context>[] {
+    const waiting = [...this.#members.filter(({ isFirst }) => isFirst), ...this.#members.filter(({ isFirst }) => !isFirst)]
+    let rows = 0
+    const end = waiting.findIndex(({ weight }, index) => {
+      rows += weight
+      return index > 0 && rows > MOST_ROWS
+    })
+    this.#members = end === -1 ? [] : waiting.slice(end)
+    return end === -1 ? waiting : waiting.slice(0, end)
   }
 
   /** Another program writes to the file. Members wait for it as long as they have patience. */

@@ -1,6 +1,13 @@
 /** Runs the SQL texts of one database. Each text stands beside its use, and is prepared at its first use. */
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- who writes a text knows its rows */
 import type { Database, Statement } from 'better-sqlite3'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
+
+/** Rows that were read in one go. `isCut` says that others follow, which were too many bytes. */
+export interface Bounded<Row> {
+  readonly rows: Row[]
+  readonly isCut: boolean
+}
 
 export class Sql {
   readonly #db: Database
@@ -25,6 +32,21 @@ export class Sql {
 
   iterate<Row>(text: string, ...params: unknown[]): IterableIterator<Row> {
     return this.#prepare(text).iterate(...params) as IterableIterator<Row>
+  }
+
+  /**
+   * The first rows of a text, as many as hold `bytes` together.
+   * @param bytesOf the size of a row
+   */
+  bounded<Row>(text: string, params: unknown, bytesOf: (row: Row) => number, bytes = PAGE_BYTES): Bounded<Row> {
+    const rows: Row[] = []
+    let left = bytes
+    for (const row of this.iterate<Row>(text, params)) {
+      if (left <= 0) return { rows, isCut: true }
+      rows.push(row)
+      left -= bytesOf(row)
+    }
+    return { rows, isCut: false }
   }
 
   /** The row of a text that always gives one. @throws Error without a row, which only a defect explains */

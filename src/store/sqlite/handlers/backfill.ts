@@ -77,7 +77,8 @@ function backfillPage({ sql, cursors, handlers }: Transaction): void {
     after_name: afterName,
     after_trigger_at: triggerAt,
   } = sql.one<{ name: string; after_name: string; after_trigger_at: number }>(ANY)
-  const rows = sql.all<TaskRow>(ROWS_OF_NAMES, { name: afterName, triggerAt, end: rangeOfNames(name).end, limit: PAGE_ROWS })
+  const page = { name: afterName, triggerAt, end: rangeOfNames(name).end, limit: PAGE_ROWS }
+  const { rows, isCut } = sql.bounded<TaskRow>(ROWS_OF_NAMES, page, ({ definition }) => definition.length)
   for (const row of rows) {
     if ((row.state !== 'pending' && row.state !== 'retrying') || isErrorCallback(row)) continue
     const { deadline } = toTask(row, handlers.of(row.name))
@@ -87,6 +88,6 @@ function backfillPage({ sql, cursors, handlers }: Transaction): void {
     cursors.lower(lane, row.due_at)
   }
   const last = rows.at(-1)
-  if (last && rows.length === PAGE_ROWS) sql.run(ADVANCE, last.name, last.trigger_at, name)
+  if (last && (isCut || rows.length === PAGE_ROWS)) sql.run(ADVANCE, last.name, last.trigger_at, name)
   else sql.run(END, name)
 }

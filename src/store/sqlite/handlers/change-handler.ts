@@ -32,8 +32,8 @@ export const findHandler: Verb<'getHandler', Session> = ({ sql }, name) => {
 }
 
 export const listHandlers: Verb<'listHandlers', Session> = ({ sql }, { after = '', limit }) => {
-  const rows = sql.all<HandlerRow>(AFTER, after, limit + 1)
-  return { handlers: rows.slice(0, limit).map(toHandler), more: rows.length > limit }
+  const { rows, isCut } = sql.bounded<HandlerRow>(AFTER, [after, limit + 1], ({ definition }) => definition.length)
+  return { handlers: rows.slice(0, limit).map(toHandler), more: isCut || rows.length > limit }
 }
 
 export const putHandler: Verb<'putHandler'> = (transaction, name, definition, { now, force }) => {

@@ -1,6 +1,7 @@
 /** Stores the counts and the latest changes with each commit, and notifies listeners after it. */
 import type { TaskState } from '../../../domain/task/task.ts'
 import { batchesOf, readBatches, type Changes, type StoredBatch } from '../../rules/changes.ts'
+import { PAGE_BYTES } from '../../rules/sizes.ts'
 import type { ChangesPage } from '../../store.ts'
 import type { Sql } from '../commit/sql.ts'
 
@@ -79,12 +80,13 @@ export class ChangeLog {
 
   read({ after, limit }: { after: number; limit: number }): ChangesPage {
     const batches: StoredBatch[] = []
-    let count = 0
+    let [count, bytes] = [0, 0]
     // A commit may hold a thousand changes, so rows are read one by one.
     for (const { id, first_id: firstId, batch } of this.#sql.iterate<BatchRow>(AFTER, after)) {
       batches.push({ firstId, lastId: id, text: batch })
       count += id - Math.max(after, firstId - 1)
-      if (count >= limit) break
+      bytes += batch.length
+      if (count >= limit || bytes >= PAGE_BYTES) break
     }
     const oldest = this.#sql.get<Pick<BatchRow, 'first_id'>>(OLDEST)
     const { changes, ...lost } = readBatches(batches)

@@ -13,8 +13,8 @@ const EXTEND = 'UPDATE tasks SET deadline = ? WHERE id = ?'
 const END = 'UPDATE tasks SET state = @state, error = @error, updated = @now WHERE id = @id'
 
 export const expireRows: Verb<'expire'> = (transaction, { now, limit }) => {
-  const rows = transaction.sql.all<TaskRow>(EXPIRED, now, limit)
-  return { tasks: rows.flatMap((row) => expireRow(transaction, row, now) ?? []), more: rows.length === limit }
+  const { rows, isCut } = transaction.sql.bounded<TaskRow>(EXPIRED, [now, limit], ({ definition }) => definition.length)
+  return { tasks: rows.flatMap((row) => expireRow(transaction, row, now) ?? []), more: isCut || rows.length === limit }
 }
 
 function expireRow(transaction: Transaction, row: TaskRow, now: number): Task | undefined {

@@ -20,7 +20,8 @@ export const renewLeases: Verb<'renew'> = ({ sql }, claims, { leaseUntil }) => {
 
 export const rescueRows: Verb<'rescue'> = (transaction, { now, onlyNode, limit }) => {
   const { sql } = transaction
-  const rows = onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, onlyNode, limit)
+  const [text, first] = onlyNode === undefined ? [LEASE_OVER, now] : [OF_OTHERS, onlyNode]
+  const { rows } = sql.bounded<TaskRow>(text, [first, limit], ({ definition }) => definition.length)
   return rows.map((row) => {
     recordReport(transaction, lossOf(readTask(transaction, row), now))
     return readBack(transaction, { name: row.name, triggerAt: row.trigger_at })

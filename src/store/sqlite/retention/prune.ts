@@ -4,11 +4,13 @@ import { removeRows } from '../tasks/remove.ts'
 import type { Verb } from '../session.ts'
 
 const FINISHED = `
-  SELECT id, name, state FROM tasks INDEXED BY tasks_finished
+  SELECT id, name, state, octet_length(definition) AS bytes FROM tasks INDEXED BY tasks_finished
   WHERE state IN ('successful', 'failed', 'skipped') AND updated < ? ORDER BY updated LIMIT ?`
 const REMOVE_PAST_RUNS = 'DELETE FROM past_runs WHERE trigger_at < ?'
 
 export const pruneRows: Verb<'prune'> = (transaction, { before, limit }) => {
   transaction.sql.run(REMOVE_PAST_RUNS, before / 1000)
-  return removeRows(transaction, transaction.sql.all<Pick<TaskRow, 'id' | 'name' | 'state'>>(FINISHED, before, limit))
+  type Row = Pick<TaskRow, 'id' | 'name' | 'state'> & { readonly bytes: number }
+  // SQLite reads what it removes.
+  return removeRows(transaction, transaction.sql.bounded<Row>(FINISHED, [before, limit], ({ bytes }) => bytes).rows)
 }

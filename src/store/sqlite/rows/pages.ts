@@ -7,11 +7,10 @@ import { TASK_STATES, WAITING_STATES, type TaskState } from '../../../domain/tas
 import type { TaskKey } from '../../../domain/task/task-key.ts'
 import type { Selection } from '../../store.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import type { Sql } from '../commit/sql.ts'
+import type { Bounded, Sql } from '../commit/sql.ts'
 
 /** `next` is the key before the following page, even if this page is empty. The last page has none. */
-export interface Page<Row> {
-  readonly rows: Row[]
+export interface Page<Row> extends Bounded<Row> {
   readonly next?: TaskKey
 }
 
@@ -26,32 +25,42 @@ const OF_NAMES = 'AND name >= @first AND name < @end'
 const FIRST_WAITING = `SELECT min(trigger_at) FROM tasks INDEXED BY tasks_waiting_since WHERE state IN ('pending', 'retrying')`
 
 type RowKey = Pick<TaskRow, 'name' | 'trigger_at'>
+/** SQLite reads through a large definition also for the columns behind it. */
+type Sized = RowKey & { readonly bytes: number }
 
 interface Position {
   readonly after?: TaskKey | undefined
   readonly limit: number
+  /** how much the definitions of the page may hold */
+  readonly bytes?: number | undefined
 }
 
 /** The first rows of the selection after a key. @param columns those of `Row` */
 export function readPage<Row extends RowKey = TaskRow>(sql: Sql, given: Selection, position: Position, columns = 'tasks.*'): Page<Row> {
-  const { after, limit } = position
+  const { after, limit, bytes } = position
+  const sized = `${columns}, octet_length(definition) AS bytes`
+  const read = (text: string, params: object): Page<Row> =>
+    nextAfter(
+      sql.bounded<Row & Sized>(text, params, (row) => row.bytes, bytes),
+      limit,
+    )
   const { names } = given
   // One name without a pattern is found by the index of names.
   const selection = given.name === undefined && names !== undefined && !isPattern(names) ? { ...given, name: names } : given
   const states = TASK_STATES.filter((state) => selection.states?.includes(state) ?? true)
-  if (states.length === 0) return { rows: [] }
+  if (states.length === 0) return { rows: [], isCut: false }
   const bounds = boundsOf(sql, selection, states, after)
   const ofNames = names === undefined ? '' : OF_NAMES
   if (selection.name === undefined && states.every((state) => RARE_STATES.includes(state))) {
-    return nextAfter(sql.all<Row>(rareRows(columns, states, ofNames), { ...bounds, limit }), limit)
+    return read(rareRows(sized, states, ofNames), { ...bounds, limit })
   }
   const inStates = states.length === TASK_STATES.length ? '' : `AND state IN (${states.map((state) => `'${state}'`).join(', ')})`
   const filter = `${ofNames} ${inStates}`.trim()
   const scope = selection.name === undefined ? 'INDEXED BY tasks_page WHERE' : 'WHERE name = @name AND'
   const pageEnd = `SELECT trigger_at, name FROM tasks ${scope} ${AFTER} ORDER BY trigger_at, name LIMIT 1 OFFSET ${MOST_PASSED - 1}`
   const end = filter === '' ? undefined : sql.get<RowKey>(pageEnd, bounds)
-  const text = filteredRows(columns, scope, filter, end !== undefined)
-  const page = nextAfter(sql.all<Row>(text, { ...bounds, limit, endTime: end?.trigger_at, endName: end?.name }), limit)
+  const text = filteredRows(sized, scope, filter, end !== undefined)
+  const page = read(text, { ...bounds, limit, endTime: end?.trigger_at, endName: end?.name })
   return page.next || !end ? page : { ...page, next: { name: end.name, triggerAt: end.trigger_at } }
 }
 
@@ -66,9 +75,9 @@ function boundsOf(sql: Sql, { name, names, from = 0, to }: Selection, states: re
   }
 }
 
-function nextAfter<Row extends RowKey>(rows: Row[], limit: number): Page<Row> {
-  const last = rows.at(-1)
-  return last && rows.length === limit ? { rows, next: { name: last.name, triggerAt: last.trigger_at } } : { rows }
+function nextAfter<Row extends RowKey>(page: Bounded<Row>, limit: number): Page<Row> {
+  const last = page.rows.at(-1)
+  return last && (page.isCut || page.rows.length === limit) ? { ...page, next: { name: last.name, triggerAt: last.trigger_at } } : page
 }
 
 function rareRows(columns: string, states: readonly TaskState[], ofNames: string): string {

@@ -7,6 +7,8 @@ import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import type { Session, Transaction } from '../session.ts'
 
 const FIND = 'SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'
+/** Without the definition, which holds the reported task. */
+const FIND_PROGRESS = 'SELECT state, attempts, executed_at, response_status, error FROM tasks WHERE name = ? AND trigger_at = ?'
 const INSERT = `
   INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
     rescheduled_from, repeated_to, definition)
@@ -14,6 +16,8 @@ const INSERT = `
     @definition)
   ON CONFLICT (name, trigger_at) DO NOTHING`
 const MOVE = 'UPDATE tasks SET lane = ? WHERE id = ?'
+
+type Progress = Pick<TaskRow, 'state' | 'attempts' | 'executed_at' | 'response_status' | 'error'>
 
 export function findRow({ sql }: Session, key: TaskKey): TaskRow | undefined {
   return sql.get<TaskRow>(FIND, key.name, key.triggerAt)
@@ -36,7 +40,8 @@ export function readBack(session: Session, key: TaskKey): Task {
 export function readTask(session: Session, row: TaskRow): Task {
   const task = toTask(row, session.handlers.of(row.name))
   if (row.state !== 'failed' && row.state !== 'skipped') return task
-  const callback = findRow(session, errorCallbackKey(task))
+  const { name, triggerAt } = errorCallbackKey(task)
+  const callback = session.sql.get<Progress>(FIND_PROGRESS, name, triggerAt)
   if (callback === undefined) return task
   const { state, attempts, executed_at: executedAt, response_status: responseStatus, error } = callback
   return { ...task, errorCallback: { state, attempts, executedAt, responseStatus, error } }

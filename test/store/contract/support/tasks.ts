@@ -6,6 +6,7 @@ import { TASK_STATES } from '../../../../src/domain/task/task.ts'
 import type { NewTask, Task, TaskState } from '../../../../src/domain/task/task.ts'
 import type { TaskKey } from '../../../../src/domain/task/task-key.ts'
 import type { CallResult } from '../../../../src/domain/attempt/verdict.ts'
+import { PAGE_BYTES } from '../../../../src/store/rules/sizes.ts'
 import type { Claim, RescheduleCursor, RescheduleRequest, Selection, Store } from '../../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../../support/a-task.ts'
 
@@ -152,10 +153,15 @@ export async function listAll(store: Store, selection: Selection = {}, limit = 1
     const last = all.at(-1)
     const page = await store.list(selection, { limit, ...(last && { after: { name: last.name, triggerAt: last.triggerAt } }) })
     expect(page.tasks.length).toBeLessThanOrEqual(limit)
-    expect(page.more ? page.tasks.length : limit).toBe(limit)
+    // A page of large definitions ends early.
+    expect(page.more && !isLarge(page.tasks) ? page.tasks.length : limit).toBe(limit)
     all.push(...page.tasks)
     if (!page.more) return all
   }
+}
+
+function isLarge(tasks: readonly Task[]): boolean {
+  return JSON.stringify(tasks).length > PAGE_BYTES
 }
 
 /** What all batches of a reschedule have made, each of at most `limit`. */
