@@ -230,7 +230,10 @@ describe('a receiver that speaks something else', () => {
   it('than TLS on an https URL', async () => {
     const { url, host } = await serve((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
     const result = await httpCall(aCall({ url: url.replace('http:', 'https:') }))
-    expect(result).toMatchObject({ kind: 'unanswered', error: `no TLS connection to ${host}: wrong version number (ERR_SSL_WRONG_VERSION_NUMBER)` })
+    expect(result).toMatchObject({
+      kind: 'unanswered',
+      error: `no TLS connection to ${host}: wrong version number (ERR_SSL_WRONG_VERSION_NUMBER)`,
+    })
   })
 
   it('over TLS with a certificate that nobody vouches for', async () => {

@@ -91,7 +91,14 @@ describe('a retry', () => {
   })
 
   test('is judged by a status that came, whatever was wrong after it', () => {
-    const cut = (status: number): CallResult => ({ kind: 'answered', startedAt: STARTED, endedAt: NOW, status, body: '', error: 'cut short' })
+    const cut = (status: number): CallResult => ({
+      kind: 'answered',
+      startedAt: STARTED,
+      endedAt: NOW,
+      status,
+      body: '',
+      error: 'cut short',
+    })
     expect(judge(aRunningTask(), cut(200), NOW, NO_JITTER)).toEqual({ event: 'succeeded' })
     expect(judge(aRunningTask(), cut(404), NOW, NO_JITTER)).toEqual({ event: 'gave_up', reason: 'answered 404, expected 200; cut short' })
   })
@@ -106,7 +113,10 @@ describe('a retry', () => {
     ['Fri, 15 Jan 2038 07:00:00 GMT', 3_600_000],
   ])('waits as long as Retry-After: %s asks, never less than its own backoff and never more than an hour', (header, ms) => {
     for (const status of [503, 429, 200 + 1]) {
-      expect(judge(aRunningTask({ deadline: Infinity }), answered(status, header), NOW, 0.9)).toMatchObject({ event: 'retry', at: NOW + ms })
+      expect(judge(aRunningTask({ deadline: Infinity }), answered(status, header), NOW, 0.9)).toMatchObject({
+        event: 'retry',
+        at: NOW + ms,
+      })
     }
   })
 
@@ -225,7 +235,8 @@ test.each(['stopping', 'early', 'lease_over'] as const)('a call that was not beg
 test('a call that the node could not begin for want of a resource is released with the reason, and its window may close then', () => {
   const verdict = judge(aRunningTask(), { kind: 'not_called', reason: 'shortage', error: 'no descriptors' }, NOW, NO_JITTER)
   expect(verdict).toEqual({ event: 'released', reason: 'no descriptors' })
-  expect(expiry(aRunningTask({ error: 'no descriptors' })).reason).toMatch(/^out of time: .*; before that: no descriptors$/)
+  const reason = expect.stringMatching(/^out of time: .*; before that: no descriptors$/) as string
+  expect(expiry(aRunningTask({ error: 'no descriptors' }))).toEqual({ event: 'expired', reason })
 })
 
 test('a task that has nothing to call is uncallable, with the reason and no retry', () => {
