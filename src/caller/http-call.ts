@@ -1,8 +1,8 @@
 /**
  * One HTTP call over undici: exactly one request, no redirect, a bounded part of the answer, and every result a value.
  *
- * The call is dispatched to a handler, the barest way of undici. got, which is good at requests of a client, costs three to five times
- * as much here. It retries, redirects, decompresses and decodes, and a scheduler has to switch off all of that.
+ * The call is dispatched to a handler, the barest way of undici. got, which is good at the requests of a client, costs several times as
+ * much. It retries, redirects, decompresses and decodes, and a scheduler has to switch off all of that.
  */
 import type { Dispatcher } from 'undici'
 import { systemClock, type Clock } from '../clock.ts'

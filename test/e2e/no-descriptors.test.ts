@@ -1,5 +1,7 @@
 /** A node that has no descriptor left: its calls wait, nothing is used up, and it says so. */
+import { Agent } from 'node:http'
 import { join } from 'node:path'
+import got from 'got'
 import { expect, test } from 'vitest'
 import { limitDescriptors } from '../support/disk-limit.ts'
 import { Program, keyOf, temporaryFolder } from '../support/program.ts'
@@ -9,20 +11,30 @@ test.runIf(process.platform === 'linux')('a node without descriptors makes no ca
   using folder = temporaryFolder()
   const receiver = await startReceiver()
   const program = await new Program(join(folder.path, 'callme.db')).started()
-  const put = async (name: string): Promise<string> => {
-    const task = { trigger_at: '+0m', callback: receiver.url, delivery: 'at_most_once' }
-    return keyOf((await program.json(`/task/${name}`, { method: 'PUT', body: JSON.stringify(task) })).body)
+  // One connection, so that a node that can take no other one still answers.
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const ask = async (path: string, task?: object) => {
+    const options = { agent: { http: agent }, throwHttpErrors: false, retry: { limit: 0 }, responseType: 'json' } as const
+    const { statusCode, body } = await got(program.url + path, { ...options, ...(task !== undefined && { method: 'PUT', json: task }) })
+    return { status: statusCode, body: body as Record<string, unknown> }
   }
-  await program.taskIn(await put('before'), 'successful')
-  // What is open stays open, the connection of these requests too.
-  limitDescriptors(program.pid, 0)
-  const key = await put('during')
-  await program.logged('node.short')
-  expect(await program.json('/ready')).toMatchObject({ status: 503, body: { error: expect.stringContaining('EMFILE') as string } })
-  limitDescriptors(program.pid, 1024)
-  expect(await program.taskIn(key, 'successful', 'failed', 'skipped')).toMatchObject({ task_state: 'successful', attempts: 1 })
+  // Without a descriptor the thread for calls cannot start, and later no connection can. What is open stays open, such as that of these requests.
+  for (const [index, what] of ['thread', 'EMFILE'].entries()) {
+    await ask('/health')
+    limitDescriptors(program.pid, 0)
+    const stored = await ask(`/task/without-${what}`, { trigger_at: '+0m', callback: receiver.url, delivery: 'at_most_once' })
+    await program.loggedTimes('node.short', index + 1)
+    expect(await ask('/ready')).toMatchObject({ status: 503, body: { error: expect.stringContaining(what) as string } })
+    limitDescriptors(program.pid, 1024)
+    expect(await program.taskIn(keyOf(stored.body), 'successful', 'failed', 'skipped')).toMatchObject({
+      task_state: 'successful',
+      attempts: 1,
+    })
+    while ((await ask('/ready')).status !== 200);
+    expect(program.lines.filter(({ event }) => event === 'node.short')).toHaveLength(index + 1)
+  }
   expect(receiver.requests).toHaveLength(2)
-  expect(program.lines.filter(({ event }) => event === 'node.short')).toHaveLength(1)
+  agent.destroy()
   await program.kill()
   await receiver.close()
 })
