@@ -31,26 +31,11 @@ export interface Connecting {
 /** Calls back once, with the open socket or with the reason why there is none. */
 export type Connector = (destination: Destination, done: (error: Error | null, socket?: Socket) => void) => Connecting
 
-/** Remembers TLS sessions, so that most handshakes are short. */
+/** By server and name, so that most handshakes are short. */
+type Sessions = Map<string, Buffer>
+
 export function createConnector(names: NameLookup): Connector {
-  const sessions = new Map<string, Buffer>()
-
-  function open({ hostname, protocol, port, servername }: Destination, addresses: Addresses): { socket: Socket; event: string } {
-    const common = { host: hostname, lookup: pinned(addresses), autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_AFTER_MS }
-    if (protocol === 'http:') return { socket: connectTcp({ ...common, port: Number(port || 80) }), event: 'connect' }
-    const wanted = servername || (isIP(hostname) ? '' : hostname)
-    const key = `${wanted}@${hostname}:${port}`
-    const session = sessions.get(key)
-    const options = { servername: wanted, ALPNProtocols: ['http/1.1'], ...(session !== undefined && { session }) }
-    const socket = connectTls({ ...common, ...options, port: Number(port || 443) })
-    socket.on('session', (fresh) => {
-      sessions.delete(key)
-      sessions.set(key, fresh)
-      for (const oldest of sessions.keys()) if (sessions.size > MAX_SESSIONS) sessions.delete(oldest)
-    })
-    return { socket, event: 'secureConnect' }
-  }
-
+  const sessions: Sessions = new Map()
   return (destination, done) => {
     const { hostname } = destination
     const family = isIP(hostname)
@@ -73,7 +58,7 @@ export function createConnector(names: NameLookup): Connector {
     }
     const connect = (addresses: Addresses): void => {
       connecting.isResolving = false
-      const { socket, event } = open(destination, addresses)
+      const { socket, event } = open(destination, addresses, sessions)
       opened = socket.setNoDelay(true)
       socket.once(event, () => {
         finish(null)
@@ -92,6 +77,24 @@ export function createConnector(names: NameLookup): Connector {
     }
     return connecting
   }
+}
+
+/** @returns the socket, and the event with which it is open */
+function open(to: Destination, addresses: Addresses, sessions: Sessions): { socket: Socket; event: 'connect' | 'secureConnect' } {
+  const { hostname, protocol, port } = to
+  const common = { host: hostname, lookup: pinned(addresses), autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_AFTER_MS }
+  if (protocol === 'http:') return { socket: connectTcp({ ...common, port: Number(port || 80) }), event: 'connect' }
+  const servername = to.servername ?? (isIP(hostname) === 0 ? hostname : '')
+  const key = `${servername}@${hostname}:${port}`
+  const session = sessions.get(key)
+  const options = { servername, ALPNProtocols: ['http/1.1'], ...(session !== undefined && { session }) }
+  const socket = connectTls({ ...common, ...options, port: Number(port || 443) })
+  socket.on('session', (fresh) => {
+    sessions.delete(key)
+    sessions.set(key, fresh)
+    for (const oldest of sessions.keys()) if (sessions.size > MAX_SESSIONS) sessions.delete(oldest)
+  })
+  return { socket, event: 'secureConnect' }
 }
 
 /** What was found, for whoever asks. */

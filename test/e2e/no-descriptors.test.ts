@@ -19,19 +19,16 @@ test.runIf(process.platform === 'linux')('a node without descriptors makes no ca
     return { status: statusCode, body: body as Record<string, unknown> }
   }
   // Without a descriptor the thread for calls cannot start, and later no connection can. What is open stays open, such as that of these requests.
-  for (const [index, what] of ['thread', 'EMFILE'].entries()) {
+  for (const what of ['thread', 'EMFILE']) {
     await ask('/health')
     limitDescriptors(program.pid, 0)
     const stored = await ask(`/task/without-${what}`, { trigger_at: '+0m', callback: receiver.url, delivery: 'at_most_once' })
-    await program.loggedTimes('node.short', index + 1)
-    expect(await ask('/ready')).toMatchObject({ status: 503, body: { error: expect.stringContaining(what) as string } })
+    let ready = await ask('/ready')
+    while (!String(ready.body['error']).includes(what)) ready = await ask('/ready')
+    expect([ready.status, program.lines.at(-1)]).toMatchObject([503, { event: 'node.short' }])
     limitDescriptors(program.pid, 1024)
-    expect(await program.taskIn(keyOf(stored.body), 'successful', 'failed', 'skipped')).toMatchObject({
-      task_state: 'successful',
-      attempts: 1,
-    })
-    while ((await ask('/ready')).status !== 200);
-    expect(program.lines.filter(({ event }) => event === 'node.short')).toHaveLength(index + 1)
+    const task = await program.taskIn(keyOf(stored.body), 'successful', 'failed', 'skipped')
+    expect(task).toMatchObject({ task_state: 'successful', attempts: 1 })
   }
   expect(receiver.requests).toHaveLength(2)
   agent.destroy()
