@@ -6,8 +6,12 @@ import type { Store } from '../store/store.ts'
 
 /** The state of the scheduler. */
 export interface Readiness {
-  /** whether the last tick is younger than two minutes */
+  /** whether the last tick succeeded, and is younger than two minutes */
   readonly ready: boolean
+  /** the error of the last tick, where it failed */
+  readonly failure?: unknown
+  /** the error of the last chores (leases, rescues, retention); undefined where they were done */
+  readonly upkeepFailure?: unknown
   /** end of the last tick, epoch ms; null before the first */
   readonly lastTick: number | null
   /** ms by which the clock of the store is ahead of the system's; 0 where it has none */

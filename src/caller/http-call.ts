@@ -21,7 +21,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** Without settings, libuv gives lookups so many threads. */
 const sharedConnections = new Connections(new NameLookup({ slots: 2, clock: systemClock }))
 
-type NotCalled = Exclude<Extract<CallResult, { kind: 'not_called' }>['reason'], 'shortage' | 'no_callback' | 'stopping'>
+type NotCalled = Exclude<Extract<CallResult, { kind: 'not_called' }>['reason'], 'shortage' | 'no_callback' | 'unreadable' | 'stopping'>
 
 /**
  * Makes one call, unless by `clock` it is early, late or beyond its lease. Resolves with every result, bad ones too; it does not reject.

@@ -50,7 +50,10 @@ export function createScheduler(options: SchedulerOptions) {
 
   return {
     wake,
-    readiness: () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset, shortage: shortages.reason }),
+    readiness: () => ({
+      ...ticker.readiness(),
+      ...{ upkeepFailure: upkeep.failure, clockOffset: clockWatch.offset, shortage: shortages.reason },
+    }),
     /** for tests that drive one part alone */
     parts: { clockWatch, hosts, ticker, dispatcher, upkeep },
 

@@ -1,5 +1,5 @@
 /** One claimed task: request -> call -> report -> record. The save is retried until the store takes it, the call never is. */
-import type { Caller } from '../caller/caller.ts'
+import type { Caller, CallRequest } from '../caller/caller.ts'
 import type { Clock } from '../clock.ts'
 import { reportOf, type AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Task } from '../domain/task/task.ts'
@@ -37,8 +37,8 @@ const EVENT_OF_STATE = {
 /** Resolves when the report of the call is durable. @param onResult gets the result of the call before the save */
 export async function execute(task: Task, execution: Execution, onResult: (result: CallResult) => void): Promise<void> {
   const { caller, clock, node, defaults, random, shortages } = execution
-  const request = callRequestOf(task, defaults)
-  const result: CallResult = request === undefined ? { kind: 'not_called', reason: 'no_callback' } : await caller.call(request)
+  const request = requestOf(task, defaults)
+  const result: CallResult = typeof request === 'string' ? { kind: 'not_called', reason: request } : await caller.call(request)
   if (result.kind === 'not_called' && result.reason === 'shortage') {
     shortages.note(result.error)
     // The slot is held meanwhile: other calls would hardly fare better.
@@ -47,6 +47,15 @@ export async function execute(task: Task, execution: Execution, onResult: (resul
   onResult(result)
   const report = reportOf(task, result, node, clock.now(), random())
   logReport(report, await save(report, execution), execution)
+}
+
+/** @returns why there is no request, where there is none. A damaged payload of an error callback may make any error. */
+function requestOf(task: Task, defaults: CallDefaults): CallRequest | 'no_callback' | 'unreadable' {
+  try {
+    return callRequestOf(task, defaults) ?? 'no_callback'
+  } catch {
+    return 'unreadable'
+  }
 }
 
 /** @returns whether the claim still stood, so that the report was written */

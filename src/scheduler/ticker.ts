@@ -21,7 +21,8 @@ export class Ticker {
   /** the lead of the wall clock over the monotonic one when it was last read */
   #offset = 0
   #lastTick: { wall: number; monotonic: number } | undefined
-  #isFailing = false
+  /** of the last pass; undefined where that succeeded */
+  #failure: unknown
 
   /** @param pass calls the due tasks, and returns when (epoch ms) the next task is due */
   constructor(options: { clock: Clock; log: Log; pass: () => Promise<number | undefined> }) {
@@ -50,10 +51,14 @@ export class Ticker {
     await this.#running
   }
 
-  /** Whether a pass succeeded within two minutes, and when (epoch ms) the last one did; null before the first. */
-  readiness(): { ready: boolean; lastTick: number | null } {
+  /**
+   * Whether the last pass succeeded, within the last two minutes, and when (epoch ms) the last good one began; null before the first.
+   * `failure` is the error of the last pass where that failed.
+   */
+  readiness(): { ready: boolean; lastTick: number | null; failure?: unknown } {
     const age = this.#lastTick ? this.#clock.monotonic() - this.#lastTick.monotonic : Infinity
-    return { ready: age < READY_WITHIN_MS, lastTick: this.#lastTick?.wall ?? null }
+    const [failure, lastTick] = [this.#failure, this.#lastTick?.wall ?? null]
+    return failure === undefined ? { ready: age < READY_WITHIN_MS, lastTick } : { ready: false, lastTick, failure }
   }
 
   async #run(): Promise<void> {
@@ -74,11 +79,11 @@ export class Ticker {
       const nextDue = await this.#pass()
       this.#lastTick = { wall: startedAt, monotonic: this.#clock.monotonic() }
       this.#log.debug('tick.finished', { next_due: nextDue })
-      this.#isFailing = false
+      this.#failure = undefined
       return Math.min(nextDue ?? Infinity, nextMinute(startedAt) * 1000)
     } catch (error) {
-      if (!this.#isFailing) this.#log.error('tick.failed', { err: error })
-      this.#isFailing = true
+      if (this.#failure === undefined) this.#log.error('tick.failed', { err: error })
+      this.#failure = error
       return startedAt + AGAIN_AFTER_FAILURE_MS
     }
   }

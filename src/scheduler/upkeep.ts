@@ -28,6 +28,8 @@ export class Upkeep {
   #running: Promise<void> = Promise.resolve()
   #cancelTimer: (() => void) | undefined
   #isStopping = false
+  /** the error of the last chores; undefined where they were done. Leases may not be renewed meanwhile. */
+  failure: unknown
 
   constructor(options: UpkeepOptions) {
     this.#options = options
@@ -66,7 +68,9 @@ export class Upkeep {
     try {
       await this.#options.followJump()
       await this.runOnce()
+      this.failure = undefined
     } catch (error) {
+      this.failure = error
       this.#options.log.error('upkeep.failed', { err: error })
     }
     if (!this.#isStopping) this.start()

@@ -6,7 +6,7 @@
 import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
 import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../domain/task/task.ts'
-import type { TaskChange } from '../domain/task/task-change.ts'
+import type { LostChanges, TaskChange } from '../domain/task/task-change.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from './ledger.ts'
 
@@ -142,12 +142,20 @@ export interface HandlerStore {
 export interface ChangeLog {
   /**
    * Changes after an id, oldest first: about `limit` of them, and all that were stored together with the last one.
-   * `first` is the oldest id that is kept, `last` the newest id; both are 0 where there is none.
+   * `first` is the oldest id that is kept, `last` the newest id; both are 0 where there is none. `lost` has the changes of this page that
+   * cannot be read; absent where there are none.
    */
-  changes(page: { after: number; limit: number }): Promise<{ changes: TaskChange[]; first: number; last: number }>
+  changes(page: { after: number; limit: number }): Promise<ChangesPage>
 
   /** Calls `listener` after each commit of any node with changes or a handler, and now and then for nothing. @returns a function that ends this */
   onChange(listener: () => void): () => void
+}
+
+export interface ChangesPage {
+  readonly changes: TaskChange[]
+  readonly lost?: LostChanges[]
+  readonly first: number
+  readonly last: number
 }
 
 export type PutResult =

@@ -120,6 +120,17 @@ describe('GET /ready', () => {
     expect((await api.http.head('/ready')).status).toBe(503)
   })
 
+  it('answers 503 at once when the last tick or the chores failed, and hides what an unknown error says', async () => {
+    const full = new CallmeError('store_unavailable', 'the disk is full')
+    const sentences = async (): Promise<string> => expectProblem(await api.http.get('/ready'), 503)
+    api.readiness = { ...api.readiness, ready: false, failure: full }
+    expect(await sentences()).toBe('the last tick failed: the disk is full')
+    api.readiness = { ...api.readiness, failure: new Error('SELECT * FROM confidential') }
+    expect(await sentences()).toBe('the last tick failed: an error inside callme, see the log')
+    api.readiness = { ready: true, lastTick: 0, clockOffset: 0, shortage: null, upkeepFailure: full }
+    expect(await sentences()).toBe('leases may not be renewed, because the last chores failed: the disk is full')
+  })
+
   it.each([
     [30_001, '30.0 s behind that of the database, more than 30 s'],
     [-3_600_000, '3600.0 s ahead of that of the database, more than 30 s'],

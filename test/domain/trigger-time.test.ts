@@ -1,6 +1,6 @@
 import fc from '../support/fast-check.ts'
 import { describe, expect, test } from 'vitest'
-import { minuteOf, nextMinute, parseInstant, parseTriggerTime } from '../../src/domain/time/trigger-time.ts'
+import { minuteOf, nextMinute, parseInstant, parseTriggerTime, rfc3339 } from '../../src/domain/time/trigger-time.ts'
 
 const NOW = Date.parse('2027-01-15T08:00:30.250Z')
 const CURRENT_MINUTE = 1_800_000_000
@@ -207,6 +207,10 @@ describe('an absolute trigger_at', () => {
     expect(read('x'.repeat(10_000))).toHaveLength(read('').toString().length + 60)
     expect(read('next "week"')).toContain('got "next \\"week\\""')
   })
+})
+
+test.each([NaN, Infinity, -1e300, 'text' as unknown as number])('the damaged instant %s is written as a date, not an error', (ms) => {
+  expect(Number.isFinite(Date.parse(rfc3339(ms)))).toBe(true)
 })
 
 describe('an instant of a filter', () => {

@@ -9,6 +9,17 @@ const MINUTES = 60_000
 const KEY = `a-task@${MINUTE}`
 
 describe('the error callback', () => {
+  it('with a damaged payload fails with the reason, and the process goes on', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.put(aTask({ name: 'a-task@run', definition: { payload: 7 } }), aTask({ name: 'other' }))
+    await harness.start()
+    expect(harness.caller.only.request.headers['callme-task']).toBe(`other@${MINUTE}`)
+    expect(await harness.task('a-task@run')).toMatchObject({
+      state: 'failed',
+      error: expect.stringContaining('no request can be made') as string,
+    })
+  })
+
   it('tells, at once and as JSON, what the task was, how it went, and what it carried', async () => {
     const payload = { order: [7, 'é'] }
     const harness = await refused({ payload, callback_method: 'POST', retry: 3, headers: { authorization: 'Bearer secret' } })

@@ -193,8 +193,10 @@ describe('a run of the chores that fails', () => {
     await harness.clock.advance(2 * MINUTES)
     expect(await harness.task()).toMatchObject({ state: 'running', claimedBy: 'dead-node' })
     expect(harness.events('upkeep.failed')[0]).toMatchObject({ level: 'error', err: { code: 'store_unavailable' } })
+    expect(harness.readiness()).toMatchObject({ ready: true, upkeepFailure: { code: 'store_unavailable' } })
     delete harness.before.renew
     await harness.clock.advance(15 * SECOND)
+    expect(harness.readiness().upkeepFailure).toBeUndefined()
     expect(harness.caller.calls).toHaveLength(1)
   })
 

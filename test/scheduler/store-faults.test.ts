@@ -15,7 +15,7 @@ describe('while the store refuses claims', () => {
     await harness.clock.advance(3 * MINUTES)
     expect(harness.caller.calls).toEqual([])
     expect(await harness.task()).toEqual(stored)
-    expect(harness.ticker.readiness()).toEqual({ ready: false, lastTick: null })
+    expect(harness.ticker.readiness()).toMatchObject({ ready: false, lastTick: null, failure: { code: 'store_unavailable' } })
     expect(harness.events('tick.failed')).toMatchObject([{ level: 'error', err: { code: 'store_unavailable' } }])
 
     delete harness.before.claimDue

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import type { Database, Statement } from 'better-sqlite3'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import { NO_HOLD } from '../../src/store/sqlite/commit/hold.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { LedgerSnapshot } from '../../src/store/ledger.ts'
 import { snapshotOf } from '../../src/store/sqlite/history/open-ledger.ts'
@@ -71,6 +72,7 @@ export class SqliteWorld implements WorldStore {
     Object.defineProperty(db, 'close', { value: keep, configurable: true })
     const store = new SqliteStore(
       withFaults(db, (sql) => this.faultOf(sql)),
+      NO_HOLD,
       () => undefined,
     )
     const crash = (): Promise<void> => {

@@ -1,3 +1,4 @@
 import { postgresContract } from './support/postgres-contract.ts'
 
-postgresContract(2)
+// Either half keeps its promises whatever the defaults of the database are. One of them shows it.
+postgresContract(2, { isHostile: true })

@@ -1,3 +1,3 @@
 import { postgresContract } from './support/postgres-contract.ts'
 
-postgresContract(1)
+postgresContract(1, { isHostile: true })

@@ -12,10 +12,39 @@ export interface TestDatabase {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** @param serverUrl of a user who may create databases */
-export async function createDatabase(serverUrl: string = inject('postgresUrl')): Promise<TestDatabase> {
+/** Defaults of a server that callme must not go by. A name that is found in `hostile` first breaks what is called without its schema. */
+const HOSTILE_DEFAULTS = {
+  default_transaction_isolation: "'repeatable read'",
+  default_transaction_deferrable: 'on',
+  synchronous_commit: 'off',
+  statement_timeout: "'2s'",
+  lock_timeout: "'1ms'",
+  idle_in_transaction_session_timeout: "'1ms'",
+  search_path: 'hostile, pg_catalog',
+  timezone: "'Asia/Kathmandu'",
+  datestyle: "'German, DMY'",
+  intervalstyle: "'sql_standard'",
+  standard_conforming_strings: 'off',
+  bytea_output: "'escape'",
+  extra_float_digits: '-15',
+  array_nulls: 'off',
+  transform_null_equals: 'on',
+  quote_all_identifiers: 'on',
+  row_security: 'off',
+  client_encoding: "'LATIN1'",
+  enable_seqscan: 'off',
+  plan_cache_mode: "'force_generic_plan'",
+}
+
+/**
+ * @param serverUrl of a user who may create databases
+ * @param isHostile whether its defaults are others than those of a fresh server
+ */
+export async function createDatabase(serverUrl: string = inject('postgresUrl'), isHostile = false): Promise<TestDatabase> {
   const name = `callme_${randomUUID().replaceAll('-', '')}`
   await queryOnce(serverUrl, `CREATE DATABASE ${name}`)
+  for (const [setting, value] of isHostile ? Object.entries(HOSTILE_DEFAULTS) : [])
+    await queryOnce(serverUrl, `ALTER DATABASE ${name} SET ${setting} = ${value}`)
   const url = new URL(serverUrl)
   url.pathname = name
   // A pool, because one that lost its connection to a server that went away gets another.

@@ -96,6 +96,10 @@ export class SchedulerHarness {
     await settle()
   }
 
+  readiness(): ReturnType<Scheduler['readiness']> {
+    return this.#scheduler.readiness()
+  }
+
   /** Lets the pass and the calls under way end, the calls within `graceMs`; resolves when all is recorded. The store stays open for a successor. */
   async stop(graceMs = 0): Promise<void> {
     await this.crash()

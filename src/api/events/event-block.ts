@@ -1,6 +1,6 @@
 /** Changes of tasks as an event stream (WHATWG HTML §9.2): blocks of bytes, each made once and written to every listener. */
 import { matchesName } from '../../domain/task/name-pattern.ts'
-import type { ChangeKind, TaskChange } from '../../domain/task/task-change.ts'
+import type { ChangeKind, LostChanges, TaskChange } from '../../domain/task/task-change.ts'
 import { presentTask, type ServerDefaults } from '../../wire/present-task.ts'
 
 /** The changes that a listener wants; every filter that is given must hold. */
@@ -17,13 +17,16 @@ export interface EventBlock {
   /** the id of its last change */
   readonly last: number
   readonly bytes: Buffer
-  readonly events: readonly {
-    readonly id: number
-    readonly kind: ChangeKind
-    readonly name: string
-    readonly start: number
-    readonly end: number
-  }[]
+  readonly events: readonly BlockEvent[]
+}
+
+interface BlockEvent {
+  readonly id: number
+  /** absent, as its name, for changes that cannot be read: every listener hears of them */
+  readonly kind?: ChangeKind
+  readonly name?: string
+  readonly start: number
+  readonly end: number
 }
 
 /** A listener that stops reading costs about this much memory: one write. */
@@ -34,16 +37,17 @@ const BLOCK_BYTES = 64 * 1024
  * @param after the id that the first one follows
  * @param changes at least one, oldest first
  */
-export function formatBlock(after: number, changes: readonly TaskChange[], defaults: ServerDefaults): EventBlock {
+export function formatBlock(after: number, changes: readonly (TaskChange | LostChanges)[], defaults: ServerDefaults): EventBlock {
   const texts: string[] = []
-  const events: EventBlock['events'][number][] = []
+  const events: BlockEvent[] = []
   let [start, last] = [0, after]
   for (const change of changes) {
-    const text = formatChange(change, defaults)
+    const isRead = 'task' in change
+    const text = isRead ? formatChange(change, defaults) : formatLost(change)
     const end = start + Buffer.byteLength(text)
     last = change.id
     texts.push(text)
-    events.push({ id: last, kind: change.kind, name: change.task.name, start, end })
+    events.push({ id: last, ...(isRead && { kind: change.kind, name: change.task.name }), start, end })
     start = end
     if (end >= BLOCK_BYTES) break
   }
@@ -53,7 +57,8 @@ export function formatBlock(after: number, changes: readonly TaskChange[], defau
 /** The bytes of the events after the id `after` that the filter lets through; they may be none. */
 export function pickEvents({ bytes, events }: EventBlock, after: number, { kinds, names }: EventFilter): Buffer {
   const wanted = events.filter(
-    ({ id, kind, name }) => id > after && (kinds === undefined || kinds.has(kind)) && (names === undefined || matchesName(names, name)),
+    ({ id, kind, name }) =>
+      id > after && (kinds === undefined || !kind || kinds.has(kind)) && (names === undefined || !name || matchesName(names, name)),
   )
   return wanted.length === events.length ? bytes : Buffer.concat(wanted.map(({ start, end }) => bytes.subarray(start, end)))
 }
@@ -61,6 +66,10 @@ export function pickEvents({ bytes, events }: EventBlock, after: number, { kinds
 /** An event about the stream itself. With `id` the listener goes on from there when it connects again. */
 export function formatNotice(event: 'missed' | 'dropped', error: string, id?: number): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify({ error })}\n\n`
+}
+
+function formatLost({ first, id }: LostChanges): string {
+  return formatNotice('missed', `the stored changes ${first} to ${id} cannot be read`, id)
 }
 
 /** No string in JSON holds a raw line break, so the task is one line of data. */

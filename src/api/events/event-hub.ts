@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CallmeError } from '../../domain/errors.ts'
-import type { TaskChange } from '../../domain/task/task-change.ts'
+import type { LostChanges, TaskChange } from '../../domain/task/task-change.ts'
 import type { AppOptions } from '../app-options.ts'
 import { formatBlock, type EventBlock, type EventFilter } from './event-block.ts'
 import { EventStream, type StreamStart } from './event-stream.ts'
@@ -88,7 +88,8 @@ export class EventHub {
     await nextTurn()
     this.#isBehind = false
     try {
-      const { changes, first, last } = await store.changes({ after: position, limit: CHANGES_PER_READ })
+      const { changes: read, lost = [], first, last } = await store.changes({ after: position, limit: CHANGES_PER_READ })
+      const changes = [...read, ...lost].sort((a, b) => a.id - b.id)
       this.#first = first
       this.#newest = changes.length === 0 ? position : last
       if (position + 1 >= first && this.#streams.size > 0) this.#hold(position, changes)
@@ -101,7 +102,7 @@ export class EventHub {
   }
 
   /** Adds changes up to those that are held already, so that streams that are about equally far come together. */
-  #hold(position: number, changes: readonly TaskChange[]): void {
+  #hold(position: number, changes: readonly (TaskChange | LostChanges)[]): void {
     let [last, rest, bytes] = [position, changes, 0]
     while (rest.length > 0 && bytes < BYTES_PER_READ && this.#find(last) === undefined) {
       const block = formatBlock(last, rest, this.#options.defaults)

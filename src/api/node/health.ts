@@ -1,4 +1,5 @@
 /** `GET /health`: the process lives. `GET /ready`: the store answers, the scheduler ticks, calls can be begun and the clock is about right. */
+import { CallmeError } from '../../domain/errors.ts'
 import type { Readiness } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { sendProblem } from '../http/problem.ts'
@@ -28,6 +29,9 @@ export const getReady = endpoint(
 )
 
 function faultOf(state: Readiness): string | undefined {
+  if (state.failure !== undefined) return `the last tick failed: ${reasonOf(state.failure)}`
+  if (state.upkeepFailure !== undefined)
+    return `leases may not be renewed, because the last chores failed: ${reasonOf(state.upkeepFailure)}`
   if (!state.ready) {
     return `the scheduler has not ticked within two minutes; its last tick was ${lastTickOf(state) ?? 'never'}, see the log`
   }
@@ -35,6 +39,11 @@ function faultOf(state: Readiness): string | undefined {
   if (Math.abs(state.clockOffset) <= MAX_CLOCK_OFFSET_MS) return undefined
   const off = `${(Math.abs(state.clockOffset) / 1000).toFixed(1)} s ${state.clockOffset > 0 ? 'behind' : 'ahead of'}`
   return `the clock of this machine is ${off} that of the database, more than ${MAX_CLOCK_OFFSET_MS / 1000} s: set it right; tasks go by the clock of the database`
+}
+
+/** The text of an unknown error may quote what is stored, so only the log has it. */
+function reasonOf(error: unknown): string {
+  return error instanceof CallmeError ? error.message : 'an error inside callme, see the log'
 }
 
 function lastTickOf({ lastTick }: Readiness): string | null {

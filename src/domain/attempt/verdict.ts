@@ -31,7 +31,7 @@ export type CallResult =
   /** an accepted call was not acknowledged in time */
   | (Times & { readonly kind: 'silent'; readonly error: string })
   /** no call was made; `lease_over`: another node may make it */
-  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'lease_over' | 'no_callback' }
+  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'lease_over' | 'no_callback' | 'unreadable' }
   /** no call could be begun: the node is short of descriptors, ports, memory or threads */
   | { readonly kind: 'not_called'; readonly reason: 'shortage'; readonly error: string }
 
@@ -40,7 +40,7 @@ export type Verdict =
   | { readonly event: 'succeeded' }
   /** `at` is when the next attempt is due, epoch ms */
   | { readonly event: 'retry'; readonly at: number; readonly reason: string }
-  /** `uncallable`: there is no URL to call */
+  /** `uncallable`: there is no URL to call, or the definition cannot be read */
   | { readonly event: 'gave_up' | 'lost' | 'expired' | 'uncallable'; readonly reason: string }
   /** `reason` is there where it is worth telling */
   | { readonly event: 'released'; readonly reason?: string }
@@ -80,6 +80,8 @@ function judgeUncalled(task: Task, result: Result<'not_called'>): Verdict {
       return { event: 'released' }
     case 'shortage':
       return { event: 'released', reason: result.error }
+    case 'unreadable':
+      return { event: 'uncallable', reason: task.unreadable ?? 'no request can be made of the stored definition' }
     case 'no_callback': {
       const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
       return { event: 'uncallable', reason: why }

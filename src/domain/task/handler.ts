@@ -21,6 +21,8 @@ export interface Handler {
   readonly created: number
   /** epoch ms */
   readonly updated: number
+  /** why its stored definition cannot be read; absent where it can. Its tasks wait meanwhile. */
+  readonly unreadable?: string
 }
 
 /** A task's definition over the defaults of its handler. Headers are merged by name in any case; the task's own header wins. */

@@ -32,6 +32,14 @@ export interface TaskChange {
   readonly withoutPayload?: true
 }
 
+/** Changes that were stored together and cannot be read any more. */
+export interface LostChanges {
+  /** of the last of them */
+  readonly id: number
+  /** the id of the first of them */
+  readonly first: number
+}
+
 /** The kind of the change where a verdict has led a task to a state. */
 export const CHANGE_OF_STATE = {
   pending: 'updated',

@@ -104,6 +104,8 @@ export interface Task extends TaskKey {
   readonly repeatedTo: number | null
   /** the state of its error callback; null until the task has ended badly, and where it has none */
   readonly errorCallback: ErrorCallbackProgress | null
+  /** why its stored definition cannot be read; absent where it can. Such a task is never called. */
+  readonly unreadable?: string
 }
 
 export type Awaited = 'ack' | 'worker'

@@ -60,9 +60,13 @@ function readSeconds(input: string | number, nowMs: number): number | undefined 
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
 
-/** An instant as RFC 3339 in UTC, to the millisecond. @param ms epoch ms */
+/** The last instant that a date can hold, epoch ms (ECMAScript). */
+const LAST_INSTANT = 8.64e15
+
+/** An instant as RFC 3339 in UTC, to the millisecond. @param ms epoch ms. A damaged row may hold any value: a date gets as near as it can. */
 export function rfc3339(ms: number): string {
-  return new Date(ms).toISOString()
+  const instant = Math.max(-LAST_INSTANT, Math.min(ms, LAST_INSTANT))
+  return new Date(Number.isNaN(instant) ? 0 : instant).toISOString()
 }
 
 /** RFC 3339 §5.6. A date that does not exist is refused; `Date.parse` would roll it over. */

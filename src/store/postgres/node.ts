@@ -1,6 +1,7 @@
 /** The background work of a node: it follows the other nodes, goes on with backfills, and keeps its streams and partitions. */
 import { setTimeout } from 'node:timers/promises'
 import { one, type Queries } from './commit/database.ts'
+import type { Identity } from './commit/identity.ts'
 import type { HandlerChanges } from './handlers/change-handler.ts'
 import type { ChangeLog } from './history/change-log.ts'
 import { makePartitions } from './retention/partitions.ts'
@@ -19,6 +20,11 @@ const KEEP_STREAMS = `
 const FORGET_STREAMS = `
   DELETE FROM callme.streams s WHERE s.seen < now() - interval '1 day' AND NOT EXISTS (SELECT 1 FROM callme.commits c WHERE c.stream = s.id)`
 
+const LAST_SEQS = `
+  SELECT s.stream, coalesce(greatest((SELECT max(c.seq) FROM callme.commits c WHERE c.stream = s.stream),
+    (SELECT max(n.seq) FROM callme.numbered n WHERE n.stream = s.stream)), 0)::bigint AS seq
+  FROM unnest($1::bigint[]) AS s (stream)`
+
 /** The streams of a node: the connections through which it writes, each with its own sequence of commits. */
 export interface Streams {
   readonly requests: number
@@ -33,14 +39,18 @@ export async function openStreams(queries: Queries): Promise<Streams> {
 
 export class Node {
   readonly #session: Session
+  readonly #identity: Identity
   readonly #streams: Streams
   readonly #changeLog: ChangeLog
   readonly #handlerChanges: HandlerChanges
+  /** the last numbers of its streams that it has seen stored */
+  readonly #lastSeqs = new Map<number, number>()
   #keptStreams = performance.now()
   #madePartitions = performance.now()
 
-  constructor(session: Session, streams: Streams, changeLog: ChangeLog, handlerChanges: HandlerChanges) {
+  constructor(session: Session, identity: Identity, streams: Streams, changeLog: ChangeLog, handlerChanges: HandlerChanges) {
     this.#session = session
+    this.#identity = identity
     this.#streams = streams
     this.#changeLog = changeLog
     this.#handlerChanges = handlerChanges
@@ -55,6 +65,7 @@ export class Node {
   async tidy(): Promise<void> {
     const { database, leases } = this.#session
     const time = performance.now()
+    await this.#lookBack()
     if (time - this.#keptStreams > KEEP_STREAMS_EVERY_MS) {
       await database.query(KEEP_STREAMS, [Object.values(this.#streams)])
       await database.query(FORGET_STREAMS)
@@ -75,10 +86,26 @@ export class Node {
     await this.#session.database.query(KEEP_STREAMS, [[this.#streams.requests]])
   }
 
+  /** Looks whether the database has kept the commits of this node. */
+  async #lookBack(): Promise<void> {
+    // Another look may end while this one is under way.
+    const known = new Map(this.#lastSeqs)
+    await this.#session.database.repeatable(async (queries) => {
+      const rows = await queries.query<{ stream: number; seq: number }>(LAST_SEQS, [Object.values(this.#streams)])
+      for (const { stream, seq } of rows) {
+        if (seq < (known.get(stream) ?? 0)) throw this.#identity.wentBack()
+        this.#lastSeqs.set(stream, Math.max(seq, this.#lastSeqs.get(stream) ?? 0))
+      }
+    })
+  }
+
   async #listen(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       // While the database is away there is nothing to read.
-      await this.#session.peers.catchUp().catch(() => undefined)
+      await this.#session.peers
+        .catchUp()
+        .then(() => this.#lookBack())
+        .catch(() => undefined)
       await setTimeout(LISTEN_EVERY_MS, undefined, { ref: false, signal }).catch(() => undefined)
     }
   }

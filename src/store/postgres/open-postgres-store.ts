@@ -2,7 +2,8 @@
 import pg from 'pg'
 import { CallmeError } from '../../domain/errors.ts'
 import { readMigrations } from '../migrations.ts'
-import { Database, closeConnections, connect } from './commit/database.ts'
+import { Database, closeConnections, connect, one } from './commit/database.ts'
+import { FIND_IDENTITY } from './commit/identity.ts'
 import { migrate } from './commit/migrate.ts'
 import { storeError } from './commit/store-error.ts'
 import { openStreams } from './node.ts'
@@ -20,6 +21,7 @@ export async function openPostgresStore(url: string, options: { readonly stoppin
   try {
     await migrateOnce(url)
     await makePartitions(connections.reading)
+    connections.identity.opened(one(await connections.reading.query<{ id: string }>(FIND_IDENTITY)).id)
     const streams = await openStreams(connections.reading)
     const session = openSession(connections, Object.values(streams))
     await session.peers.catchUp()

@@ -36,7 +36,8 @@ import { runTask } from './tasks/run.ts'
 const SCHEDULING_PATIENCE_MS = 50_000
 
 const HANDLERS_AFTER = 'SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2'
-const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
+/** As text, because `extra_float_digits` decides how much of a float is sent. */
+const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS now'
 
 const requestPatience = (): number => PATIENCE_MS
 
@@ -62,7 +63,7 @@ export class PostgresStore implements Store {
     this.#chores = new GroupWriter({ ...writer, stream: streams.chores })
     this.#handlerChanges = new HandlerChanges(this.#requests, this.#chores, this.#closing.signal)
     this.#changeLog = new ChangeLog(session.database)
-    this.#node = new Node(session, streams, this.#changeLog, this.#handlerChanges)
+    this.#node = new Node(session, connections.identity, streams, this.#changeLog, this.#handlerChanges)
     this.#node.start(this.#closing.signal)
   }
 
@@ -171,7 +172,7 @@ export class PostgresStore implements Store {
   }
 
   async time(): Promise<number> {
-    return one(await this.#session.database.query<{ now: number }>(TIME)).now
+    return Number(one(await this.#session.database.query<{ now: string }>(TIME)).now)
   }
 
   onDue(listener: (dueAt: number) => void): () => void {

@@ -1,5 +1,6 @@
 /** A row of a store's handlers and the handler it stands for. */
 import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
+import { readDefinition } from './stored-json.ts'
 
 export interface HandlerRow {
   readonly name: string
@@ -9,6 +10,14 @@ export interface HandlerRow {
   readonly definition: string
 }
 
+/**
+ * Stands for a definition that cannot be read. Nobody knows its limits, so its tasks wait until somebody stores the handler again. Nobody
+ * knows its `delivery` either, so a lost call is not made again.
+ */
+const UNKNOWN: HandlerDefinition = { paused: true, pull: true, delivery: 'at_most_once' }
+
 export function toHandler({ name, created, updated, definition }: HandlerRow): Handler {
-  return { name, definition: JSON.parse(definition) as HandlerDefinition, created, updated }
+  const stored = readDefinition<HandlerDefinition>(definition)
+  if (stored.ok) return { name, definition: stored.value, created, updated }
+  return { name, definition: UNKNOWN, created, updated, unreadable: stored.reason }
 }

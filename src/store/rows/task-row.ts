@@ -1,8 +1,9 @@
 /** A row of a store, and the task or attempt that it stands for. */
-import { withHandler, type HandlerDefinition } from '../../domain/task/handler.ts'
-import { deadlineOf, hostOf } from '../../domain/task/task.ts'
+import { withHandler, type Handler } from '../../domain/task/handler.ts'
+import { deadlineOf, hostOf, isFinal } from '../../domain/task/task.ts'
 import type { Attempt, AttemptOutcome, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task/task.ts'
 import { parseLane } from './lane-name.ts'
+import { readDefinition } from './stored-json.ts'
 
 export interface TaskRow {
   readonly id: number
@@ -50,13 +51,24 @@ export interface AttemptRow {
   readonly node: string
 }
 
-/** @param handler the one of the row's name: its values stand behind the row's own */
-export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Task {
-  const own = JSON.parse(row.definition) as TaskDefinition
-  const definition = withHandler(own, handler)
+/** Stands for a definition that cannot be read. Nobody knows its `delivery`, so a lost call is not made again. */
+const UNKNOWN: TaskDefinition = { delivery: 'at_most_once' }
+
+/** The row's own values. */
+export function ownDefinition({ definition }: Pick<TaskRow, 'definition'>): TaskDefinition {
+  const stored = readDefinition<TaskDefinition>(definition)
+  return stored.ok ? stored.value : UNKNOWN
+}
+
+/** @param handler the one of the row's name: its values stand behind the row's own, unless these cannot be read */
+export function toTask(row: TaskRow, handler: Handler | undefined): Task {
+  const stored = readDefinition<TaskDefinition>(row.definition)
+  const own = stored.ok ? stored.value : UNKNOWN
+  const definition = stored.ok ? withHandler(own, handler?.definition) : own
   const { handler: waitsFor, host } = parseLane(row.lane)
   const windowFrom = row.window_from ?? row.trigger_at * 1000
-  const mayFollowHandler = own.max_delay === undefined && (waitsFor !== undefined || handler !== undefined)
+  const isKnown = stored.ok && handler?.unreadable === undefined
+  const mayFollowHandler = isKnown && own.max_delay === undefined && (waitsFor !== undefined || handler !== undefined)
   return {
     name: row.name,
     triggerAt: row.trigger_at,
@@ -77,14 +89,27 @@ export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Ta
     executedAt: row.executed_at,
     responseStatus: row.response_status,
     responseBody: row.response_body,
-    error: row.error,
+    error: errorOf(row, stored.ok ? unreadableHandler(row, handler) : stored.reason),
     created: row.created,
     updated: row.updated,
     rescheduledTo: row.rescheduled_to,
     rescheduledFrom: row.rescheduled_from,
     repeatedTo: row.repeated_to,
     errorCallback: null,
+    ...(!stored.ok && { unreadable: stored.reason }),
   }
+}
+
+/** Why a waiting task waits for its handler. */
+function unreadableHandler({ state }: TaskRow, handler: Handler | undefined): string | undefined {
+  if (handler?.unreadable === undefined || isFinal(state)) return undefined
+  return `it waits for its handler ${JSON.stringify(handler.name)}: ${handler.unreadable}`
+}
+
+/** The row's error, with the trouble of its definition. */
+function errorOf({ error }: TaskRow, trouble: string | undefined): string | null {
+  if (error === null || trouble === undefined || error.includes(trouble)) return error ?? trouble ?? null
+  return `${trouble}; before that: ${error}`
 }
 
 export function toAttempt(row: AttemptRow): Attempt {

@@ -2,8 +2,9 @@
 import { isErrorCallback } from '../../domain/task/error-callback.ts'
 import type { PastStanding } from '../../domain/ledger/account.ts'
 import type { JsonValue, Task, TaskState } from '../../domain/task/task.ts'
-import type { ChangeKind, NewChange, TaskChange } from '../../domain/task/task-change.ts'
+import type { ChangeKind, LostChanges, NewChange, TaskChange } from '../../domain/task/task-change.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
+import { isObject, parse } from '../rows/stored-json.ts'
 
 /** characters, about: a longer payload is left out */
 const MAX_PAYLOAD = 4 * 1024
@@ -91,9 +92,31 @@ export function* batchesOf(changes: readonly NewChange[]): Generator<Batch> {
   }
 }
 
-/** @param firstId the id of the first change of the batch */
-export function parseBatch(text: string, firstId: number): TaskChange[] {
-  return (JSON.parse(text) as NewChange[]).map((change, index) => ({ id: firstId + index, ...change }))
+/** A batch as it is stored. */
+export interface StoredBatch {
+  /** the id of its first change */
+  readonly firstId: number
+  /** the id of its last change */
+  readonly lastId: number
+  readonly text: string
+}
+
+/** The changes of batches, oldest first, and those that cannot be read any more; `lost` is absent where all can. */
+export function readBatches(batches: readonly StoredBatch[]): { readonly changes: TaskChange[]; readonly lost?: LostChanges[] } {
+  const read = batches.map((batch) => ({ ...batch, changes: parseBatch(batch) }))
+  const lost = read.flatMap(({ firstId, lastId, changes }) => (changes === undefined ? { id: lastId, first: firstId } : []))
+  return { changes: read.flatMap(({ changes = [] }) => changes), ...(lost.length > 0 && { lost }) }
+}
+
+/** @returns undefined for a damaged text */
+function parseBatch({ text, firstId, lastId }: StoredBatch): TaskChange[] | undefined {
+  const changes = parse(text)
+  const isWhole = Array.isArray(changes) && changes.length === lastId - firstId + 1 && changes.every(isChange)
+  return isWhole ? (changes as NewChange[]).map((change, index) => ({ id: firstId + index, ...change })) : undefined
+}
+
+function isChange(change: unknown): boolean {
+  return isObject(change) && isObject(change['task']) && isObject(change['task']['definition'])
 }
 
 function serialize(change: NewChange): string {

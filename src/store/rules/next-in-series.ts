@@ -1,6 +1,7 @@
 /** Which task follows one that repeats. */
 import { nextOccurrence, parseRecurrence, type Recurrence } from '../../domain/time/recurrence.ts'
 import { newTask, withDefaults, type NewTask, type TaskDefinition } from '../../domain/task/task.ts'
+import { readDefinition } from '../rows/stored-json.ts'
 import type { TaskRow } from '../rows/task-row.ts'
 
 export interface RowSeries {
@@ -13,9 +14,11 @@ export interface RowSeries {
 /** undefined where the row repeats nothing, or was followed already */
 export function seriesOf(row: Pick<TaskRow, 'name' | 'repeated_to' | 'definition'>): RowSeries | undefined {
   if (row.repeated_to !== null || !row.definition.includes('"repeat"')) return undefined
-  const own = JSON.parse(row.definition) as TaskDefinition
-  if (own.repeat === undefined) return undefined
-  const recurrence = parseRecurrence(own.repeat, own.timezone)
+  const stored = readDefinition<TaskDefinition>(row.definition)
+  // Nobody can know when a task comes that cannot be read.
+  if (!stored.ok || stored.value.repeat === undefined) return undefined
+  const { value: own } = stored
+  const recurrence = parseRecurrence(stored.value.repeat, own.timezone)
   // It was checked when it was stored. A zone that this machine knows no more must not hold up the claim of others.
   return recurrence.ok ? { name: row.name, own, recurrence: recurrence.value } : undefined
 }
@@ -36,6 +39,6 @@ export function taskAt({ name, own }: RowSeries, triggerAt: number, now: number)
 
 /** Whether the row that has the wanted minute is one of the same series, which then goes on with it. */
 export function isOfSeries(row: Pick<TaskRow, 'definition'>, { own }: RowSeries): boolean {
-  const other = JSON.parse(row.definition) as TaskDefinition
-  return other.repeat === own.repeat && withDefaults(other).timezone === withDefaults(own).timezone
+  const other = readDefinition<TaskDefinition>(row.definition)
+  return other.ok && other.value.repeat === own.repeat && withDefaults(other.value).timezone === withDefaults(own).timezone
 }

@@ -19,6 +19,16 @@ export function changeKindOf({ attempt, update }: AttemptReport): ChangeKind {
   return attempt === undefined && update.state === 'retrying' ? 'updated' : CHANGE_OF_STATE[update.state]
 }
 
+/**
+ * Why a claimed task must not be called: its definition cannot be read, or its handler allows less time now than when its row was written.
+ * @param now epoch ms
+ * @returns undefined for a task to call
+ */
+export function whyUncallable({ unreadable, deadline }: Task, now: number): 'unreadable' | 'late' | undefined {
+  if (unreadable !== undefined) return 'unreadable'
+  return now < deadline ? undefined : 'late'
+}
+
 /** The end of a waiting task whose row is out of time, or its later deadline (epoch ms) where its handler allows more time now. */
 export function expiryOf(task: Task, now: number): { readonly extendedTo: number } | { readonly report: AttemptReport } {
   if (task.deadline > now) return { extendedTo: task.deadline }

@@ -4,37 +4,55 @@ import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'
+import { FileHold, NO_HOLD, type LockedFiles } from './commit/hold.ts'
+import { inspect } from './commit/inspect.ts'
 import { isBusy, storeError } from './commit/store-error.ts'
 
 /**
  * @param path a file, or `:memory:`
  * @throws CallmeError `store_in_use` when another process has the file, `store_too_new` when a newer callme has changed it,
- * `store_unavailable` when it cannot be opened or written
+ * `store_unavailable` when it is damaged, or cannot be opened or written
  */
 export function openSqliteStore(path: string): SqliteStore {
-  const unlock = path === ':memory:' ? () => undefined : lock(path)
+  const lock = path === ':memory:' ? undefined : takeLock(path)
   let db: Database | undefined
   try {
     // Another program that writes must not hold up this process. The group commit waits by itself.
     db = new SqliteDatabase(path, { timeout: 0 })
-    db.pragma('journal_mode = WAL')
-    // better-sqlite3 builds SQLite with NORMAL for WAL, which loses answered writes when the power fails.
-    db.pragma('synchronous = FULL')
+    setPragmas(db, path)
     migrate(db, path)
-    return new SqliteStore(db, unlock)
+    if (lock !== undefined) inspect(db, path)
+    const hold = lock === undefined ? NO_HOLD : new FileHold(db, lock)
+    return new SqliteStore(db, hold, () => lock?.unlock())
   } catch (error) {
     db?.close()
-    unlock()
+    lock?.unlock()
     throw storeError(error)
   }
 }
 
+/** Whatever the build of SQLite and the file say. Triggers, foreign keys and LIKE are not used, so their settings do not matter. */
+function setPragmas(db: Database, path: string): void {
+  const mode = db.pragma('journal_mode = WAL', { simple: true })
+  if (mode !== 'wal' && path !== ':memory:')
+    throw new CallmeError('store_unavailable', `${path} cannot have a write-ahead log: its journal mode stays ${String(mode)}`)
+  // better-sqlite3 builds SQLite with NORMAL for WAL, which loses answered writes when the power fails.
+  db.pragma('synchronous = FULL')
+  // On macOS only this has the disk itself write before an answer.
+  db.pragma('fullfsync = ON')
+  db.pragma('checkpoint_fullfsync = ON')
+  // A damaged page is found when it is read, and not when its damage has spread.
+  db.pragma('cell_size_check = ON')
+}
+
 /**
  * Keeps out a second process, which would call every task a second time. SQLite itself locks an empty file beside the store: the operating
- * system drops that lock with the process, and readers of the store need no lock.
+ * system drops that lock with the process, and readers of the store need no lock. The store names its owner too, for the case that a
+ * person removes the file.
  */
-function lock(path: string): () => void {
-  const lockPath = `${realPath(path)}.lock`
+function takeLock(path: string): LockedFiles {
+  const realPath = findRealPath(path)
+  const lockPath = `${realPath}.lock`
   const holder = openLockFile(lockPath)
   try {
     holder.exec('BEGIN EXCLUSIVE')
@@ -44,9 +62,10 @@ function lock(path: string): () => void {
     const message = `${path} is in use by another callme: a SQLite store serves one process; stop that one or give this one its own --store`
     throw new CallmeError('store_in_use', message, { cause: error })
   }
-  return () => {
+  const unlock = (): void => {
     holder.close()
   }
+  return { path, realPath, lockPath, unlock }
 }
 
 function openLockFile(lockPath: string): Database {
@@ -61,7 +80,7 @@ function openLockFile(lockPath: string): Database {
 }
 
 /** All names of a file must lead to one lock. Only a file that is there has a real name, so a new one is made first. */
-function realPath(path: string): string {
+function findRealPath(path: string): string {
   try {
     if (!existsSync(path)) closeSync(openSync(path, 'a'))
     if (statSync(path).nlink > 1) throw new Error('it has a second name (a hard link), under which another callme could open it')

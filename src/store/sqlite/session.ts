@@ -5,6 +5,7 @@ import { HandlerBook } from '../rules/handler-book.ts'
 import { toHandler, type HandlerRow } from '../rows/handler-row.ts'
 import type { Store } from '../store.ts'
 import { GroupCommit } from './commit/group-commit.ts'
+import type { Hold } from './commit/hold.ts'
 import { Sql } from './commit/sql.ts'
 import { ChangeLog } from './history/change-log.ts'
 import { LaneCursors } from './memory/lane-cursors.ts'
@@ -32,7 +33,7 @@ export type Verb<Name extends keyof Store, In = Transaction> = (
   ...args: Parameters<Store[Name]>
 ) => Awaited<ReturnType<Store[Name]>>
 
-export function openSession(db: Database): { session: Session; group: GroupCommit<Transaction> } {
+export function openSession(db: Database, hold: Hold): { session: Session; group: GroupCommit<Transaction> } {
   const sql = new Sql(db)
   const cursors = new LaneCursors(sql)
   const changeLog = new ChangeLog(sql)
@@ -44,15 +45,22 @@ export function openSession(db: Database): { session: Session; group: GroupCommi
     },
   }
   const group = new GroupCommit<Transaction>(db, {
-    begin: () => ({ ...session, changes: new Changes() }),
+    begin: () => {
+      hold.mustOwn()
+      return { ...session, changes: new Changes() }
+    },
     end: ({ changes }) => {
       changeLog.write(changes)
+    },
+    confirm: () => {
+      hold.mustBeThere()
     },
     onCommit: () => {
       cursors.committed()
       changeLog.committed()
     },
-    onRollback: () => {
+    onRollback: (error) => {
+      hold.failed(error)
       cursors.forget()
       changeLog.forget()
       // A change of a handler may have been undone, so the next use reads all handlers.

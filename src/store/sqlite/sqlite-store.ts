@@ -8,6 +8,7 @@ import type { Store } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
 import { pullDue } from './claims/pull.ts'
 import type { GroupCommit } from './commit/group-commit.ts'
+import type { Hold } from './commit/hold.ts'
 import { storeError } from './commit/store-error.ts'
 import { HandlerChanges } from './handlers/backfill.ts'
 import { findHandler, listHandlers, putHandler, removeHandler } from './handlers/change-handler.ts'
@@ -51,15 +52,17 @@ export class SqliteStore implements Store {
   readonly onDue = (): (() => void) => () => undefined
   readonly tidy = (): Promise<void> => Promise.resolve()
   readonly #db: Database
+  readonly #hold: Hold
   readonly #session: Session
   readonly #group: GroupCommit<Transaction>
   readonly #handlerChanges: HandlerChanges
   readonly #afterClose: () => void
 
   /** @param db a migrated database, which nobody else uses from now on */
-  constructor(db: Database, afterClose: () => void) {
+  constructor(db: Database, hold: Hold, afterClose: () => void) {
     this.#db = db
-    const { session, group } = openSession(db)
+    this.#hold = hold
+    const { session, group } = openSession(db, hold)
     this.#session = session
     this.#group = group
     this.#handlerChanges = new HandlerChanges(session.sql, group)
@@ -102,6 +105,7 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     this.#handlerChanges.close()
     await this.#group.drained()
+    this.#hold.release()
     this.#db.close()
     this.#afterClose()
   }
@@ -121,8 +125,10 @@ export class SqliteStore implements Store {
   // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
   async #read<T>(work: (session: Session) => T): Promise<T> {
     try {
+      this.#hold.mustBeThereLately()
       return work(this.#session)
     } catch (error) {
+      this.#hold.failed(error)
       throw storeError(error)
     }
   }

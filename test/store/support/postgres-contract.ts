@@ -17,8 +17,8 @@ const EMPTY = `
 /** Databases that hold nothing. */
 const empty: TestDatabase[] = []
 
-async function open(): Promise<OpenStore> {
-  const database = empty.pop() ?? (await createDatabase())
+async function open(isHostile: boolean): Promise<OpenStore> {
+  const database = empty.pop() ?? (await createDatabase(undefined, isHostile))
   const opened: OpenStore & { store: Store } = {
     where: { kind: 'postgres', url: database.url },
     store: await openPostgresStore(database.url),
@@ -47,11 +47,12 @@ const skip = [
   },
 ]
 
-export function postgresContract(half: 1 | 2): void {
+/** @param isHostile whether the defaults of the database are others than those of a fresh server */
+export function postgresContract(half: 1 | 2, { isHostile = false } = {}): void {
   // Its properties make thousands of transactions, each of which crosses a socket a few times.
   vi.setConfig({ testTimeout: inject('isNightly') ? 1_800_000 : 180_000 })
   afterAll(async () => {
     await Promise.all(empty.map((database) => database[Symbol.asyncDispose]()))
   })
-  storeContract({ name: 'PostgreSQL', open, skip, half })
+  storeContract({ name: 'PostgreSQL', open: () => open(isHostile), skip, half })
 }

@@ -11,8 +11,8 @@ export interface Nodes {
 }
 
 /** Three nodes of an empty database; they are closed and it is gone when the test is over. */
-export async function openNodes(): Promise<Nodes> {
-  const database = await emptyDatabase()
+export async function openNodes({ isHostile = false } = {}): Promise<Nodes> {
+  const database = await emptyDatabase(undefined, isHostile)
   return { database, nodes: [await openNode(database.url), await openNode(database.url), await openNode(database.url)] }
 }
 
@@ -23,9 +23,13 @@ export async function openNode(url: string): Promise<PostgresStore> {
   return store
 }
 
-/** A database that is gone when the test is over. @param serverUrl that of the run where absent */
-export async function emptyDatabase(serverUrl?: string): Promise<TestDatabase> {
-  const database = await createDatabase(serverUrl)
+/**
+ * A database that is gone when the test is over.
+ * @param serverUrl that of the run where absent
+ * @param isHostile whether its defaults are others than those of a fresh server
+ */
+export async function emptyDatabase(serverUrl?: string, isHostile = false): Promise<TestDatabase> {
+  const database = await createDatabase(serverUrl, isHostile)
   onTestFinished(() => database[Symbol.asyncDispose]())
   return database
 }

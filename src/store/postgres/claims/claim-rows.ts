@@ -3,10 +3,11 @@ import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import { NEVER } from '../../rules/handler-book.ts'
+import { whyUncallable } from '../../rules/report-effects.ts'
 import type { Claim } from '../../store.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
 import { writeReports } from '../results/record.ts'
-import { columnsOf, keyOf, keyParams, readRows, split } from '../rows/rows.ts'
+import { columnsOf, keyOf, keyParams, readRows } from '../rows/rows.ts'
 import { continueSeries } from '../tasks/series.ts'
 
 /** How many rows of a lane are wanted, from its cursor on. */
@@ -83,19 +84,22 @@ export async function firstPlaces(transaction: Transaction, lanes: readonly Omit
   })
 }
 
-/** Stores the next tasks of the claimed series, and ends tasks whose handler allows less time now. @returns the tasks to call, oldest first */
+/** Stores the next tasks of the claimed series, and ends the tasks that cannot be called. @returns the tasks to call, oldest first */
 export async function finishClaim(transaction: Transaction, claimed: readonly TaskRow[], { now, node }: Claimer): Promise<Task[]> {
   const { changes, session } = transaction
   if (claimed.length > 0) transaction.isWriting = true
   // A task without an attempt was pending, any other was retrying.
   for (const row of claimed) changes.moved(row, row.attempts === 1 ? 'pending' : 'retrying', 'running')
   const rows = await continueSeries(transaction, claimed.toSorted(oldestFirst), now)
-  const tasks = rows.map((row) => toTask(row, session.handlers.of(row.name)?.definition))
-  const [inTime, late] = split(tasks, ({ deadline }) => now < deadline)
-  const reports = late.map((task) => reportOf(task, { kind: 'not_called', reason: 'late' }, node, now, 0))
+  const tasks = rows.map((row) => toTask(row, session.handlers.of(row.name)))
+  const callable = tasks.filter((task) => whyUncallable(task, now) === undefined)
+  const reports = tasks.flatMap((task) => {
+    const reason = whyUncallable(task, now)
+    return reason === undefined ? [] : reportOf(task, { kind: 'not_called', reason }, node, now, 0)
+  })
   await writeReports(transaction, reports)
-  for (const task of inTime) changes.emit('processing', task, now)
-  return inTime
+  for (const task of callable) changes.emit('processing', task, now)
+  return callable
 }
 
 export function oldestFirst(a: Pick<TaskRow, 'due_at' | 'id'>, b: Pick<TaskRow, 'due_at' | 'id'>): number {

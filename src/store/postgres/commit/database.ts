@@ -5,7 +5,8 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { CallmeError } from '../../../domain/errors.ts'
-import { isUnavailable, storeError } from './store-error.ts'
+import { FIND_IDENTITY, Identity } from './identity.ts'
+import { LOCK_NOT_AVAILABLE, codeOf, isUnavailable, storeError } from './store-error.ts'
 
 /** Runs statements: a transaction, or a pool for single statements. */
 export interface Queries {
@@ -17,7 +18,23 @@ export const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 100
 /** The locks of a frozen or disconnected node end with its transaction. */
 const TRANSACTION_LIMIT_MS = 10_000
-const BEGIN = `BEGIN; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}; SET LOCAL idle_in_transaction_session_timeout = ${TRANSACTION_LIMIT_MS}`
+/**
+ * What each transaction relies on. The defaults of a server, a database, a role or a pooler may be others. A default that forbids to write
+ * is kept, because a platform sets it to protect a full disk: writes are refused then, and `/ready` says so.
+ */
+const BEGIN = [
+  // A claim waits for the lock of a handler, and must then see what was committed meanwhile.
+  'BEGIN ISOLATION LEVEL READ COMMITTED NOT DEFERRABLE',
+  // A commit that was answered outlives a crash of the server.
+  'SET LOCAL synchronous_commit = on',
+  `SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
+  `SET LOCAL idle_in_transaction_session_timeout = ${TRANSACTION_LIMIT_MS}`,
+  // Locks are waited for as long as the statement may take.
+  'SET LOCAL lock_timeout = 0',
+  // No function of another schema takes the place of PostgreSQL's own. Tables are named with their schema.
+  'SET LOCAL search_path = pg_catalog',
+  'SET LOCAL array_nulls = on',
+].join('; ')
 
 /** `bigint`, by its number in pg_type. JavaScript keeps every integer of the schema exactly. */
 const INT8 = 20
@@ -26,13 +43,16 @@ const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => ((oid as n
 
 export class Database implements Queries {
   readonly #pool: pg.Pool
+  readonly #identity: Identity
   #isClosed = false
 
   /**
    * @param connections the most that are open at once
    * @param statementLimitMs how long a statement may take before its connection is given up; 0 for no limit
+   * @param identity which database each transaction must find; any one until that is known
    */
-  constructor(url: string, connections: number, statementLimitMs = TRANSACTION_LIMIT_MS) {
+  constructor(url: string, connections: number, statementLimitMs = TRANSACTION_LIMIT_MS, identity = new Identity()) {
+    this.#identity = identity
     this.#pool = new pg.Pool({
       connectionString: url,
       max: connections,
@@ -48,7 +68,10 @@ export class Database implements Queries {
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
-  /** Runs one statement that changes nothing, or the same when it is run twice. */
+  /**
+   * Runs one statement that changes nothing, or the same when it is run twice. It has no transaction around it, so it must need nothing that
+   * a default of the server could set otherwise.
+   */
   query<R>(sql: string, params: readonly unknown[] = []): Promise<R[]> {
     return patiently(async () => {
       this.#mustBeOpen()
@@ -72,7 +95,7 @@ export class Database implements Queries {
     const client = await this.#pool.connect()
     let isBroken = true
     try {
-      await client.query(BEGIN)
+      await this.#begin(client)
       const result = await work({
         query: async <R>(sql: string, params: readonly unknown[] = []) =>
           (await client.query<R & pg.QueryResultRow>(sql, [...params])).rows,
@@ -93,12 +116,25 @@ export class Database implements Queries {
     await this.#pool.end()
   }
 
+  async #begin(client: pg.PoolClient): Promise<void> {
+    if (!this.#identity.isKnown) await client.query(BEGIN)
+    else {
+      // One round trip, and no write goes to another database.
+      const answers: unknown = await client.query(`${BEGIN}; ${FIND_IDENTITY}`).catch((error: unknown) => {
+        throw this.#identity.failed(error, codeOf(error))
+      })
+      this.#identity.mustBe((answers as pg.QueryResult<{ id: string }>[]).at(-1)?.rows ?? [])
+    }
+  }
+
   #mustBeOpen(): void {
+    this.#identity.mustHold()
     if (this.#isClosed) throw new CallmeError('store_unavailable', 'the store is closed')
   }
 }
 
 export interface Connections {
+  readonly identity: Identity
   /** one for each writer */
   readonly writing: Database
   readonly reading: Database
@@ -107,7 +143,13 @@ export interface Connections {
 }
 
 export function connect(url: string): Connections {
-  return { writing: new Database(url, 3), reading: new Database(url, 2, PATIENCE_MS), listening: new Database(url, 1, PATIENCE_MS) }
+  const identity = new Identity()
+  return {
+    identity,
+    writing: new Database(url, 3, TRANSACTION_LIMIT_MS, identity),
+    reading: new Database(url, 2, PATIENCE_MS, identity),
+    listening: new Database(url, 1, PATIENCE_MS, identity),
+  }
 }
 
 export async function closeConnections({ writing, reading, listening }: Connections): Promise<void> {
@@ -136,7 +178,8 @@ async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt()
     } catch (error) {
-      if (!isUnavailable(error) || performance.now() - since > PATIENCE_MS - TRY_AGAIN_MS) throw storeError(error)
+      const mayPass = isUnavailable(error) || codeOf(error) === LOCK_NOT_AVAILABLE
+      if (!mayPass || performance.now() - since > PATIENCE_MS - TRY_AGAIN_MS) throw storeError(error)
       await setTimeout(TRY_AGAIN_MS)
     }
   }

@@ -10,6 +10,8 @@ import { CallmeError } from '../../../domain/errors.ts'
 const UNAVAILABLE = /^(08|25|28|3D|40|53|57|58|XX)/
 /** transaction_rollback: a deadlock or a serialization failure. */
 const CONFLICT = '40'
+/** A lock was not free in the time that `lock_timeout` allows. */
+export const LOCK_NOT_AVAILABLE = '55P03'
 /** Codes of Node.js, and messages of the driver, whose errors do not all have a code. */
 const DISCONNECTED =
   /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$|connection terminated|client has encountered a connection error|timeout exceeded when trying to connect|query read timeout|connection error and is not queryable|cannot use a pool after calling end/i

@@ -65,7 +65,7 @@ export async function moveRunning(transaction: Transaction, name: string, change
 async function relocate(transaction: Transaction, handlers: HandlerBook, rows: readonly TaskRow[]): Promise<void> {
   const moves = rows.flatMap((row) => {
     if (isErrorCallback(row)) return []
-    const { deadline } = row.state === 'running' ? row : toTask(row, handlers.of(row.name)?.definition)
+    const { deadline } = row.state === 'running' ? row : toTask(row, handlers.of(row.name))
     const { handler, host } = parseLane(row.lane)
     const lane = handlers.laneOf(row.name, host)
     return lane === row.lane && deadline === row.deadline ? [] : [{ row, lane, deadline, handler }]

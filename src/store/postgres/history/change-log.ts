@@ -3,8 +3,8 @@
  * commits after the earlier ones. So a reader that goes on after its last number misses nothing, however late a commit becomes visible.
  */
 import { TASK_STATES, type TaskState } from '../../../domain/task/task.ts'
-import type { TaskChange } from '../../../domain/task/task-change.ts'
-import { parseBatch } from '../../rules/changes.ts'
+import { readBatches, type StoredBatch } from '../../rules/changes.ts'
+import type { ChangesPage } from '../../store.ts'
 import { one, type Database, type Queries } from '../commit/database.ts'
 
 /** At least this many changes are kept; a commit and a trim may leave more. */
@@ -41,7 +41,7 @@ const TRIM_COMMITS = `
 const FIRST = 'SELECT first_id FROM callme.numbered WHERE last_id > $1 AND first_id <= last_id ORDER BY last_id LIMIT 1'
 const LAST = `SELECT last_id, ${TASK_STATES.join(', ')} FROM callme.numbered ORDER BY position DESC LIMIT 1`
 const PAGE = `
-  SELECT n.first_id, c.batch FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
+  SELECT n.first_id AS "firstId", n.last_id AS "lastId", c.batch AS text FROM callme.numbered n JOIN callme.changes c ON c.stream = n.stream AND c.seq = n.seq
   WHERE n.last_id > $1 AND n.first_id <= $2 AND n.first_id <= n.last_id ORDER BY n.last_id`
 
 /** Counts numbered and other commits. */
@@ -58,15 +58,15 @@ export class ChangeLog {
     this.#database = database
   }
 
-  async read({ after, limit }: { after: number; limit: number }): Promise<{ changes: TaskChange[]; first: number; last: number }> {
+  async read({ after, limit }: { after: number; limit: number }): Promise<ChangesPage> {
     const { last_id: last } = await this.#number()
     const trimmed = trimmedAt(last)
     const [oldest] = await this.#database.query<{ first_id: number }>(FIRST, [trimmed])
     if (oldest === undefined) return { changes: [], first: 0, last: 0 }
     const base = Math.max(after, oldest.first_id - 1)
-    const rows = await this.#database.query<{ first_id: number; batch: string }>(PAGE, [base, base + limit])
-    const changes = rows.flatMap(({ batch, first_id: firstId }) => parseBatch(batch, firstId)).filter(({ id }) => id > after)
-    return { changes, first: oldest.first_id, last }
+    const batches = await this.#database.query<StoredBatch>(PAGE, [base, base + limit])
+    const { changes, ...lost } = readBatches(batches)
+    return { changes: changes.filter(({ id }) => id > after), ...lost, first: oldest.first_id, last }
   }
 
   /** The number of tasks in each state. */

@@ -1,8 +1,9 @@
 /**
  * Keeps the memory of a node in step with the commits of all nodes: it applies the notes of new commits, stream by stream. After a minute
- * without a read, or a gap, it reads the tables anew. A late note costs time, never truth: rows decide each claim.
+ * without a read, a gap, or notes that cannot be read, it reads the tables anew. A late note costs time, never truth: rows decide each claim.
  */
 import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
+import { isObject, parse } from '../../rows/stored-json.ts'
 import type { Database } from '../commit/database.ts'
 import type { StoredNotes, Transaction } from '../commit/transaction.ts'
 import type { Session } from '../session.ts'
@@ -99,7 +100,8 @@ export class PeerSync {
     const rows = await this.#database.query<CommitRow>(NEW_COMMITS, [JSON.stringify(Object.fromEntries(this.#positions))])
     const positions = this.#follow(rows)
     if (positions === undefined) return this.#startAnew()
-    const commits = rows.map(({ signals, ...row }) => ({ ...row, notes: JSON.parse(signals ?? '{}') as StoredNotes }))
+    const commits = rows.map(({ signals, ...row }) => ({ ...row, notes: readNotes(signals ?? '{}') }))
+    if (!commits.every(hasNotes)) return this.#startAnew()
     await this.#refreshHandlers([...new Set(commits.flatMap(({ notes: { handlers = [] } }) => handlers))])
     for (const { notes } of commits) this.#apply(notes)
     this.#positions = positions
@@ -168,6 +170,18 @@ export class PeerSync {
     this.#lastAnew = startedAt
     this.#notify(Math.min(Infinity, ...places.map(({ due_at: dueAt }) => dueAt)))
   }
+}
+
+function hasNotes<Commit extends { readonly notes: StoredNotes | undefined }>(commit: Commit): commit is Commit & { notes: StoredNotes } {
+  return commit.notes !== undefined
+}
+
+/** @returns undefined for a damaged text */
+function readNotes(text: string): StoredNotes | undefined {
+  const notes = parse(text)
+  const isRead =
+    isObject(notes) && [notes['lanes'], notes['groups'], notes['handlers']].every((list) => list === undefined || Array.isArray(list))
+  return isRead ? notes : undefined
 }
 
 function subscribe<T>(listeners: Set<T>, listener: T): () => void {

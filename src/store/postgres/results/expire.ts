@@ -24,7 +24,7 @@ export async function expire(session: Session, writer: GroupWriter, { now, limit
 
 const expireRows = oneByOne(async (transaction, { after, now, limit }: { after: number; now: number; limit: number }): Promise<Expired> => {
   const { handlers } = transaction.session
-  const expiryOfRow = (row: TaskRow) => expiryOf(toTask(row, handlers.of(row.name)?.definition), now)
+  const expiryOfRow = (row: TaskRow) => expiryOf(toTask(row, handlers.of(row.name)), now)
   const rows = await readRows(transaction, LOCK_EXPIRED, [after, now, limit])
   const extended = rows.flatMap((row) => {
     const expiry = expiryOfRow(row)

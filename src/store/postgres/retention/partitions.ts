@@ -3,7 +3,7 @@
  * partition holds the rows of other days.
  */
 import { one, type Database, type Queries } from '../commit/database.ts'
-import { codeOf } from '../commit/store-error.ts'
+import { LOCK_NOT_AVAILABLE, codeOf } from '../commit/store-error.ts'
 
 const DAY_S = 86_400
 /** Partitions are made this many days ahead, so a lock that is not free now does no harm. */
@@ -17,7 +17,6 @@ const LIST = `
   FROM pg_inherits i JOIN pg_class child ON child.oid = i.inhrelid
   WHERE i.inhparent = 'callme.finished'::regclass AND child.relname ~ '^finished_day_[0-9]+$' ORDER BY day`
 const NOW = 'SELECT extract(epoch FROM now())::bigint AS second'
-const LOCK_NOT_AVAILABLE = '55P03'
 /** A lock is not free, the default partition has just got a row of the day, or another node has made or dropped the partition. */
 const NOT_NOW = new Set([LOCK_NOT_AVAILABLE, '23514', '42P07', '42P01'])
 

@@ -2,6 +2,7 @@
 import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import { isFinal, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
+import { parse } from '../../rows/stored-json.ts'
 import { toTask, type TaskRow } from '../../rows/task-row.ts'
 import { one, type Queries } from '../commit/database.ts'
 import type { Session } from '../session.ts'
@@ -85,7 +86,10 @@ export async function readRows(queries: Queries, sql: string, params: readonly u
 
 /** A row with its response body as text. PostgreSQL's text holds neither NUL nor half a character, so a body is stored as JSON. */
 export function fromDatabase(row: TaskRow): TaskRow {
-  return row.response_body === null ? row : { ...row, response_body: JSON.parse(row.response_body) as string }
+  if (row.response_body === null) return row
+  const body = parse(row.response_body)
+  // A damaged one is shown as it is.
+  return { ...row, response_body: typeof body === 'string' ? body : row.response_body }
 }
 
 /** The values of each field as an array, for `unnest`. */
@@ -153,7 +157,7 @@ export function distinctBatches<T>(all: readonly T[], keyOf: (one: T) => string)
 
 /** Tasks as they read back: each row with the defaults of its handler and the progress of its error callback, in the order of the rows. */
 export async function readTasks(queries: Queries, { handlers }: Pick<Session, 'handlers'>, rows: readonly TaskRow[]): Promise<Task[]> {
-  const tasks = rows.map((row) => toTask(row, handlers.of(row.name)?.definition))
+  const tasks = rows.map((row) => toTask(row, handlers.of(row.name)))
   const troubled = tasks.filter(({ state }) => state === 'failed' || state === 'skipped').map(errorCallbackKey)
   const callbacks = byKey(await findRows(queries, troubled))
   if (callbacks.size === 0) return tasks

@@ -1,9 +1,9 @@
 /** Reschedules a batch of tasks to the first free minutes of their names: waiting ones move, ended ones are copied. */
-import { isFinal, newTask, type Task, type TaskDefinition } from '../../../domain/task/task.ts'
+import { isFinal, newTask, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { ownDefinition, type TaskRow } from '../../rows/task-row.ts'
 import { freshRow, type FreshRow } from '../../rules/assign-lane.ts'
 import { endBatch, isTaken, ownMinute, startBatch, type RescheduleBatch } from '../../rules/reschedule-walk.ts'
 import type { RescheduleRequest } from '../../store.ts'
@@ -66,7 +66,7 @@ async function planMoves(
     // A later row of the name may take the minute of this one.
     if (own < Infinity && triggerAt !== own) minutes.splice(minutes.filter((minute) => minute < own).length, 0, own)
     passed.set(name, triggerAt)
-    const task = newTask({ name, triggerAt }, JSON.parse(definition) as TaskDefinition, now)
+    const task = newTask({ name, triggerAt }, ownDefinition(row), now)
     // A copy is not part of the series of its original. A moved task keeps its place in the series.
     const options = { now, definition, rescheduledFrom: before, repeatedTo }
     return { row, fresh: freshRow(transaction.session.handlers, { ...task, host: parseLane(row.lane).host }, options).row }

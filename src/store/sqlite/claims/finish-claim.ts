@@ -2,6 +2,7 @@
 import { reportOf } from '../../../domain/attempt/attempt-report.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { toTask, type TaskRow } from '../../rows/task-row.ts'
+import { whyUncallable } from '../../rules/report-effects.ts'
 import { recordReport } from '../results/record.ts'
 import { continueSeries } from '../tasks/series.ts'
 import type { Transaction } from '../session.ts'
@@ -13,10 +14,10 @@ export function finishClaim(transaction: Transaction, rows: TaskRow[], claim: { 
     // The first attempt begins from pending, any other from retrying.
     transaction.changes.moved(row, row.attempts === 1 ? 'pending' : 'retrying', 'running')
     const repeatedTo = continueSeries(transaction, row, claim.now)
-    const task = { ...toTask(row, transaction.handlers.of(row.name)?.definition), repeatedTo }
-    if (claim.now >= task.deadline) {
-      // The handler allows less time now than when the row was written.
-      recordReport(transaction, reportOf(task, { kind: 'not_called', reason: 'late' }, claim.node, claim.now, 0))
+    const task = { ...toTask(row, transaction.handlers.of(row.name)), repeatedTo }
+    const reason = whyUncallable(task, claim.now)
+    if (reason !== undefined) {
+      recordReport(transaction, reportOf(task, { kind: 'not_called', reason }, claim.node, claim.now, 0))
       return []
     }
     transaction.changes.emit('processing', task, claim.now)

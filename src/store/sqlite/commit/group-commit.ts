@@ -40,10 +40,12 @@ interface Hooks<Context> {
   readonly begin: () => Context
   /** Ends these writes, still inside their transaction. */
   readonly end: (context: Context) => void
+  /** The group is committed. Throws where that counts for nothing, because the file is gone. */
+  readonly confirm: () => void
   /** The group is durable. */
   readonly onCommit: () => void
-  /** Written rows may have been undone. */
-  readonly onRollback: () => void
+  /** Written rows may have been undone, because of this error. */
+  readonly onRollback: (error: unknown) => void
 }
 
 export class GroupCommit<Context> {
@@ -81,7 +83,9 @@ export class GroupCommit<Context> {
       await new Promise((resolve) => setImmediate(resolve))
       const members = this.#members.splice(0, MOST_MEMBERS)
       try {
-        for (const { member, error, value } of this.#writeGroup(members)) {
+        const answers = this.#writeGroup(members)
+        this.#hooks.confirm()
+        for (const { member, error, value } of answers) {
           if (error === undefined) member.resolve(value)
           else member.reject(storeError(error))
         }
@@ -135,7 +139,7 @@ export class GroupCommit<Context> {
     try {
       return this.#transaction.immediate(write)
     } catch (error) {
-      this.#hooks.onRollback()
+      this.#hooks.onRollback(error)
       throw error
     }
   }

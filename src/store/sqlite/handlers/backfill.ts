@@ -80,7 +80,7 @@ function backfillPage({ sql, cursors, handlers }: Transaction): void {
   const rows = sql.all<TaskRow>(ROWS_OF_NAMES, { name: afterName, triggerAt, end: rangeOfNames(name).end, limit: PAGE_ROWS })
   for (const row of rows) {
     if ((row.state !== 'pending' && row.state !== 'retrying') || isErrorCallback(row)) continue
-    const { deadline } = toTask(row, handlers.of(row.name)?.definition)
+    const { deadline } = toTask(row, handlers.of(row.name))
     const lane = handlers.laneOf(row.name, parseLane(row.lane).host)
     if (lane === row.lane && deadline === row.deadline) continue
     sql.run(RELOCATE, { id: row.id, lane, deadline })

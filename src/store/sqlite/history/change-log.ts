@@ -1,7 +1,7 @@
 /** Stores the counts and the latest changes with each commit, and notifies listeners after it. */
 import type { TaskState } from '../../../domain/task/task.ts'
-import type { TaskChange } from '../../../domain/task/task-change.ts'
-import { batchesOf, parseBatch, type Changes } from '../../rules/changes.ts'
+import { batchesOf, readBatches, type Changes, type StoredBatch } from '../../rules/changes.ts'
+import type { ChangesPage } from '../../store.ts'
 import type { Sql } from '../commit/sql.ts'
 
 /** About this many changes are kept: whole commits are removed. */
@@ -77,15 +77,18 @@ export class ChangeLog {
     }
   }
 
-  read({ after, limit }: { after: number; limit: number }): { changes: TaskChange[]; first: number; last: number } {
-    const changes: TaskChange[] = []
+  read({ after, limit }: { after: number; limit: number }): ChangesPage {
+    const batches: StoredBatch[] = []
+    let count = 0
     // A commit may hold a thousand changes, so rows are read one by one.
-    for (const row of this.#sql.iterate<BatchRow>(AFTER, after)) {
-      changes.push(...parseBatch(row.batch, row.first_id).filter(({ id }) => id > after))
-      if (changes.length >= limit) break
+    for (const { id, first_id: firstId, batch } of this.#sql.iterate<BatchRow>(AFTER, after)) {
+      batches.push({ firstId, lastId: id, text: batch })
+      count += id - Math.max(after, firstId - 1)
+      if (count >= limit) break
     }
     const oldest = this.#sql.get<Pick<BatchRow, 'first_id'>>(OLDEST)
-    return { changes, first: oldest?.first_id ?? 0, last: this.#newest() }
+    const { changes, ...lost } = readBatches(batches)
+    return { changes: changes.filter(({ id }) => id > after), ...lost, first: oldest?.first_id ?? 0, last: this.#newest() }
   }
 
   /** Must run inside a transaction. SQLite writes nothing where a row keeps its value, so a count goes up and down. */

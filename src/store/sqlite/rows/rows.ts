@@ -34,7 +34,7 @@ export function readBack(session: Session, key: TaskKey): Task {
 
 /** The task of a row, with the defaults of its handler and the progress of its error callback. */
 export function readTask(session: Session, row: TaskRow): Task {
-  const task = toTask(row, session.handlers.of(row.name)?.definition)
+  const task = toTask(row, session.handlers.of(row.name))
   if (row.state !== 'failed' && row.state !== 'skipped') return task
   const callback = findRow(session, errorCallbackKey(task))
   if (callback === undefined) return task

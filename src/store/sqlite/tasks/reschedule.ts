@@ -1,10 +1,10 @@
 /** Reschedules one batch of tasks: final tasks are copied, waiting tasks move, taken minutes are passed over. */
-import { isFinal, newTask, type Task, type TaskDefinition } from '../../../domain/task/task.ts'
+import { isFinal, newTask, type Task } from '../../../domain/task/task.ts'
 import { SECONDS_PER_MINUTE } from '../../../domain/time/trigger-time.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import { endBatch, isTaken, ownMinute, startBatch } from '../../rules/reschedule-walk.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { ownDefinition, type TaskRow } from '../../rows/task-row.ts'
 import { Undo } from '../commit/group-commit.ts'
 import { readPage } from '../rows/pages.ts'
 import { insertRow, readBack, readTask } from '../rows/rows.ts'
@@ -29,7 +29,7 @@ export const rescheduleBatch: Verb<'reschedule'> = (transaction, request) => {
 
 function rescheduleRow(transaction: Transaction, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }): Task {
   const key = { name: row.name, triggerAt }
-  const own = { ...newTask(key, JSON.parse(row.definition) as TaskDefinition, now), host: parseLane(row.lane).host }
+  const own = { ...newTask(key, ownDefinition(row), now), host: parseLane(row.lane).host }
   const isCopied = isFinal(row.state)
   // A series goes on once: neither the copy nor the moved task continues it a second time.
   const kept = { definition: row.definition, rescheduledFrom: row.trigger_at, repeatedTo: row.repeated_to }
