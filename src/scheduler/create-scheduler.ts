@@ -50,10 +50,7 @@ export function createScheduler(options: SchedulerOptions) {
 
   return {
     wake,
-    readiness: () => ({
-      ...ticker.readiness(),
-      ...{ upkeepFailure: upkeep.failure, clockOffset: clockWatch.offset, shortage: shortages.reason },
-    }),
+    readiness: () => ({ ...ticker.readiness(), ...shortages.readiness(), upkeepFailure: upkeep.failure, clockOffset: clockWatch.offset }),
     /** for tests that drive one part alone */
     parts: { clockWatch, hosts, ticker, dispatcher, upkeep },
 

@@ -17,12 +17,13 @@ export class ShortageWatch {
 
   /** A call could not be begun. @param reason a sentence */
   note(reason: string): void {
-    if (this.reason === null) this.#log.error('node.short', { error: reason })
+    if (this.readiness().shortage === null) this.#log.error('node.short', { error: reason })
     this.#last = { reason, at: this.#clock.monotonic() }
   }
 
   /** What the node is short of; null where it is not. */
-  get reason(): string | null {
-    return this.#last !== undefined && this.#clock.monotonic() - this.#last.at < LASTS_MS ? this.#last.reason : null
+  readiness(): { shortage: string | null } {
+    const isLasting = this.#last !== undefined && this.#clock.monotonic() - this.#last.at < LASTS_MS
+    return { shortage: isLasting ? this.#last.reason : null }
   }
 }
