@@ -33,12 +33,19 @@ const PROBE_AFTER_MS = 30_000
 /** How long requests under way have at least to be answered, once the calls have ended. */
 const LAST_ANSWERS_MS = 1000
 
+/** What the process knows and the node goes by. */
+export interface ProcessFacts {
+  /** why log lines are lost, where they are */
+  readonly logFault?: () => string | undefined
+  /** how many threads libuv has, where it was told */
+  readonly poolThreads?: number | undefined
+}
+
 /**
  * Resolves when the API listens and the scheduler runs.
- * @param logFault why log lines are lost, where they are
  * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
  */
-export async function start(config: Config, log: Log, logFault: () => string | undefined = () => undefined): Promise<RunningNode> {
+export async function start(config: Config, log: Log, { logFault, poolThreads }: ProcessFacts = {}): Promise<RunningNode> {
   const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, keepAliveMs, shutdownTimeoutMs } = config
   const node = randomUUID()
   const [stopping, closing] = [new AbortController(), new AbortController()]
@@ -46,12 +53,13 @@ export async function start(config: Config, log: Log, logFault: () => string | u
   const clockOffset = newClockOffset()
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
-  const caller = createWorkerPool({ workers, concurrency: maxInflight, clock, clockOffset, log })
+  const calls = { workers, concurrency: maxInflight, ...(poolThreads !== undefined && { poolThreads }) }
+  const caller = createWorkerPool({ ...calls, clock, clockOffset, log })
   const scheduler = createScheduler({
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, log, node },
     ...{ maxInflight, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
   })
-  const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault() })
+  const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault?.() })
   const app = createApp({
     ...{ store, node, clock, log, wake: scheduler.wake, readiness, stopping: closing.signal },
     ...{ random: Math.random, defaults: { timeout: timeoutMs / 1000 }, version: VERSION },

@@ -10,6 +10,7 @@ export type LogEvent =
   | 'node.stopping'
   | 'node.stopped'
   | 'signal.ignored'
+  | 'node.short'
   | 'clock.jumped'
   | 'clock.skewed'
   | 'clock.unmeasured'

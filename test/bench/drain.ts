@@ -1,5 +1,5 @@
 /**
- * How fast callme works off what is due: calls to a fast local receiver, beside a bare loop of the same got client in as many threads,
+ * How fast callme works off what is due: calls to a fast local receiver, beside a bare loop of the same undici client in as many threads,
  * and beside one of node:http, which no program on Node can beat by much. On PostgreSQL with one node and with several.
  */
 import { temporaryFolder } from '../support/program.ts'
@@ -27,12 +27,12 @@ await using receiver = new Child<ReceiverVerbs>('receiver.ts')
 const url = await receiver.ask('start')
 const [sqliteStore, postgresStore] = [await filled(sqlite), await filled(postgres)]
 
-const [alone, gotLoops, httpLoops]: [CallFigures[], CallFigures[], CallFigures[]] = [[], [], []]
+const [alone, undiciLoops, httpLoops]: [CallFigures[], CallFigures[], CallFigures[]] = [[], [], []]
 const shared = NODES.map((): CallFigures[] => [])
 for (let round = 0; round < rounds; round += 1) {
   const profiled = round === 0 ? profile : undefined
   alone.push(await drain({ place: sqlite, filledStore: sqliteStore, tasks, receiver, profile: profiled }))
-  gotLoops.push(await loop('got'))
+  undiciLoops.push(await loop('undici'))
   httpLoops.push(await loop('node:http'))
   for (const [index, nodes] of NODES.entries()) {
     shared[index]?.push(await drain({ place: postgres, filledStore: postgresStore, tasks, receiver, nodes, profile: profiled }))
@@ -40,16 +40,16 @@ for (let round = 0; round < rounds; round += 1) {
 }
 
 const title = `${tasks} due tasks, from the first call that arrives to the last, ${rounds} rounds`
-printTable(`drain on SQLite: ${title}`, 'a bare loop of the same got client, as many threads', [
-  row('rate', 'calls/s', 'rate', alone, gotLoops, { of: 'ratio', is: 'at least', bound: 0.7 }),
-  row('CPU', 'µs/call', 'cpuMicros', alone, gotLoops, { of: 'difference', is: 'at most', bound: 40 }),
+printTable(`drain on SQLite: ${title}`, 'a bare loop of the same undici client, as many threads', [
+  row('rate', 'calls/s', 'rate', alone, undiciLoops, { of: 'ratio', is: 'at least', bound: 0.7 }),
+  row('CPU', 'µs/call', 'cpuMicros', alone, undiciLoops, { of: 'difference', is: 'at most', bound: 40 }),
 ])
 printTable(`the distance to the mark: ${title}`, 'a bare loop of node:http, as many threads', [
   row('rate', 'calls/s', 'rate', alone, httpLoops),
   row('CPU', 'µs/call', 'cpuMicros', alone, httpLoops),
-  row('rate of the bare loop of got', 'calls/s', 'rate', gotLoops, httpLoops),
-  row('CPU of the bare loop of got', 'µs/call', 'cpuMicros', gotLoops, httpLoops),
-  { figure: 'of the distance in CPU, got itself', unit: '%', values: alone.map((_, round) => shareOfGot(round)) },
+  row('rate of the bare loop of undici', 'calls/s', 'rate', undiciLoops, httpLoops),
+  row('CPU of the bare loop of undici', 'µs/call', 'cpuMicros', undiciLoops, httpLoops),
+  { figure: 'of the distance in CPU, undici itself', unit: '%', values: alone.map((_, round) => shareOfUndici(round)) },
 ])
 printTable(
   `drain on PostgreSQL: ${title}`,
@@ -81,9 +81,9 @@ async function loop(client: Parameters<CallLoopVerbs['run']>[0]): Promise<CallFi
   return await measureCalls({ pids: [child.pid], receiver, calls: tasks, firstCall, isDone: () => done })
 }
 
-function shareOfGot(round: number): number {
-  const [whole = NaN, got = NaN, http = NaN] = [alone, gotLoops, httpLoops].map((figures) => figures[round]?.cpuMicros)
-  return (100 * (got - http)) / (whole - http)
+function shareOfUndici(round: number): number {
+  const [whole = NaN, undici = NaN, http = NaN] = [alone, undiciLoops, httpLoops].map((figures) => figures[round]?.cpuMicros)
+  return (100 * (undici - http)) / (whole - http)
 }
 
 function row(

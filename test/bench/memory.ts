@@ -33,7 +33,7 @@ for (let round = 0; round < rounds; round += 1) {
   barePeaks.push(await peakOfLoop())
 }
 
-printTable(`memory: resident, ${rounds} rounds`, 'idle: a bare express server; drain: a bare loop of the same got client', [
+printTable(`memory: resident, ${rounds} rounds`, 'idle: a bare express server; drain: a bare loop of the same undici client', [
   { figure: `idle for ${idle} s`, unit: 'MB', values: idles, yardstick: bareIdles, reach: { of: 'median', is: 'at most', bound: 100 } },
   {
     figure: `peak while ${tasks} tasks are worked off`,
@@ -70,6 +70,6 @@ async function peakOfDrain(): Promise<number> {
 
 async function peakOfLoop(): Promise<number> {
   await using loop = new Child<CallLoopVerbs>('call-loop.ts')
-  await loop.ask('run', 'got', url, tasks)
+  await loop.ask('run', 'undici', url, tasks)
   return memoryMb(loop.pid).peak
 }

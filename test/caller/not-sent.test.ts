@@ -1,6 +1,10 @@
 /** Calls that never reach a receiver: the reason is told, the secrets of the request are not. */
 import { describe, expect, it } from 'vitest'
+import { Connections } from '../../src/caller/connections.ts'
 import { httpCall } from '../../src/caller/http-call.ts'
+import { NameLookup } from '../../src/caller/name-lookup.ts'
+import { isShortage } from '../../src/caller/shortage.ts'
+import { systemClock } from '../../src/clock.ts'
 import { aCall } from '../support/a-call.ts'
 import { startRawServer } from '../support/raw-server.ts'
 
@@ -42,5 +46,30 @@ describe('a request that cannot be sent', () => {
     expect(JSON.stringify(result)).not.toContain('s3cret')
     expect(connections).toHaveLength(0)
     await close()
+  })
+})
+
+describe('a node that is short of something', () => {
+  const failure = (code: string, address = ''): Error => Object.assign(new Error(code), { code, address })
+
+  it('has not made the call', async () => {
+    const systemLookup = (_: string, answer: (error: Error, addresses: []) => void): void => {
+      answer(failure('EMFILE'), [])
+    }
+    const connections = new Connections(new NameLookup({ slots: 1, clock: systemClock, systemLookup }))
+    const result = await httpCall(aCall({ url: 'http://some.test/' }), systemClock, connections)
+    const error = 'the node has too many open connections and files (EMFILE)'
+    expect(result).toEqual({ kind: 'not_called', reason: 'shortage', error })
+  })
+
+  it.each([
+    [failure('ENFILE'), true],
+    [failure('EADDRNOTAVAIL', '127.0.0.1'), true],
+    [failure('ECONNREFUSED'), false],
+    [new AggregateError([failure('EMFILE'), failure('EMFILE')]), true],
+    [new AggregateError([failure('EMFILE'), failure('ECONNREFUSED')]), false],
+    ['EMFILE', false],
+  ])('is told apart from a receiver that fails: %s', (error, isShort) => {
+    expect(isShortage(error)).toBe(isShort)
   })
 })

@@ -5,8 +5,8 @@ import { httpCall } from '../../../src/caller/http-call.ts'
 import { bareCall } from './bare-call.ts'
 
 export interface LoopOrder {
-  /** `got`: as callme makes its calls */
-  readonly client: 'got' | 'node:http'
+  /** `undici`: as callme makes its calls */
+  readonly client: 'undici' | 'node:http'
   readonly request: CallRequest
   readonly calls: number
   /** how many are under way at once */
@@ -14,7 +14,7 @@ export interface LoopOrder {
 }
 
 parentPort?.on('message', ({ client, request, calls, inflight }: LoopOrder) => {
-  const call = client === 'got' ? httpCall : bareCall
+  const call = client === 'undici' ? httpCall : bareCall
   let started = 0
   const callOneAfterTheOther = async (): Promise<void> => {
     while (started < calls) {

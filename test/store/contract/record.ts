@@ -102,6 +102,13 @@ export default area('record', (test) => {
     expect(await claimAll(store, DUE + 3)).toMatchObject([{ attempts: 1 }])
   })
 
+  test('hands back a task whose call could not be begun with the reason, and uses nothing up', async ({ store }) => {
+    const task = await claimOne(store)
+    await finish(store, task, { kind: 'not_called', reason: 'shortage', error: 'no descriptors' }, DUE + 3)
+    expect(await mustGet(store, task)).toMatchObject({ state: 'pending', attempts: 0, dueAt: DUE, error: 'no descriptors' })
+    expect(await store.history(task)).toEqual([])
+  })
+
   test('ends a claimed task whose window closed before the call as skipped, with no attempt', async ({ store }) => {
     const task = await claimOne(store)
     await finish(store, task, { kind: 'not_called', reason: 'late' }, task.deadline)
