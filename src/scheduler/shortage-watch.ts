@@ -23,7 +23,7 @@ export class ShortageWatch {
 
   /** What the node is short of; null where it is not. */
   readiness(): { shortage: string | null } {
-    const isLasting = this.#last !== undefined && this.#clock.monotonic() - this.#last.at < LASTS_MS
-    return { shortage: isLasting ? this.#last.reason : null }
+    if (this.#last === undefined || this.#clock.monotonic() - this.#last.at >= LASTS_MS) return { shortage: null }
+    return { shortage: this.#last.reason }
   }
 }
