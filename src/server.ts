@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { answerClientError } from './api/http/client-error.ts'
 import { createApp } from './api/create-app.ts'
+import { mostOpenCalls } from './caller/open-calls.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
 import { newClockOffset, offsetClock, systemClock } from './clock.ts'
 import type { Config } from './config/load-config.ts'
@@ -29,17 +30,24 @@ export interface RunningNode {
  * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
  */
 export async function start(config: Config, log: Log): Promise<RunningNode> {
-  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, shutdownTimeoutMs } = config
+  const {
+    maxInflight,
+    maxOpenCalls = Math.max(maxInflight, mostOpenCalls()),
+    maxInflightPerHost,
+    retentionMs,
+    timeoutMs,
+    shutdownTimeoutMs,
+  } = config
   const node = randomUUID()
   const stopping = new AbortController()
   const store = await openStore(config.store, stopping.signal)
   const clockOffset = newClockOffset()
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
-  const caller = createWorkerPool({ workers, concurrency: maxInflight, clock, clockOffset, log })
+  const caller = createWorkerPool({ workers, concurrency: maxOpenCalls, clock, clockOffset, log })
   const scheduler = createScheduler({
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, log, node },
-    ...{ maxInflight, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
+    ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
   })
   const app = createApp({
     ...{ store, node, clock, log, wake: scheduler.wake, readiness: scheduler.readiness, stopping: stopping.signal },

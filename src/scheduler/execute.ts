@@ -1,5 +1,5 @@
 /** One claimed task: request -> call -> report -> record. The save is retried until the store takes it, the call never is. */
-import type { Caller } from '../caller/caller.ts'
+import type { Caller, CallRequest } from '../caller/caller.ts'
 import type { Clock } from '../clock.ts'
 import { reportOf, type AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Task } from '../domain/task/task.ts'
@@ -30,10 +30,18 @@ const EVENT_OF_STATE = {
   running: 'task.accepted',
 } as const satisfies Record<Task['state'], LogEvent>
 
-/** Resolves when the report of the call is durable. @param onResult gets the result of the call before the save */
-export async function execute(task: Task, execution: Execution, onResult: (result: CallResult) => void): Promise<void> {
+interface Listeners {
+  /** gets the request just before the call */
+  readonly onRequest: (request: CallRequest) => void
+  /** gets the result of the call before the save */
+  readonly onResult: (result: CallResult) => void
+}
+
+/** Resolves when the report of the call is durable. */
+export async function execute(task: Task, execution: Execution, { onRequest, onResult }: Listeners): Promise<void> {
   const { caller, clock, node, defaults, random } = execution
   const request = callRequestOf(task, defaults)
+  if (request !== undefined) onRequest(request)
   const result: CallResult = request === undefined ? { kind: 'not_called', reason: 'no_callback' } : await caller.call(request)
   onResult(result)
   const report = reportOf(task, result, node, clock.now(), random())

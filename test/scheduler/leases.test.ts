@@ -12,7 +12,7 @@ const LEASE = 60 * SECOND
 
 /** Has a node that is no more claim all that is due at `MINUTE`, up to `limit`. */
 async function claimedByADeadNode(harness: SchedulerHarness, limit = 1): Promise<Task[]> {
-  const capacity = { hosts: new Map(), capacityOfNewHost: limit, unprovenLimit: limit }
+  const capacity = { hosts: new Map(), capacityOfNewHost: limit, unprovenLimit: limit, silentLimit: limit }
   const { tasks } = await harness.store.claimDue({ now: MINUTE_MS, node: 'dead-node', leaseUntil: MINUTE_MS + LEASE, limit, ...capacity })
   return tasks
 }
