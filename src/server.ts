@@ -27,9 +27,10 @@ export interface RunningNode {
 
 /**
  * Resolves when the API listens and the scheduler runs.
+ * @param poolThreads how many threads libuv has, where it was told
  * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
  */
-export async function start(config: Config, log: Log): Promise<RunningNode> {
+export async function start(config: Config, log: Log, poolThreads?: number): Promise<RunningNode> {
   const {
     maxInflight,
     maxOpenCalls = Math.max(maxInflight, mostOpenCalls()),
@@ -44,7 +45,8 @@ export async function start(config: Config, log: Log): Promise<RunningNode> {
   const clockOffset = newClockOffset()
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
-  const caller = createWorkerPool({ workers, concurrency: maxOpenCalls, clock, clockOffset, log })
+  const calls = { workers, concurrency: maxOpenCalls, ...(poolThreads !== undefined && { poolThreads }) }
+  const caller = createWorkerPool({ ...calls, clock, clockOffset, log })
   const scheduler = createScheduler({
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, log, node },
     ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },

@@ -46,7 +46,7 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/version.ts', ours: [], packages: [], node: ['node:module'] },
   { part: 'src/config/', ours: [DOMAIN, LOG, 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
   { part: 'src/verify/', ours: [DOMAIN, 'src/store/ledger.ts'], packages: [], node: [] },
-  { part: 'src/caller/', ours: [DOMAIN, CLOCK, LOG], packages: ['got'] },
+  { part: 'src/caller/', ours: [DOMAIN, CLOCK, LOG], packages: ['undici'] },
   { part: 'src/scheduler/', ours: [DOMAIN, 'src/wire/', ...SEAMS], packages: [] },
   { part: 'src/api/', ours: [DOMAIN, 'src/wire/', ...SEAMS, 'schema/api/'], packages: ['express'] },
   {
@@ -123,7 +123,8 @@ describe('the source', () => {
     ['src/domain/task/task.ts', "import type { Store } from '../../store/store.ts'"],
     ['src/domain/task/task.ts', "import { readFile } from 'node:fs'"],
     ['src/scheduler/ticker.ts', "import { openSqliteStore } from '../store/sqlite/open-sqlite-store.ts'"],
-    ['src/scheduler/ticker.ts', "export { got } from 'got'"],
+    ['src/scheduler/ticker.ts', "export { request } from 'undici'"],
+    ['src/caller/http-call.ts', "import got from 'got'"],
     ['src/api/tasks/put-task.ts', "const store = await import('../../store/sqlite/sqlite-store.ts')"],
     ['src/store/sqlite/session.ts', "import { start } from '../../server.ts'"],
     ['src/store/postgres/session.ts', "import Database from 'better-sqlite3'"],

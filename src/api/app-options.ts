@@ -12,6 +12,8 @@ export interface Readiness {
   readonly lastTick: number | null
   /** ms by which the clock of the store is ahead of the system's; 0 where it has none */
   readonly clockOffset: number
+  /** what the node is short of, so that calls cannot be begun, as a sentence; null where it is not */
+  readonly shortage: string | null
 }
 
 export interface AppOptions {

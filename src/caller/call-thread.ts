@@ -6,12 +6,15 @@ import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { CallWorkerData, FromCallWorker, ToCallWorker } from './call-worker.ts'
 import type { CallRequest } from './caller.ts'
+import { isShortage } from './shortage.ts'
 
 export interface CallThreadOptions {
   /** how many calls may be under way at once; more calls wait */
   readonly concurrency: number
   /** a thread with a larger heap dies alone; the process lives */
   readonly maxHeapMb: number
+  /** how many name lookups may be under way at once */
+  readonly lookups: number
   readonly clock: Clock
   /** of `clock`; each thread goes by it as well */
   readonly clockOffset: ClockOffset
@@ -22,7 +25,10 @@ export interface CallThreadOptions {
 const ENTRY = new URL(`call-worker${extname(import.meta.url)}`, import.meta.url)
 /** A thread that dies at once, again and again, must not use a whole core. */
 const REPLACE_AFTER_MS = 250
-const NOT_CALLED = { kind: 'not_called', reason: 'stopping' } as const
+/** So long after a thread could not be started, another one is tried. */
+const START_AGAIN_AFTER_MS = 1000
+const NOT_CALLED: CallResult = { kind: 'not_called', reason: 'stopping' }
+const NO_THREAD: CallResult = { kind: 'not_called', reason: 'shortage', error: 'the node cannot start a thread for calls' }
 const DIED = 'the worker thread died while the call was under way; it is not known whether it was made'
 const CUT_OFF = 'the node stopped while the call was under way; it is not known how it ended'
 
@@ -83,10 +89,16 @@ export class CallThread {
 
   #spawn(): void {
     const started = new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT))
-    const { concurrency, maxHeapMb, clockOffset } = this.#options
-    const workerData: CallWorkerData = { concurrency, started, clockOffset }
-    const worker = new Worker(ENTRY, { name: 'callme calls', workerData, resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } })
+    const { concurrency, maxHeapMb, lookups, clockOffset } = this.#options
+    const workerData: CallWorkerData = { concurrency, lookups, started, clockOffset }
+    let worker: Worker
     let error: unknown
+    try {
+      worker = new Worker(ENTRY, { name: 'callme calls', workerData, resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } })
+    } catch (cause) {
+      this.#replace(cause)
+      return
+    }
     worker.on('message', (results: FromCallWorker) => {
       for (const { number, result } of results) this.#resolve(number, result)
     })
@@ -104,11 +116,13 @@ export class CallThread {
     this.#send()
   }
 
-  #replace(error: unknown, exitCode: number): void {
+  #replace(error: unknown, exitCode?: number): void {
     const { clock, log } = this.#options
-    log.warn('worker.died', { err: error, exit_code: exitCode, calls: this.load })
-    this.#resolveAll(DIED)
-    this.#cancelReplacement = clock.setTimer(REPLACE_AFTER_MS, () => {
+    // Calls that cannot begin say so themselves.
+    const hasStarted = !isShortage(error)
+    if (hasStarted) log.warn('worker.died', { err: error, exit_code: exitCode, calls: this.load })
+    this.#resolveAll(DIED, hasStarted ? NOT_CALLED : NO_THREAD)
+    this.#cancelReplacement = clock.setTimer(hasStarted ? REPLACE_AFTER_MS : START_AGAIN_AFTER_MS, () => {
       this.#cancelReplacement = undefined
       this.#spawn()
     })
@@ -128,11 +142,11 @@ export class CallThread {
   }
 
   /** The started calls are lost with the thread. The other calls were not made. */
-  #resolveAll(error: string): void {
+  #resolveAll(error: string, others = NOT_CALLED): void {
     const started = Atomics.load(this.#started, 0)
     const endedAt = this.#options.clock.now()
     for (const [number, { givenAt }] of this.#outstanding) {
-      this.#resolve(number, number < started ? { kind: 'lost', startedAt: givenAt, endedAt, error } : NOT_CALLED)
+      this.#resolve(number, number < started ? { kind: 'lost', startedAt: givenAt, endedAt, error } : others)
     }
     this.#unsent = []
     this.#nextNumber = 0

@@ -3,12 +3,16 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { offsetClock, systemClock, type ClockOffset } from '../clock.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { CallRequest } from './caller.ts'
+import { Connections } from './connections.ts'
 import { httpCall } from './http-call.ts'
+import { NameLookup } from './name-lookup.ts'
 import { warmUp } from './warm-up.ts'
 
 export interface CallWorkerData {
   /** how many calls may be under way at once */
   readonly concurrency: number
+  /** how many name lookups may be under way at once */
+  readonly lookups: number
   /** one number: how many calls the worker has started. The main thread can read it when the worker is dead. */
   readonly started: BigInt64Array
   /** of the clock for deadlines and results */
@@ -23,8 +27,9 @@ export type FromCallWorker = readonly { readonly number: number; readonly result
 
 if (parentPort === null) throw new Error('call-worker is the entry of a worker thread and cannot be run by itself')
 const port = parentPort
-const { concurrency, started, clockOffset } = workerData as CallWorkerData
+const { concurrency, lookups, started, clockOffset } = workerData as CallWorkerData
 const clock = offsetClock(systemClock, clockOffset)
+const connections = new Connections(new NameLookup({ slots: lookups, clock: systemClock }))
 const waiting: CallRequest[] = []
 let underWay = 0
 let nextNumber = 0
@@ -45,7 +50,7 @@ function startWaiting(): void {
     underWay += 1
     // Before the call: a call that a dying worker may have made must count as started.
     Atomics.store(started, 0, BigInt(nextNumber))
-    void httpCall(request, clock).then((result) => {
+    void httpCall(request, clock, connections).then((result) => {
       underWay -= 1
       give(number, result)
       startWaiting()

@@ -15,6 +15,8 @@ export interface CallRequest {
   readonly dueAt: number
   /** epoch ms; at or after it no request is sent and the result is `not_called` */
   readonly deadline: number
+  /** epoch ms; at or after it (the node was frozen) another node may make the call, so no request is sent: the result is `not_called` */
+  readonly leaseUntil: number
   /** Whether it may use an older connection, which the receiver may close at any moment: only for a call that is tried again. */
   readonly mayReuseConnection: boolean
 }

@@ -1,128 +1,181 @@
-/** One HTTP call over got: exactly one request, no redirect, a bounded part of the answer, and every result a value. */
-import http, { type AgentOptions, type ClientRequest } from 'node:http'
-import https from 'node:https'
-import type { Socket } from 'node:net'
-import { urlToHttpOptions } from 'node:url'
-import got, { Options, type Request, type Response } from 'got'
+/**
+ * One HTTP call over undici: exactly one request, no redirect, a bounded part of the answer, and every result a value.
+ *
+ * The call is dispatched to a handler, the barest way of undici. got, which is good at requests of a client, costs three to five times
+ * as much here. It retries, redirects, decompresses and decodes, and a scheduler has to switch off all of that.
+ */
+import type { Dispatcher } from 'undici'
 import { systemClock, type Clock } from '../clock.ts'
 import { KEPT_BYTES, truncateText } from '../domain/attempt/truncate-text.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
-import { describeCallError, statusOfCallError } from './call-error.ts'
+import { describeCallError, TimeLimitError } from './call-error.ts'
 import type { CallRequest } from './caller.ts'
+import { Connections, type Connection } from './connections.ts'
+import { NameLookup } from './name-lookup.ts'
+import { isShortage } from './shortage.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
-/** Receivers close idle connections. A connection that idles for longer than this is not used again. */
-const IDLE_SOCKET_MS = 500
+const SWITCHING_PROTOCOLS = 101
+/** Node takes a longer timer for one that is over at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** Without settings, libuv gives lookups so many threads. */
+const sharedConnections = new Connections(new NameLookup({ slots: 2, clock: systemClock }))
 
-type Answer = Pick<Extract<CallResult, { kind: 'answered' }>, 'status' | 'body' | 'retryAfter'>
+type NotCalled = Exclude<Extract<CallResult, { kind: 'not_called' }>['reason'], 'shortage' | 'no_callback' | 'stopping'>
 
-// The timeout cuts idle sockets only, not calls. The agents do not limit the number of calls.
-const AGENT_OPTIONS: AgentOptions = { keepAlive: true, scheduling: 'lifo', timeout: IDLE_SOCKET_MS, maxFreeSockets: Infinity }
-const httpAgent = new http.Agent(AGENT_OPTIONS)
-const httpsAgent = new https.Agent(AGENT_OPTIONS)
-const singleHttpAgent = new http.Agent({ keepAlive: false })
-const singleHttpsAgent = new https.Agent({ keepAlive: false })
-const TOO_LATE = new Error('connected after the deadline')
+/**
+ * Makes one call, unless by `clock` it is early, late or beyond its lease. Resolves with every result, bad ones too; it does not reject.
+ */
+export function httpCall(
+  request: CallRequest,
+  clock: Pick<Clock, 'now'> = systemClock,
+  connections: Connections = sharedConnections,
+): Promise<CallResult> {
+  return new Promise((resolve) => {
+    new Exchange(request, clock, connections, resolve).start()
+  })
+}
 
-// Filled in for each call; got copies it at once. Merging the options of each call into those of a client costs a fifth of a call more.
-const options = new Options(undefined, {
-  retry: { limit: 0, methods: [], statusCodes: [], errorCodes: [] },
-  followRedirect: false,
-  throwHttpErrors: false,
-  decompress: false,
-  allowGetBody: true,
-})
-options.isStream = true
-// Every header comes from the request. Without got's defaults there is less to copy.
-options.headers = {}
-options.https = {}
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #call: CallRequest
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #connections: Connections
+  readonly #resolve: (result: CallResult) => void
+  readonly #startedAt: number
+  readonly #chunks: Buffer[] = []
+  #size = 0
+  #origin = ''
+  #connection: Connection | undefined
+  #timer: NodeJS.Timeout | undefined
+  #isSent = false
+  #isOver = false
+  /** 0 until it has come */
+  #status = 0
+  #retryAfter: string | undefined
 
-/** Makes one call, unless by `clock` it is early or late. Resolves with every result, bad ones too; it does not reject. */
-export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> = systemClock): Promise<CallResult> {
-  const isLate = (): boolean => clock.now() >= request.deadline
-  const startedAt = clock.now()
-  if (startedAt < request.dueAt) return { kind: 'not_called', reason: 'early' }
-  if (isLate()) return { kind: 'not_called', reason: 'late' }
-  try {
-    const answer = await exchange(request, isLate)
-    return { kind: 'answered', startedAt, endedAt: clock.now(), ...answer }
-  } catch (cause) {
-    if (cause === TOO_LATE) return { kind: 'not_called', reason: 'late' }
-    const status = statusOfCallError(cause)
-    const error = describeCallError(cause, request)
-    return { kind: 'unanswered', startedAt, endedAt: clock.now(), error, ...(status !== undefined && { status }) }
+  constructor(call: CallRequest, clock: Pick<Clock, 'now'>, connections: Connections, resolve: (result: CallResult) => void) {
+    this.#call = call
+    this.#clock = clock
+    this.#connections = connections
+    this.#resolve = resolve
+    this.#startedAt = clock.now()
+  }
+
+  start(): void {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      this.#settle({ kind: 'not_called', reason: refusal })
+      return
+    }
+    try {
+      this.#dispatch()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** The request is about to be written. Name lookup and connecting take time, so the clock is read once more. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) this.#settle({ kind: 'not_called', reason: refusal })
+    // No request is ever written twice, whatever becomes of its connection.
+    if (this.#isOver || this.#isSent) controller.abort(new Error('not to be sent'))
+    this.#isSent = true
+    this.#connection?.head.begin()
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+    this.#status = status
+    this.#retryAfter = [headers['retry-after']].flat()[0]
+    // The call asked for no other protocol: nothing that it understands follows.
+    if (status === SWITCHING_PROTOCOLS) this.#finish(controller)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#size < KEPT_BYTES) this.#chunks.push(chunk.subarray(0, KEPT_BYTES - this.#size))
+    this.#size += chunk.length
+    if (this.#size >= MAX_BODY_BYTES) this.#finish(controller)
+  }
+
+  onResponseEnd(): void {
+    this.#answer()
+    // The receiver has answered without the rest of the payload.
+    if (this.#connection?.isSending) this.#connection.cut()
+    else if (this.#call.mayReuseConnection && this.#connection !== undefined) this.#connections.keep(this.#origin, this.#connection)
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    this.#fail(error)
+  }
+
+  #dispatch(): void {
+    const { url: text, method, headers, body, timeoutMs, mayReuseConnection } = this.#call
+    const url = new URL(text)
+    if (method === 'HEAD' && body !== undefined) throw new TypeError('a HEAD carries no payload')
+    if (!(timeoutMs > 0)) throw new RangeError(`the time limit of a call must be more than 0 ms; got ${timeoutMs}`)
+    this.#origin = url.origin
+    const connection = mayReuseConnection ? this.#connections.take(url.origin) : this.#connections.open(url.origin)
+    this.#connection = connection
+    this.#timer = setTimeout(
+      () => {
+        this.#fail(new TimeLimitError(connection.isResolving))
+        connection.cut()
+      },
+      Math.min(timeoutMs, LONGEST_TIMER_MS),
+    )
+    // The request is final here, but for the headers of the connection: this is the place to sign it.
+    const options: Dispatcher.DispatchOptions = {
+      ...{ path: url.pathname + url.search, method, headers: { ...credentialsOf(url), ...headers } },
+      ...{ body: body ?? null, ...(!mayReuseConnection && { reset: true }) },
+    }
+    connection.client.dispatch(options, this)
+  }
+
+  #refusal(): NotCalled | undefined {
+    const { dueAt, deadline, leaseUntil } = this.#call
+    const now = this.#clock.now()
+    if (now < dueAt) return 'early'
+    if (now >= deadline) return 'late'
+    return now >= leaseUntil ? 'lease_over' : undefined
+  }
+
+  /** Takes the answer as it is, and closes the connection. */
+  #finish(controller: Dispatcher.DispatchController): void {
+    this.#answer()
+    controller.abort(new Error('no more is read'))
+  }
+
+  /** Once its status has come, an answer counts, and the error says what was wrong after that. */
+  #fail(cause: unknown): void {
+    if (this.#isOver) return
+    if (this.#isSent) this.#status ||= this.#connection?.head.status ?? 0
+    const error = describeCallError(cause, this.#call, this.#status !== 0)
+    if (this.#status !== 0) this.#answer(error)
+    else if (!this.#isSent && isShortage(cause)) this.#settle({ kind: 'not_called', reason: 'shortage', error })
+    else this.#settle({ kind: 'unanswered', ...this.#times(), error })
+  }
+
+  #answer(error?: string): void {
+    if (this.#isOver) return
+    const body = truncateText(Buffer.concat(this.#chunks))
+    const rest = { ...(this.#retryAfter !== undefined && { retryAfter: this.#retryAfter }), ...(error !== undefined && { error }) }
+    this.#settle({ kind: 'answered', ...this.#times(), status: this.#status, body, ...rest })
+  }
+
+  #settle(result: CallResult): void {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    this.#resolve(result)
+  }
+
+  #times(): { startedAt: number; endedAt: number } {
+    return { startedAt: this.#startedAt, endedAt: this.#clock.now() }
   }
 }
 
-function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const stream = open(call, (request) => {
-      if (!isLate()) return
-      reject(TOO_LATE)
-      request.destroy()
-    })
-    let response: Response | undefined
-    const chunks: Buffer[] = []
-    let size = 0
-    const keep = (chunk: Buffer): void => {
-      if (size < KEPT_BYTES) chunks.push(chunk.subarray(0, KEPT_BYTES - size))
-      size += chunk.length
-    }
-    const finish = ({ statusCode, headers }: Response): void => {
-      const retryAfter = headers['retry-after']
-      resolve({ status: statusCode, body: truncateText(Buffer.concat(chunks)), ...(retryAfter !== undefined && { retryAfter }) })
-    }
-    stream.once('response', (head: Response) => {
-      response = head
-      stream.on('data', (chunk: Buffer) => {
-        keep(chunk)
-        if (size < MAX_BODY_BYTES) return
-        finish(head)
-        stream.destroy()
-      })
-      stream.once('end', finish.bind(undefined, head))
-    })
-    // An answer of status 101, without a body: the call asked for no other protocol. The request no longer owns the socket.
-    stream.once('upgrade', (head: Response, socket: Socket) => {
-      socket.destroy()
-      finish(head)
-    })
-    stream.once('error', (error) => {
-      if (!response?.complete) {
-        reject(error)
-        return
-      }
-      // The answer is complete and the error came after it: mostly a Content-Length that is too small.
-      const rest = response.read() as Buffer | null
-      if (rest) keep(rest)
-      finish(response)
-    })
-    if (call.body === undefined && call.method !== 'HEAD') stream.end()
-  })
-}
-
-/** Starts a call; got watches over its time, its errors and its answer. */
-function open(call: CallRequest, onConnected: (request: ClientRequest) => void): Request {
-  options.url = call.url
-  options.method = call.method
-  options.body = call.body
-  options.timeout = { request: call.timeoutMs }
-  options.request = (url) => send(url, call, onConnected)
-  return got(undefined, undefined, options) as unknown as Request
-}
-
-/** Makes the request with few options; got's own set of options costs a quarter of a call. */
-function send(url: URL, call: CallRequest, onConnected: (request: ClientRequest) => void): ClientRequest {
-  const { method, body, mayReuseConnection } = call
-  const headers = body === undefined ? call.headers : { ...call.headers, 'content-length': Buffer.byteLength(body) }
-  const isSecure = url.protocol === 'https:'
-  const [reusing, single] = isSecure ? [httpsAgent, singleHttpsAgent] : [httpAgent, singleHttpAgent]
-  const { hostname, port, path, auth } = urlToHttpOptions(url)
-  const agent = mayReuseConnection ? reusing : single
-  const request = (isSecure ? https : http).request({ hostname, port, path, auth, method, headers, agent })
-  // Name lookup and connecting take time. The deadline is checked once more when the connection stands.
-  request.once('socket', (socket) => {
-    if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', onConnected.bind(undefined, request))
-  })
-  return request
+/** A user name and password in the URL are sent as a header, unless the call has one of its own. */
+function credentialsOf({ username, password }: URL): Record<string, string> | undefined {
+  if (username === '' && password === '') return undefined
+  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { authorization: `Basic ${Buffer.from(text).toString('base64')}` }
 }

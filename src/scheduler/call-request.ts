@@ -36,6 +36,7 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest |
     timeoutMs: definition.timeout === undefined ? defaults.timeoutMs : definition.timeout * 1000,
     dueAt: task.dueAt,
     deadline: task.deadline,
+    leaseUntil: task.leaseUntil ?? Infinity,
     mayReuseConnection: definition.retry > 0,
   }
 }

@@ -4,10 +4,11 @@ import { ClockWatch } from './clock-watch.ts'
 import { Dispatcher } from './dispatch.ts'
 import type { Execution } from './execute.ts'
 import { HostLimits, type HostLimitsOptions } from './host-limits.ts'
+import { ShortageWatch } from './shortage-watch.ts'
 import { Ticker } from './ticker.ts'
 import { Upkeep } from './upkeep.ts'
 
-export interface SchedulerOptions extends Omit<Execution, 'clock'>, HostLimitsOptions {
+export interface SchedulerOptions extends Omit<Execution, 'clock' | 'shortages'>, HostLimitsOptions {
   /** whether other nodes may have the store open at the same time */
   readonly isShared: boolean
   readonly systemClock: Clock
@@ -29,13 +30,14 @@ export function createScheduler(options: SchedulerOptions) {
   const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
   const followJump = () => clockWatch.followJump()
   const hosts = new HostLimits(options)
+  const shortages = new ShortageWatch({ clock, log })
   const ticker: Ticker = new Ticker({ clock, log, pass: () => followJump().then(() => dispatcher.pass()) })
   /** To be called after a write that makes a task due at `dueAt`, epoch ms. */
   const wake = (dueAt: number): void => {
     caller.prepare()
     ticker.wake(dueAt)
   }
-  const dispatcher = new Dispatcher({ ...options, clock }, hosts, () => {
+  const dispatcher = new Dispatcher({ ...options, clock, shortages }, hosts, () => {
     wake(clock.now())
   })
   const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs, wake, followJump })
@@ -44,7 +46,7 @@ export function createScheduler(options: SchedulerOptions) {
 
   return {
     wake,
-    readiness: () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset }),
+    readiness: () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset, shortage: shortages.reason }),
     /** for tests that drive one part alone */
     parts: { clockWatch, hosts, ticker, dispatcher, upkeep },
 

@@ -100,12 +100,15 @@ export class Dispatcher {
     })
   }
 
-  /** The capacity of the hosts. It is also limited by the results that the store has not taken yet. */
+  /** The capacity of the hosts. It is also limited by the results that the store has not taken yet, and by a shortage of the node. */
   #limits(): Limits {
-    const limits = this.#hosts.limits(this.#execution.clock.monotonic())
+    const { clock, shortages } = this.#execution
+    const limits = this.#hosts.limits(clock.monotonic())
     const { open, inflight, maxInflight } = this.#hosts
     const working = this.#claims.size - (open - inflight)
     const hosts = { get: (name: string) => (this.#expiry.isBacklogged(name) ? NO_CAPACITY : limits.hosts.get(name)) }
-    return { ...limits, hosts, limit: Math.min(limits.limit, CLAIMS_PER_SLOT * maxInflight - working) }
+    // More calls would only take what is short already.
+    const inShortage = shortages.reason === null ? Infinity : maxInflight - open
+    return { ...limits, hosts, limit: Math.min(limits.limit, CLAIMS_PER_SLOT * maxInflight - working, inShortage) }
   }
 }

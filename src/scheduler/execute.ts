@@ -8,6 +8,7 @@ import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Log, LogEvent } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
 import { callRequestOf, type CallDefaults } from './call-request.ts'
+import type { ShortageWatch } from './shortage-watch.ts'
 
 export interface Execution {
   readonly store: Store
@@ -16,11 +17,14 @@ export interface Execution {
   readonly log: Log
   readonly node: string
   readonly defaults: CallDefaults
+  readonly shortages: ShortageWatch
   /** @returns a number in [0, 1), for the jitter of a retry */
   readonly random: () => number
 }
 
 const SAVE_AGAIN_AFTER_MS = 1000
+/** A call that could not be begun for want of a resource is handed back after so long, so that it is not tried again at once. */
+const SHORTAGE_PAUSE_MS = 1000
 const EVENT_OF_STATE = {
   successful: 'task.successful',
   retrying: 'task.retry',
@@ -39,10 +43,15 @@ interface Listeners {
 
 /** Resolves when the report of the call is durable. */
 export async function execute(task: Task, execution: Execution, { onRequest, onResult }: Listeners): Promise<void> {
-  const { caller, clock, node, defaults, random } = execution
+  const { caller, clock, node, defaults, random, shortages } = execution
   const request = callRequestOf(task, defaults)
   if (request !== undefined) onRequest(request)
   const result: CallResult = request === undefined ? { kind: 'not_called', reason: 'no_callback' } : await caller.call(request)
+  if (result.kind === 'not_called' && result.reason === 'shortage') {
+    shortages.note(result.error)
+    // The slot is held meanwhile: other calls would hardly fare better.
+    await pause(clock, SHORTAGE_PAUSE_MS)
+  }
   onResult(result)
   const report = reportOf(task, result, node, clock.now(), random())
   logReport(report, await save(report, execution), execution)
@@ -57,9 +66,13 @@ async function save(report: AttemptReport, { store, clock, log }: Execution): Pr
     } catch (error) {
       // Once for each task: a full disk should not be filled with lines about it.
       if (tries === 1) log.error('record.failed', { task: formatTaskKey(report.task), attempt: report.task.attempts, err: error })
-      await new Promise<void>((resolve) => clock.setTimer(SAVE_AGAIN_AFTER_MS, resolve))
+      await pause(clock, SAVE_AGAIN_AFTER_MS)
     }
   }
+}
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.setTimer(ms, resolve))
 }
 
 function logReport({ task, update, attempt }: AttemptReport, isWritten: boolean, { node, log }: Execution): void {

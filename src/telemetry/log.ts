@@ -9,6 +9,7 @@ export type LogEvent =
   | 'node.started'
   | 'node.stopping'
   | 'node.stopped'
+  | 'node.short'
   | 'clock.jumped'
   | 'clock.skewed'
   | 'clock.unmeasured'

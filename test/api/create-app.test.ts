@@ -90,7 +90,7 @@ describe('a path that is not known', () => {
 
 describe('GET /health', () => {
   it.each(['/health', '/'])('answers while the process lives, at %s', async (path) => {
-    api.readiness = { ready: false, lastTick: null, clockOffset: 0 }
+    api.readiness = { ready: false, lastTick: null, clockOffset: 0, shortage: null }
     const answer = await api.http.get(path)
     expect([answer.status, answer.body]).toEqual([200, { status: 'ok', version: VERSION }])
   })
@@ -113,7 +113,7 @@ describe('GET /ready', () => {
     [null, 'never'],
     [Date.UTC(2027, 0, 1), '2027-01-01T00:00:00.000Z'],
   ])('answers 503 when the last tick is too old: %j', async (lastTick, said) => {
-    api.readiness = { ready: false, lastTick, clockOffset: 0 }
+    api.readiness = { ready: false, lastTick, clockOffset: 0, shortage: null }
     const answer = await api.http.get('/ready')
     expect(expectProblem(answer, 503)).toContain(`last tick was ${said}`)
     expect(answer.headers['retry-after']).toBe('5')

@@ -17,6 +17,8 @@ export interface RecordedAttempt {
   readonly node: string
   /** whether it is not known what became of it, so that it uses up no retry */
   readonly isLost: boolean
+  /** whether its answer was as expected; something may have been wrong after its status */
+  readonly isGood: boolean
 }
 
 export class AttemptBook {
@@ -48,13 +50,14 @@ export function attemptName({ runId, attempt }: { readonly runId: string; readon
 
 function read(
   entry: WireTask,
-  { run_id: runId, number, start, duration_ms: durationMs, status, error, node }: WireAttempt,
+  { run_id: runId, number, start, duration_ms: durationMs, status, error, outcome, node }: WireAttempt,
 ): RecordedAttempt {
   const from = Date.parse(start)
   const isLost = error !== null && /it is not known|^the worker that pulled it did not/.test(error)
+  const isGood = outcome === 'successful' || outcome === 'accepted'
   const isOfPresentRun = runId === entry.run_id
   return {
     ...{ key: keyOfTask(entry), runId, attempt: number, isOfPresentRun },
-    ...{ from, to: from + durationMs, durationMs, status, error, node, isLost },
+    ...{ from, to: from + durationMs, durationMs, status, error, node, isLost, isGood },
   }
 }

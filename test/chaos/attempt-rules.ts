@@ -33,7 +33,7 @@ function lostInTrouble({ node, from, to }: RecordedAttempt, troubles: readonly T
 
 /** Whether the receiver, or what befell somebody, says the same. */
 function isBackedBy({ status, error, from, to }: RecordedAttempt, call: ReceivedCall | undefined, troubles: readonly Trouble[]): boolean {
-  if (status !== null) return call !== undefined && (call.status === status || (call.status === undefined && error !== null))
+  if (status !== null) return call?.status === status
   if (error === null) return false
   // Whether an answer that was given came in time is the business of the other side.
   if (call !== undefined) return true
@@ -62,7 +62,7 @@ function checkNumbers({ journal }: Evidence, book: AttemptBook): Finding[] {
     if (wanted === undefined) return []
     const findings: Finding[] = []
     const retry = wanted.delivery === 'at_most_once' ? 0 : wanted.retry
-    const made = attempts.map(({ attempt, isLost, error }) => ({ attempt, isKnown: !isLost, isGood: error === null }))
+    const made = attempts.map(({ attempt, isLost, isGood }) => ({ attempt, isKnown: !isLost, isGood }))
     const text = `${first?.key ?? ''}, run ${runId}`
     if (exceedsRetry(made, retry))
       findings.push({ rule: 'doubled', detail: `${text}, has more than ${1 + retry} attempts with a known outcome` })

@@ -71,7 +71,7 @@ export interface ReceivedCall {
   readonly attempt: number
   readonly path: string
   readonly at: number
-  /** a status where the whole answer was handed to the network; undefined where there was no answer, or only a part of one */
+  /** a status where an answer, or a part of one, was handed to the network; undefined where there was no answer */
   readonly status?: number
   /** when the last of the answer was handed over */
   readonly answeredAt?: number

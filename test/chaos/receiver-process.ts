@@ -90,7 +90,7 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
     calls.push(call)
     const random = new Random(seed, call.key, call.attempt, url)
     const manner = mannerOf(random)
-    if (url === '/accept' && (manner === 'well' || manner === 'slowly')) accepted.push(call)
+    if (url === '/accept' && (manner === 'well' || manner === 'slowly' || manner === 'in part')) accepted.push(call)
     const give = (): void => {
       answer(manner, response, random, (status) => {
         call.status = status
@@ -141,6 +141,7 @@ function answer(manner: Manner, response: ServerResponse, random: Random, onAnsw
     case 'not at all':
       return
     case 'in part':
+      onAnswered(200)
       response.writeHead(200, { 'Content-Length': '1000' })
       response.write('the first part', () => response.destroy())
       return

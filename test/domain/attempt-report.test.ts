@@ -38,19 +38,24 @@ describe('the report on a call', () => {
     })
   })
 
-  test.each([
-    [undefined, null],
-    [200, 200],
-  ])('without a whole answer holds the error, and the status %s where there was one', (status, stored) => {
+  test('without an answer holds the error and no status', () => {
     const task = aRunningTask({ attempts: 2, responseStatus: 500, responseBody: 'of the attempt before' })
-    const result: CallResult = { kind: 'unanswered', ...TIMES, error: 'reset', ...(status !== undefined && { status }) }
-    expect(reportOf(task, result, 'node-2', NOW, 0)).toEqual({
+    expect(reportOf(task, { kind: 'unanswered', ...TIMES, error: 'reset' }, 'node-2', NOW, 0)).toEqual({
       task,
       update: { state: 'failed', dueAt: task.dueAt, attempts: 2, lost: 0, error: 'reset', ...ENDED_LEASE },
       now: NOW,
-      responseStatus: stored,
+      responseStatus: null,
       responseBody: null,
-      attempt: { ...attempt, number: 2, runId: task.runId, status: stored, error: 'reset', outcome: 'failed', attemptsLeft: 0 },
+      attempt: { ...attempt, number: 2, runId: task.runId, status: null, error: 'reset', outcome: 'failed', attemptsLeft: 0 },
+    })
+  })
+
+  test('with an expected status whose answer broke off is a success, and its attempt says what was wrong', () => {
+    const task = aRunningTask()
+    expect(reportOf(task, { kind: 'answered', ...TIMES, status: 200, body: 'do', error: 'cut short' }, 'node-2', NOW, 0)).toMatchObject({
+      update: { state: 'successful', error: null },
+      responseStatus: 200,
+      attempt: { status: 200, error: 'cut short', outcome: 'successful' },
     })
   })
 

@@ -59,8 +59,8 @@ describe('Retry-After', () => {
     ['120', 120_000],
     [' 7 ', 7000],
     ['007', 7000],
-    ['1000000000', 1e12],
-    ['9'.repeat(400), 1e12],
+    ['3601', 3_600_000],
+    ['9'.repeat(400), 3_600_000],
   ])('%j is a number of seconds', (header, ms) => {
     expect(retryAfterMs(header, NOW)).toBe(ms)
   })
@@ -69,7 +69,7 @@ describe('Retry-After', () => {
     ['Fri, 15 Jan 2027 08:00:30 GMT', 30_000],
     ['Friday, 15-Jan-27 08:01:00 GMT', 60_000],
     ['Fri Jan 15 08:02:00 2027', 120_000],
-    ['Sun Feb  7 08:00:00 2027', 23 * 86_400_000],
+    ['Sun Feb  7 08:00:00 2027', 3_600_000],
     ['Fri, 15 Jan 2027 08:00:00 GMT', 0],
     ['Fri, 15 Jan 2027 07:00:00 GMT', 0],
     ['Sun, 06 Nov 1994 08:49:37 GMT', 0],
@@ -105,11 +105,11 @@ describe('Retry-After', () => {
     expect(retryAfterMs('Fri Jan 15 08:02:00 2027', NOW)).toBe(120_000)
   })
 
-  test('is never negative and never not a number, whatever a receiver sends', () => {
+  test('is from 0 to one hour, whatever a receiver sends', () => {
     fc.assert(
       fc.property(fc.string(), (header) => {
         const ms = retryAfterMs(header, NOW)
-        expect(ms === undefined || ms >= 0).toBe(true)
+        expect(ms === undefined || (ms >= 0 && ms <= 3_600_000)).toBe(true)
       }),
     )
   })

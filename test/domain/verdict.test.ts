@@ -79,7 +79,7 @@ describe('a retry', () => {
   test.each<[string, CallResult]>([
     ['a 500', answered(500)],
     ['no answer', REFUSED],
-    ['an answer that broke off', { ...REFUSED, status: 200 }],
+    ['a 500 that broke off', { ...answered(500), error: 'cut short' } as CallResult],
   ])('after %s waits for the backoff of its number', (_, result) => {
     expect(judge(aRunningTask(), result, NOW, NO_JITTER)).toMatchObject({ event: 'retry', at: NOW + 500 })
     const third = aRunningTask({ attempts: 3, definition: { retry: 5 } })
@@ -90,14 +90,33 @@ describe('a retry', () => {
     expect(judge(aRunningTask({ attempts: 4, lost: 3 }), answered(500), NOW, NO_JITTER)).toMatchObject({ event: 'retry', at: NOW + 500 })
   })
 
+  test('is judged by a status that came, whatever was wrong after it', () => {
+    const cut = (status: number): CallResult => ({
+      kind: 'answered',
+      startedAt: STARTED,
+      endedAt: NOW,
+      status,
+      body: '',
+      error: 'cut short',
+    })
+    expect(judge(aRunningTask(), cut(200), NOW, NO_JITTER)).toEqual({ event: 'succeeded' })
+    expect(judge(aRunningTask(), cut(404), NOW, NO_JITTER)).toEqual({ event: 'gave_up', reason: 'answered 404, expected 200; cut short' })
+  })
+
   test.each([
-    ['0', 0],
+    ['0', 950],
     ['7', 7000],
+    ['-5', 950],
+    ['9'.repeat(300), 3_600_000],
     ['Fri, 15 Jan 2027 08:01:01 GMT', 61_000 - 1250],
-    ['Fri, 15 Jan 2027 07:00:00 GMT', 0],
-  ])('waits as long as Retry-After: %s asks, from the end of the call on', (header, ms) => {
+    ['Fri, 15 Jan 2027 07:00:00 GMT', 950],
+    ['Fri, 15 Jan 2038 07:00:00 GMT', 3_600_000],
+  ])('waits as long as Retry-After: %s asks, never less than its own backoff and never more than an hour', (header, ms) => {
     for (const status of [503, 429, 200 + 1]) {
-      expect(judge(aRunningTask(), answered(status, header), NOW, 0.9)).toMatchObject({ event: 'retry', at: NOW + ms })
+      expect(judge(aRunningTask({ deadline: Infinity }), answered(status, header), NOW, 0.9)).toMatchObject({
+        event: 'retry',
+        at: NOW + ms,
+      })
     }
   })
 
@@ -209,8 +228,15 @@ describe('a lost call', () => {
   })
 })
 
-test('a claim that is handed back while the node stops is released', () => {
-  expect(judge(aRunningTask(), { kind: 'not_called', reason: 'stopping' }, NOW, NO_JITTER)).toEqual({ event: 'released' })
+test.each(['stopping', 'early', 'lease_over'] as const)('a call that was not begun (%s) is released', (reason) => {
+  expect(judge(aRunningTask(), { kind: 'not_called', reason }, NOW, NO_JITTER)).toEqual({ event: 'released' })
+})
+
+test('a call that the node could not begin for want of a resource is released with the reason, and its window may close then', () => {
+  const verdict = judge(aRunningTask(), { kind: 'not_called', reason: 'shortage', error: 'no descriptors' }, NOW, NO_JITTER)
+  expect(verdict).toEqual({ event: 'released', reason: 'no descriptors' })
+  const reason = expect.stringMatching(/^out of time: .*; before that: no descriptors$/) as string
+  expect(expiry(aRunningTask({ error: 'no descriptors' }))).toEqual({ event: 'expired', reason })
 })
 
 test('a task that has nothing to call is uncallable, with the reason and no retry', () => {

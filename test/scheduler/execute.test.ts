@@ -177,3 +177,36 @@ describe('a lost call', () => {
     })
   })
 })
+
+describe('a call that the node cannot begin for want of a resource', () => {
+  const shortage = { kind: 'not_called', reason: 'shortage', error: 'no descriptors (EMFILE)' } as const
+
+  it('is no attempt: it is tried again each second, the log says so once, and nothing is used up', async () => {
+    const harness = await afterOneCall({ delivery: 'at_most_once' })
+    harness.caller.script = (call) => {
+      if (harness.caller.calls.length < 5) call.end(shortage)
+    }
+    harness.caller.only.end(shortage)
+    await harness.clock.advance(999)
+    expect(harness.caller.calls).toHaveLength(1)
+    await harness.clock.advance(3001)
+    expect(harness.caller.calls).toHaveLength(5)
+    expect(harness.events('node.short')).toMatchObject([{ level: 'error', error: 'no descriptors (EMFILE)' }])
+    harness.caller.only.answer()
+    await harness.clock.advance(0)
+    expect(await harness.task()).toMatchObject({ state: 'successful', attempts: 1, error: null })
+    expect(await harness.history()).toHaveLength(1)
+  })
+
+  it('is skipped with the reason where the shortage outlasts its window', async () => {
+    const harness = await afterOneCall()
+    harness.caller.script = (call) => {
+      call.end(shortage)
+    }
+    harness.caller.only.end(shortage)
+    await harness.clock.advance(11 * MINUTES)
+    const closes = new Date(MINUTE_MS + 10 * MINUTES).toISOString()
+    const error = `out of time: no call may start at or after ${closes}; before that: no descriptors (EMFILE)`
+    expect(await harness.task()).toMatchObject({ state: 'skipped', attempts: 0, error })
+  })
+})

@@ -22,7 +22,7 @@ export interface Call {
 /** What becomes of a call, and after how long. */
 interface Fate {
   readonly ms: number
-  readonly kind: 'answer' | 'reset' | 'lost' | 'nothing'
+  readonly kind: 'answer' | 'cut' | 'reset' | 'lost' | 'nothing'
   readonly status: number
   readonly retryAfter?: string
 }
@@ -36,6 +36,8 @@ interface NetworkOptions {
 
 const REFUSED: Fate = { ms: 0, kind: 'reset', status: 0 }
 const BUSY = 0.05
+/** How often a node has no descriptor for a call. */
+const SHORT = 0.01
 
 export class Network {
   /** by run */
@@ -151,10 +153,10 @@ export class Network {
     return new Random(this.#options.seed, 'call', call, count)
   }
 
-  #leaveOut(request: CallRequest, reason: 'early' | 'late' | 'stopping'): CallResult {
+  #leaveOut(request: CallRequest, reason: 'early' | 'late' | 'lease_over' | 'stopping' | 'shortage'): CallResult {
     const { 'callme-run-id': runId, 'callme-attempt': attempt } = request.headers
     this.#notCalled.set(`${runId ?? ''} ${attempt ?? ''}`, reason)
-    return { kind: 'not_called', reason }
+    return reason === 'shortage' ? { kind: 'not_called', reason, error: 'no descriptors' } : { kind: 'not_called', reason }
   }
 
   #begin(
@@ -168,6 +170,10 @@ export class Network {
     }
     if (time.now >= request.deadline) {
       from.resolve(this.#leaveOut(request, 'late'))
+      return
+    }
+    if (time.now >= request.leaseUntil || from.random.chance(SHORT)) {
+      from.resolve(this.#leaveOut(request, time.now >= request.leaseUntil ? 'lease_over' : 'shortage'))
       return
     }
     const { 'callme-run-id': runId = '', 'callme-attempt': attempt = '' } = request.headers
@@ -202,7 +208,8 @@ export class Network {
       if (fate.kind === 'reset') end({ kind: 'unanswered', ...times(), error: 'ECONNRESET' })
       if (fate.kind === 'lost') end({ kind: 'lost', ...times(), error: 'the worker thread died' })
       const { status, retryAfter } = fate
-      end({ kind: 'answered', ...times(), status, body: `answer ${status}`, ...(retryAfter !== undefined && { retryAfter }) })
+      const rest = { ...(retryAfter !== undefined && { retryAfter }), ...(fate.kind === 'cut' && { error: 'cut short' }) }
+      end({ kind: 'answered', ...times(), status, body: `answer ${status}`, ...rest })
     })
   }
 
@@ -215,7 +222,7 @@ export class Network {
       case 'hanging':
         return { ms: 0, kind: 'nothing', status: 0 }
       case 'failing':
-        return answer(random.pick([500, 500, 503, 302, 429]), random.pick([undefined, undefined, '2', '90']))
+        return answer(random.pick([500, 500, 503, 302, 429]), random.pick([undefined, undefined, '0', '2', '90']))
       case 'slow':
         return { ...answer(200), ms: Math.floor(timeoutMs * (0.7 + random.next() * 0.6)) }
       case 'well':
@@ -225,6 +232,8 @@ export class Network {
           [3, answer(404)],
           [3, answer(503, '3')],
           [3, { ms, kind: 'reset', status: 0 }],
+          [2, { ms, kind: 'cut', status: 200 }],
+          [1, { ms, kind: 'cut', status: 503 }],
           [3, { ms: 0, kind: 'nothing', status: 0 }],
           [2, { ms, kind: 'lost', status: 0 }],
         ])

@@ -46,15 +46,16 @@ function isOvertaken(before: Entry, after: Entry, { network, model }: RuleContex
   return isTaken && wasGiven && model.isCommanded(before, 'ack') && network.callOf(before.runId, before.attempts) === undefined
 }
 
-/** The wait before a retry is what the receiver asked for, or doubles from one second to five minutes, less up to a half. */
+/** The wait before a retry doubles from one second to five minutes, less up to a half; the receiver may ask for a longer one. */
 function checkWait(before: Entry, after: Entry, { network, time, isUnsteady, isWell, model }: RuleContext): void {
   // A result that could not be saved at once was judged when it came.
   if (isUnsteady || !isWell || after.awaiting !== null || model.isCommanded(after, 'ack', 'run')) return
   const result = network.callOf(before.runId, before.attempts)?.result
-  const wanted = result?.kind === 'answered' && result.retryAfter !== undefined ? Number(result.retryAfter) * 1000 : undefined
-  const most = wanted ?? Math.min(1000 * 2 ** (after.attempts - after.lost - 1), LONGEST_BACKOFF_MS)
+  const wanted = result?.kind === 'answered' && result.retryAfter !== undefined ? Number(result.retryAfter) * 1000 : 0
+  const backoff = Math.min(1000 * 2 ** (after.attempts - after.lost - 1), LONGEST_BACKOFF_MS)
+  const most = Math.max(wanted, backoff)
   const wait = after.dueAt - time.now
-  if (wait > most || wait < (wanted ?? Math.floor(most / 2)))
+  if (wait > most || wait < Math.max(wanted, Math.floor(backoff / 2)))
     throw new Violation('a retry waits as long as it should', `${after.key}: ${wait} ms, not ${most}`)
 }
 

@@ -77,7 +77,7 @@ export async function openApi(faults: (store: Store) => Partial<Store> = () => (
     clock,
     wakes,
     logged,
-    readiness: { ready: true, lastTick: clock.now(), clockOffset: 0 },
+    readiness: { ready: true, lastTick: clock.now(), clockOffset: 0, shortage: null },
     stopping,
     claimAll: () => claimAll(store),
     claimed: (name) => claim(store, name),

@@ -112,6 +112,7 @@ export class ScriptedCaller implements Caller {
     if (this.#isStopping) call.end({ kind: 'not_called', reason: 'stopping' })
     else if (this.#clock.now() < call.request.dueAt) call.end({ kind: 'not_called', reason: 'early' })
     else if (this.#clock.now() >= call.request.deadline) call.end({ kind: 'not_called', reason: 'late' })
+    else if (this.#clock.now() >= call.request.leaseUntil) call.end({ kind: 'not_called', reason: 'lease_over' })
     else {
       call.startedAt = this.#clock.now()
       this.calls.push(call)

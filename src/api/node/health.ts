@@ -1,4 +1,4 @@
-/** `GET /health`: the process lives. `GET /ready`: the store answers, the scheduler ticks and the clock is about right. */
+/** `GET /health`: the process lives. `GET /ready`: the store answers, the scheduler ticks, calls can be begun and the clock is about right. */
 import type { Readiness } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { sendProblem } from '../http/problem.ts'
@@ -31,6 +31,7 @@ function faultOf(state: Readiness): string | undefined {
   if (!state.ready) {
     return `the scheduler has not ticked within two minutes; its last tick was ${lastTickOf(state) ?? 'never'}, see the log`
   }
+  if (state.shortage !== null) return `calls cannot be begun: ${state.shortage}`
   if (Math.abs(state.clockOffset) <= MAX_CLOCK_OFFSET_MS) return undefined
   const off = `${(Math.abs(state.clockOffset) / 1000).toFixed(1)} s ${state.clockOffset > 0 ? 'behind' : 'ahead of'}`
   return `the clock of this machine is ${off} that of the database, more than ${MAX_CLOCK_OFFSET_MS / 1000} s: set it right; tasks go by the clock of the database`

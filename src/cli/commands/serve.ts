@@ -16,7 +16,7 @@ export function serveCommand(): Command {
     const config = loadConfig(flags, readSecrets(flags, process.env))
     const { start } = await import('../../server.ts')
     const stopRequested = onStopSignal()
-    const node = await start(config, createLog(config.logLevel, process.stdout))
+    const node = await start(config, createLog(config.logLevel, process.stdout), Number(process.env.UV_THREADPOOL_SIZE) || undefined)
     await stopRequested
     await node.stop()
     process.exit(0)

@@ -41,7 +41,8 @@ export function reportOf(task: Task, result: CallResult, node: string, now: numb
     durationMs: Math.max(0, result.endedAt - result.startedAt),
     deadline: result.kind === 'answered' || result.kind === 'unanswered' ? task.deadline : null,
     status,
-    error: result.kind === 'answered' || result.kind === 'acknowledged' ? update.error : result.error,
+    error:
+      result.kind === 'acknowledged' ? update.error : result.kind === 'answered' ? (update.error ?? result.error ?? null) : result.error,
     outcome,
     attemptsLeft: attemptsLeft({ ...task, lost: update.lost }),
     node,
@@ -59,7 +60,6 @@ function responseOf(task: Task, result: Exclude<CallResult, { kind: 'not_called'
     case 'answered':
       return { status: result.status, body: result.body }
     case 'unanswered':
-      return { status: result.status ?? null, body: null }
     case 'lost':
       return { status: null, body: null }
     case 'acknowledged':

@@ -8,20 +8,32 @@ interface Times {
   readonly endedAt: number
 }
 
+/** The status of the answer came. It decides, whatever was wrong after it. */
+interface Answered extends Times {
+  readonly kind: 'answered'
+  readonly status: number
+  /** the first bytes of the body as text, as far as they came */
+  readonly body: string
+  readonly retryAfter?: string
+  /** why the rest of the answer is missing, or is not valid HTTP */
+  readonly error?: string
+}
+
 /** The plain result of one attempt. Times are epoch ms. */
 export type CallResult =
-  /** `body` is the first bytes of the body as text */
-  | (Times & { readonly kind: 'answered'; readonly status: number; readonly body: string; readonly retryAfter?: string })
-  /** no complete answer: refused, reset, timed out, too slow, not valid HTTP */
-  | (Times & { readonly kind: 'unanswered'; readonly error: string; readonly status?: number })
+  | Answered
+  /** no status of an answer: refused, reset, timed out, not HTTP */
+  | (Times & { readonly kind: 'unanswered'; readonly error: string })
   /** nobody knows whether the call was made: its worker died, or the node gave it up while it stopped */
   | (Times & { readonly kind: 'lost'; readonly error: string })
   /** the work of an accepted call, or of a pulled task, was acknowledged; `retryable` is whether a failure may be tried again */
   | (Times & { readonly kind: 'acknowledged'; readonly success: boolean; readonly retryable: boolean; readonly detail: string | null })
   /** an accepted call was not acknowledged in time */
   | (Times & { readonly kind: 'silent'; readonly error: string })
-  /** no call was made */
-  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'no_callback' }
+  /** no call was made; `lease_over`: another node may make it */
+  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'lease_over' | 'no_callback' }
+  /** no call could be begun: the node is short of descriptors, ports, memory or threads */
+  | { readonly kind: 'not_called'; readonly reason: 'shortage'; readonly error: string }
 
 /** What becomes of a task. */
 export type Verdict =
@@ -30,7 +42,8 @@ export type Verdict =
   | { readonly event: 'retry'; readonly at: number; readonly reason: string }
   /** `uncallable`: there is no URL to call */
   | { readonly event: 'gave_up' | 'lost' | 'expired' | 'uncallable'; readonly reason: string }
-  | { readonly event: 'released' }
+  /** `reason` is there where it is worth telling */
+  | { readonly event: 'released'; readonly reason?: string }
   /** the endpoint took on the work; its acknowledgement is awaited until `until`, epoch ms */
   | { readonly event: 'accepted'; readonly until: number }
 
@@ -44,7 +57,7 @@ const TRANSIENT_4XX = new Set([408, 425, 429])
 export function judge(task: Task, result: CallResult, now: number, random: number): Verdict {
   switch (result.kind) {
     case 'not_called':
-      return judgeUncalled(task, result.reason)
+      return judgeUncalled(task, result)
     case 'lost':
       return judgeLoss(task, result.error)
     case 'acknowledged':
@@ -57,11 +70,21 @@ export function judge(task: Task, result: CallResult, now: number, random: numbe
   }
 }
 
-function judgeUncalled(task: Task, reason: Result<'not_called'>['reason']): Verdict {
-  if (reason === 'late') return expiry(task)
-  if (reason === 'early' || reason === 'stopping') return { event: 'released' }
-  const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
-  return { event: 'uncallable', reason: why }
+function judgeUncalled(task: Task, result: Result<'not_called'>): Verdict {
+  switch (result.reason) {
+    case 'late':
+      return expiry(task)
+    case 'early':
+    case 'stopping':
+    case 'lease_over':
+      return { event: 'released' }
+    case 'shortage':
+      return { event: 'released', reason: result.error }
+    case 'no_callback': {
+      const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
+      return { event: 'uncallable', reason: why }
+    }
+  }
 }
 
 function judgeAnswer(task: Task, answer: Result<'answered'>, now: number, random: number): Verdict {
@@ -70,7 +93,8 @@ function judgeAnswer(task: Task, answer: Result<'answered'>, now: number, random
     if (definition.ack_timeout === undefined) return { event: 'succeeded' }
     return { event: 'accepted', until: now + definition.ack_timeout * 60_000 }
   }
-  const reason = `answered ${answer.status}, expected ${[definition.expected_http_status].flat().join(' or ')}`
+  const unexpected = `answered ${answer.status}, expected ${[definition.expected_http_status].flat().join(' or ')}`
+  const reason = answer.error === undefined ? unexpected : `${unexpected}; ${answer.error}`
   if (isPermanent(answer.status)) return { event: 'gave_up', reason }
   return judgeFailure(task, reason, now, random, retryAfterMs(answer.retryAfter, now))
 }
@@ -95,10 +119,10 @@ export function expiry(task: Pick<Task, 'deadline' | 'error'>): Verdict {
   return { event: 'expired', reason: task.error === null ? closed : `${closed}; before that: ${task.error}` }
 }
 
-/** @param wait the wait that the endpoint asks for, in ms */
-function judgeFailure(task: Task, reason: string, now: number, random: number, wait?: number): Verdict {
+/** @param asked the wait that the endpoint asks for, in ms: it may only lengthen the wait */
+function judgeFailure(task: Task, reason: string, now: number, random: number, asked = 0): Verdict {
   if (maxAttempts(task) - task.attempts <= 0) return { event: 'gave_up', reason }
-  const at = now + (wait ?? backoffMs(task.attempts - task.lost, random))
+  const at = now + Math.max(backoffMs(task.attempts - task.lost, random), asked)
   if (at >= task.deadline) {
     const window = `no retry: it would be due at or after ${rfc3339(task.deadline)}, when the window closes`
     return { event: 'gave_up', reason: `${reason}; ${window}` }
