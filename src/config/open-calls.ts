@@ -1,9 +1,9 @@
-/** How many calls this process can have open: each takes a file descriptor, and memory while it waits. */
+/** The default of `max-open-calls`, by what this process has: an open call takes a file descriptor, and memory while it waits. */
 import { totalmem } from 'node:os'
 
-/** Calls that are open longer than most run into the limits of networks: ports, tables of connections. */
+/** More would run into other limits, such as those of local ports and of tables of connections. */
 const MOST = 8192
-/** Of an open call in both threads and in the system, in bytes. `npx node test/bench/run.ts open-calls` measures a smaller part. */
+/** In bytes, of both threads and of the system. */
 const MEMORY_PER_CALL = 64 * 1024
 /** The rest is for the API, the store and all else. */
 const PART_OF_MEMORY = 1 / 4
@@ -11,7 +11,7 @@ const PART_OF_DESCRIPTORS = 1 / 2
 /** Where the system tells no limit of descriptors. */
 const USUAL_DESCRIPTORS = 4096
 
-/** A bound by the file descriptors and the memory of this process. */
+/** How many calls may be open. */
 export function mostOpenCalls(): number {
   const byDescriptors = descriptors() * PART_OF_DESCRIPTORS
   // Without a limit of its own a process is told a number far above the memory of the machine, or 0.
