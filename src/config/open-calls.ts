@@ -1,5 +1,4 @@
 /** The default of `max-open-calls`, by what this process has: an open call takes a file descriptor, and memory while it waits. */
-import { totalmem } from 'node:os'
 
 /** More would run into other limits, such as those of local ports and of tables of connections. */
 const MOST = 8192
@@ -14,9 +13,7 @@ const USUAL_DESCRIPTORS = 4096
 /** How many calls may be open. */
 export function mostOpenCalls(): number {
   const byDescriptors = descriptors() * PART_OF_DESCRIPTORS
-  // Without a limit of its own a process is told a number far above the memory of the machine, or 0.
-  const memory = Math.min(process.constrainedMemory() || Infinity, totalmem())
-  const byMemory = (memory * PART_OF_MEMORY) / MEMORY_PER_CALL
+  const byMemory = (process.availableMemory() * PART_OF_MEMORY) / MEMORY_PER_CALL
   return Math.floor(Math.min(MOST, byDescriptors, byMemory))
 }
 
