@@ -42,7 +42,7 @@ export interface HostLimitsOptions {
   readonly maxInflightPerHost: number | undefined
 }
 
-/** A call that takes longer has hung. A thousand hosts that never answer, and are called for the first time, then hold 256 slots for a second. */
+/** A call that takes longer has hung. The first calls of a thousand silent hosts then leave 256 slots within a second. */
 const HUNG_MS = 200
 /** A host that has answered, and has open calls, is silent when none of its calls has ended for so long. A new host is when its first calls hang. */
 const SILENT_MS = 1000
