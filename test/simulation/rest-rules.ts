@@ -8,9 +8,7 @@ import type { RuleContext } from './rule-context.ts'
 /** A pass is made each minute at the latest, a look for leases every ten seconds. */
 const PASS_MS = 65_000
 const LEASE_MS = 25_000
-const ON_TIME_MS = 2000
-/** So many of all open calls may be those of silent hosts. */
-const SILENT_PART = 3 / 4
+const ON_TIME_MS = 5000
 
 /** @throws Violation where the store says that there are more, or fewer, entries in a state than there are */
 export function checkCounts(counts: ReadonlyMap<string, number>, { entries }: RuleContext): void {
@@ -61,7 +59,7 @@ function checkNotForgotten(entry: Entry, context: RuleContext, { maxOpenCalls }:
   if (host !== undefined && network.inflightTo(host) > 0) return
   if (
     running.some((other) => other.awaiting === null && hostOf(other) === host) ||
-    network.awaited() >= Math.floor(maxOpenCalls * SILENT_PART)
+    network.awaited() * 4 >= maxOpenCalls
   )
     return
   throw new Violation('what is due is called', `${entry.key} has been due for ${late} ms`)
