@@ -57,10 +57,6 @@ function checkNotForgotten(entry: Entry, context: RuleContext, { maxOpenCalls }:
   const host = hostOf(entry)
   // A call may be under way whose task has ended by an acknowledgement.
   if (host !== undefined && network.inflightTo(host) > 0) return
-  if (
-    running.some((other) => other.awaiting === null && hostOf(other) === host) ||
-    network.awaited() * 4 >= maxOpenCalls
-  )
-    return
+  if (running.some((other) => other.awaiting === null && hostOf(other) === host) || network.awaited() * 4 >= maxOpenCalls) return
   throw new Violation('what is due is called', `${entry.key} has been due for ${late} ms`)
 }
