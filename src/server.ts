@@ -8,6 +8,7 @@ import { answerClientError } from './api/http/client-error.ts'
 import { createApp } from './api/create-app.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
 import { newClockOffset, offsetClock, systemClock } from './clock.ts'
+import { mostOpenCalls } from './config/open-calls.ts'
 import type { Config } from './config/load-config.ts'
 import type { Log } from './telemetry/log.ts'
 import { createScheduler } from './scheduler/create-scheduler.ts'
@@ -47,17 +48,18 @@ export interface ProcessFacts {
  */
 export async function start(config: Config, log: Log, { logFault, poolThreads }: ProcessFacts = {}): Promise<RunningNode> {
   const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, keepAliveMs, shutdownTimeoutMs } = config
+  const { maxOpenCalls = Math.max(maxInflight, mostOpenCalls()) } = config
   const node = randomUUID()
   const [stopping, closing] = [new AbortController(), new AbortController()]
   const store = await openStore(config.store, stopping.signal)
   const clockOffset = newClockOffset()
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
-  const calls = { workers, concurrency: maxInflight, ...(poolThreads !== undefined && { poolThreads }) }
+  const calls = { workers, concurrency: maxOpenCalls, ...(poolThreads !== undefined && { poolThreads }) }
   const caller = createWorkerPool({ ...calls, clock, clockOffset, log })
   const scheduler = createScheduler({
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, log, node },
-    ...{ maxInflight, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
+    ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
   })
   const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault?.() })
   const app = createApp({

@@ -10,6 +10,8 @@ export interface Config {
   readonly store: StoreUrl
   readonly timeoutMs: number
   readonly maxInflight: number
+  /** undefined leaves it to the process */
+  readonly maxOpenCalls: number | undefined
   readonly maxInflightPerHost: number | undefined
   /** 0 keeps finished tasks for ever */
   readonly retentionMs: number
@@ -32,12 +34,16 @@ export function loadConfig(flags: Flags, env: Environment): Config {
   if (listen === undefined) problems.push(badValue('listen', label('listen'), values.listen))
   else if (!isLoopback(listen.host) && !values['no-auth']) problems.push(openToAll(label('listen'), values.listen))
   if (store === undefined) problems.push(badValue('store', label('store'), values.store))
+  const { 'max-inflight': maxInflight, 'max-open-calls': maxOpenCalls } = values
+  if (maxOpenCalls !== undefined && maxOpenCalls < maxInflight)
+    problems.push(badValue('max-open-calls', label('max-open-calls'), String(maxOpenCalls)))
   if (listen === undefined || store === undefined || problems.length > 0) throw badConfig(problems)
   return {
     listen,
     store,
     timeoutMs: values.timeout * SECOND_MS,
-    maxInflight: values['max-inflight'],
+    maxInflight,
+    maxOpenCalls,
     maxInflightPerHost: values['max-inflight-per-host'],
     retentionMs: values.retention * DAY_MS,
     logLevel: values['log-level'],

@@ -39,6 +39,7 @@ export interface Values {
   store: string
   timeout: number
   'max-inflight': number
+  'max-open-calls'?: number
   'max-inflight-per-host'?: number
   retention: number
   'log-level': LogLevel

@@ -3,21 +3,17 @@ import { offsetClock, type Clock, type ClockOffset } from '../clock.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { Dispatcher } from './dispatch.ts'
 import type { Execution } from './execute.ts'
-import { HostLimits } from './host-limits.ts'
+import { HostLimits, type HostLimitsOptions } from './host-limits.ts'
 import { ShortageWatch } from './shortage-watch.ts'
 import { Ticker } from './ticker.ts'
 import { Upkeep } from './upkeep.ts'
 
-export interface SchedulerOptions extends Omit<Execution, 'clock' | 'shortages'> {
+export interface SchedulerOptions extends Omit<Execution, 'clock' | 'shortages'>, HostLimitsOptions {
   /** whether other nodes may have the store open at the same time */
   readonly isShared: boolean
   readonly systemClock: Clock
   /** The scheduler sets it to the lead of the store's clock. The caller must go by the same offset. */
   readonly clockOffset: ClockOffset
-  /** how many calls may be under way at once */
-  readonly maxInflight: number
-  /** the same for each host; undefined leaves a few slots to other hosts */
-  readonly maxInflightPerHost: number | undefined
   /** how long finished tasks are kept, in ms; 0 keeps them all */
   readonly retentionMs: number
 }

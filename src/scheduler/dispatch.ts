@@ -1,18 +1,21 @@
 /** Claims due tasks while slots are free, and has each claimed task executed. */
-import type { Caller } from '../caller/caller.ts'
+import type { Caller, CallRequest } from '../caller/caller.ts'
+import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import { execute, type Execution } from './execute.ts'
 import { Expiry } from './expiry.ts'
 import type { HostLimits } from './host-limits.ts'
 
+type Limits = ReturnType<HostLimits['limits']>
+
 /** How long a claim stands without being renewed, in ms. */
 export const LEASE_MS = 60_000
 /** A call is not started with less of its lease left. */
 const LEASE_LEFT_MS = 5000
-/** The claimed and not yet recorded tasks are at most so many for each slot. */
+/** The claimed and not yet recorded tasks, without those whose call has hung, are at most so many for each slot. */
 const CLAIMS_PER_SLOT = 2
-const NO_CAPACITY = { free: 0, isProven: false, inflight: 0 }
+const NO_CAPACITY = { free: 0, state: 'silent', inflight: 0 } as const
 const HAND_BACK: Caller = {
   prepare: () => undefined,
   call: () => Promise.resolve({ kind: 'not_called', reason: 'stopping' }),
@@ -37,8 +40,8 @@ export class Dispatcher {
 
   /**
    * One pass: ends tasks that are out of time, then claims and starts due tasks while slots are free.
-   * @returns a time (epoch ms) no later than the next due task, or now while more tasks may be out of time; undefined where the
-   * end of a call comes first
+   * @returns a time (epoch ms) no later than the next due task, or when calls that hang leave their slots, or now while more tasks may be
+   * out of time; undefined where the end of a call comes first
    */
   pass(): Promise<number | undefined> {
     return this.#expiry.pass(() => this.#claim())
@@ -55,11 +58,19 @@ export class Dispatcher {
   }
 
   async #claim(): Promise<number | undefined> {
+    const { clock } = this.#execution
+    this.#hosts.forgetIdle(clock.monotonic())
+    const limits = this.#limits()
+    const nextDue = limits.limit > 0 ? await this.#claimWithin(limits) : undefined
+    // A call that hangs frees its slot, and no event tells of it.
+    const nextSlotIn = this.#hosts.nextSlotIn(clock.monotonic())
+    return nextSlotIn === undefined ? nextDue : Math.min(nextDue ?? Infinity, clock.now() + nextSlotIn)
+  }
+
+  /** @returns when the next task is due that the limits allow, epoch ms; undefined where none is known */
+  async #claimWithin(limits: Limits): Promise<number | undefined> {
     const { store, caller, clock, node } = this.#execution
     const now = clock.now()
-    this.#hosts.forgetIdle(now)
-    const limits = this.#limits()
-    if (limits.limit <= 0) return undefined
     const leaseUntil = now + LEASE_MS
     const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil, ...limits })
     // A very slow store may have given the tasks to other nodes already.
@@ -73,23 +84,31 @@ export class Dispatcher {
     const { log, clock } = execution
     log.debug('task.claimed', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts })
     this.#claims.add(task)
-    this.#hosts.enter(task.host)
+    const call = this.#hosts.enter(task.host, clock.monotonic())
+    const onRequest = ({ body = '' }: CallRequest): void => {
+      this.#hosts.weigh(call, body.length)
+    }
     // A slot is held by the call alone: the next call need not wait until this result is durable.
-    void execute(task, execution, (result) => {
-      this.#hosts.leave(task.host, result, clock.now())
+    const onResult = (result: CallResult): void => {
+      this.#hosts.leave(call, result, clock.monotonic())
       this.#onFree()
-    }).finally(() => {
+    }
+    void execute(task, execution, { onRequest, onResult }).finally(() => {
       this.#claims.delete(task)
       this.#onFree()
       if (this.#claims.size === 0) this.#whenIdle?.()
     })
   }
 
-  /** The capacity of the hosts. It is also limited by the results that the store has not taken yet. */
-  #limits(): ReturnType<HostLimits['limits']> {
-    const limits = this.#hosts.limits()
-    const mostClaims = CLAIMS_PER_SLOT * (this.#hosts.inflight + limits.limit)
+  /** The capacity of the hosts. It is also limited by the results that the store has not taken yet, and by a shortage of the node. */
+  #limits(): Limits {
+    const { clock, shortages } = this.#execution
+    const limits = this.#hosts.limits(clock.monotonic())
+    const { open, inflight, maxInflight } = this.#hosts
+    const working = this.#claims.size - (open - inflight)
     const hosts = { get: (name: string) => (this.#expiry.isBacklogged(name) ? NO_CAPACITY : limits.hosts.get(name)) }
-    return { ...limits, hosts, limit: Math.min(limits.limit, mostClaims - this.#claims.size) }
+    // More calls would only take what is short already.
+    const inShortage = shortages.reason === null ? Infinity : maxInflight - open
+    return { ...limits, hosts, limit: Math.min(limits.limit, CLAIMS_PER_SLOT * maxInflight - working, inShortage) }
   }
 }

@@ -34,10 +34,18 @@ const EVENT_OF_STATE = {
   running: 'task.accepted',
 } as const satisfies Record<Task['state'], LogEvent>
 
-/** Resolves when the report of the call is durable. @param onResult gets the result of the call before the save */
-export async function execute(task: Task, execution: Execution, onResult: (result: CallResult) => void): Promise<void> {
+interface Listeners {
+  /** gets the request just before the call */
+  readonly onRequest: (request: CallRequest) => void
+  /** gets the result of the call before the save */
+  readonly onResult: (result: CallResult) => void
+}
+
+/** Resolves when the report of the call is durable. */
+export async function execute(task: Task, execution: Execution, { onRequest, onResult }: Listeners): Promise<void> {
   const { caller, clock, node, defaults, random, shortages } = execution
   const request = requestOf(task, defaults)
+  if (typeof request !== 'string') onRequest(request)
   const result: CallResult = typeof request === 'string' ? { kind: 'not_called', reason: request } : await caller.call(request)
   if (result.kind === 'not_called' && result.reason === 'shortage') {
     shortages.note(result.error)

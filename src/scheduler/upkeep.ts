@@ -17,6 +17,8 @@ export interface UpkeepOptions extends Pick<Execution, 'store' | 'clock' | 'log'
 
 /** With the time that a pass takes, a lost task is found within 15 s after its lease. */
 const EVERY_MS = 10_000
+/** Thousands of calls may be open. No request and no tick waits until all of their leases are renewed. */
+const RENEW_BATCH = 500
 const RESCUE_BATCH = 200
 /** Small enough that a tick never waits for it. */
 const PRUNE_BATCH = 200
@@ -58,7 +60,12 @@ export class Upkeep {
     // A suspend ends the leases of this node, but its calls go on: it renews before it rescues. Both go by one time, because a
     // suspend may come between them.
     const now = clock.now()
-    await store.renew(claims(), { leaseUntil: now + LEASE_MS })
+    const held = claims()
+    let renewed = 0
+    do {
+      await store.renew(held.slice(renewed, renewed + RENEW_BATCH), { leaseUntil: now + LEASE_MS })
+      renewed += RENEW_BATCH
+    } while (renewed < held.length)
     await this.#rescue({ now })
     await this.#prune()
     await store.tidy()

@@ -198,16 +198,18 @@ export interface Claim {
   readonly hosts: Pick<ReadonlyMap<string, HostCapacity>, 'get'>
   /** how many tasks of each host that is not in `hosts` */
   readonly capacityOfNewHost: number
-  /** how many tasks of all unproven hosts together, new ones included */
+  /** how many tasks of all hosts together that are new or silent */
   readonly unprovenLimit: number
+  /** how many tasks of all silent hosts together */
+  readonly silentLimit: number
 }
 
 export interface HostCapacity {
   /** how many more tasks of the host may be claimed */
   readonly free: number
-  /** whether the host answered its last call */
-  readonly isProven: boolean
-  /** how many of its calls are under way: hosts with fewer come first where slots are few */
+  /** whether the host answers its calls, leaves them unanswered, or has not shown yet which */
+  readonly state: 'answers' | 'new' | 'silent'
+  /** how many of its calls are open: hosts with fewer come first where slots are few */
   readonly inflight: number
 }
 

@@ -11,6 +11,7 @@ const CONFIG: Config = {
   store: { kind: 'sqlite', path: ':memory:' },
   timeoutMs: 15_000,
   maxInflight: 10,
+  maxOpenCalls: 100,
   maxInflightPerHost: undefined,
   retentionMs: 0,
   logLevel: 'error',

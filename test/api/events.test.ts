@@ -592,6 +592,7 @@ describe('a server that restarts', () => {
       store: { kind: 'sqlite', path: join(folder, 'callme.db') },
       timeoutMs: 15_000,
       maxInflight: 10,
+      maxOpenCalls: 100,
       maxInflightPerHost: undefined,
       retentionMs: 0,
       logLevel: 'error',

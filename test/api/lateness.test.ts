@@ -18,7 +18,7 @@ afterEach(() => api.close())
 async function called(name: string, ms: number, triggerAt = MINUTE): Promise<void> {
   await api.store.put([aTask({ name, triggerAt })], { now: DUE - 9 })
   const now = triggerAt * 1000
-  const limits = { limit: 9, hosts: new Map(), capacityOfNewHost: 9, unprovenLimit: 9 }
+  const limits = { limit: 9, hosts: new Map(), capacityOfNewHost: 9, unprovenLimit: 9, silentLimit: 9 }
   const { tasks } = await api.store.claimDue({ now, node: NODE, leaseUntil: now + 60_000, ...limits })
   const result = { kind: 'answered', startedAt: now + ms, endedAt: now + ms + 5, status: 200, body: '' } as const
   await api.store.record([reportOf(tasks[0] as Task, result, NODE, now + ms + 5, 0)])

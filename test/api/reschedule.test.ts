@@ -154,7 +154,16 @@ describe('POST /reschedule/<name> and /reschedule/', () => {
 
   async function failAll(until: number): Promise<void> {
     const now = until * 1000
-    const claim = { now, node: 'n', leaseUntil: now + 60_000, limit: 100, hosts: new Map(), capacityOfNewHost: 100, unprovenLimit: 100 }
+    const claim = {
+      now,
+      node: 'n',
+      leaseUntil: now + 60_000,
+      limit: 100,
+      hosts: new Map(),
+      capacityOfNewHost: 100,
+      unprovenLimit: 100,
+      silentLimit: 100,
+    }
     const { tasks } = await api.store.claimDue(claim)
     const result = { kind: 'answered', startedAt: now, endedAt: now, status: 404, body: '' } as const
     await api.store.record(tasks.map((task) => reportOf(task, result, 'n', now, 0)))

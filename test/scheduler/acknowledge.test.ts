@@ -88,7 +88,7 @@ describe('an acknowledgement', () => {
     await harness.until(() => harness.events('claim.lost').length > 0)
     expect(await harness.task()).toEqual(ended)
     expect(ended).toMatchObject({ state: 'successful', attempts: 1 })
-    expect([harness.hosts.inflight, harness.dispatcher.claims()]).toEqual([0, []])
+    expect([harness.hosts.open, harness.dispatcher.claims()]).toEqual([0, []])
   })
 
   it('of failure has the call made again after the backoff', async () => {

@@ -198,6 +198,17 @@ describe('a call that the node cannot begin for want of a resource', () => {
     expect(await harness.history()).toHaveLength(1)
   })
 
+  it('leaves its slot to no other call while the shortage lasts', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, maxInflight: 4 })
+    await harness.put(...Array.from({ length: 50 }, (_, n) => aTask({ name: `task-${n}` })))
+    harness.caller.script = (call) => {
+      call.end(shortage)
+    }
+    await harness.start()
+    await harness.clock.advance(5900)
+    expect(harness.caller.calls).toHaveLength(24)
+  })
+
   it('is skipped with the reason where the shortage outlasts its window', async () => {
     const harness = await afterOneCall()
     harness.caller.script = (call) => {

@@ -20,7 +20,7 @@ describe('a result that comes after the lease was lost', () => {
       { level: 'warn', task: `a-task@${MINUTE}`, attempt: 1, run_id: rescued.runId, node: 'node-1' },
     ])
     expect(await harness.task()).toEqual(rescued)
-    expect(harness.hosts.inflight).toBe(0)
+    expect(harness.hosts.open).toBe(0)
   })
 
   it('changes nothing either while the second attempt is under way, which then counts', async () => {

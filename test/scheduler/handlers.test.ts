@@ -153,7 +153,7 @@ describe('a handler that was removed by force', () => {
     await harness.start()
     await harness.until(() => harness.events('task.failed').length === 300)
     expect(await harness.store.counts()).toMatchObject({ pending: 0, running: 0, failed: 300 })
-    expect([harness.hosts.inflight, harness.dispatcher.claims()]).toEqual([0, []])
+    expect([harness.hosts.open, harness.dispatcher.claims()]).toEqual([0, []])
   })
 
   it('leaves a task alone that has a callback of its own', async () => {

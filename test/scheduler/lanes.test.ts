@@ -6,9 +6,10 @@ import type { HarnessOptions } from '../support/scheduler-harness.ts'
 import type { ScriptedCall } from '../support/scripted-caller.ts'
 
 const MINUTES = 60_000
-const A_FEW = 8
 /** Of 128 slots: some are left to others. */
 const NEARLY_ALL = 120
+const OF_NEW_HOSTS = 112
+const OF_SILENT_HOSTS = 96
 
 /** A node at `MINUTE` with `count` tasks due to each host, none of which is tried again. */
 async function due(hosts: readonly string[], count: number, options: HarnessOptions = {}): Promise<SchedulerHarness> {
@@ -43,13 +44,34 @@ function timeOut(call: ScriptedCall): void {
 }
 
 describe('a host that is alone', () => {
-  it('starts with a few slots and, answering, soon has nearly all of them', async () => {
+  it('starts with most slots and, answering, has nearly all of them', async () => {
     const harness = await due(['good.test'], 2000)
-    expect(harness.caller.open).toHaveLength(A_FEW)
-    await rounds(harness, 5, answer)
+    expect(harness.caller.open).toHaveLength(OF_NEW_HOSTS)
+    await rounds(harness, 1, answer)
     expect(harness.caller.open).toHaveLength(NEARLY_ALL)
-    await rounds(harness, 3, answer)
-    expect(harness.caller.open).toHaveLength(NEARLY_ALL)
+  })
+
+  it('has 60 calls of 20 seconds start at once, after a restart too', async () => {
+    const harness = await due(['slow.test'], 60)
+    expect(harness.caller.open).toHaveLength(60)
+    await harness.crash()
+    const later = new SchedulerHarness({ successorOf: harness, node: 'node-2' })
+    await later.start()
+    expect(later.caller.open).toHaveLength(60)
+  })
+
+  it('has more calls than there are slots within a second, and all 500 within two, where they only wait', async () => {
+    const harness = await due(['slow.test'], 500)
+    await harness.clock.advance(300)
+    expect(harness.caller.open.length).toBeGreaterThan(128)
+    await harness.clock.advance(1700)
+    expect(harness.caller.open).toHaveLength(500)
+  })
+
+  it('leaves a part of the open calls to others', async () => {
+    const harness = await due(['slow.test'], 500, { maxOpenCalls: 256 })
+    await harness.clock.advance(2 * MINUTES)
+    expect(harness.caller.open).toHaveLength(192)
   })
 
   it('has as many where it answers with errors: it is there', async () => {
@@ -60,15 +82,13 @@ describe('a host that is alone', () => {
     expect(harness.caller.open).toHaveLength(NEARLY_ALL)
   })
 
-  it('shrinks to a few when it falls silent, and has nearly all of them again when it answers', async () => {
+  it('leaves a quarter when it falls silent, and has nearly all of them again when it answers', async () => {
     const harness = await due(['fickle.test'], 5000)
-    await rounds(harness, 6, answer)
+    await rounds(harness, 2, answer)
     expect(harness.caller.open).toHaveLength(NEARLY_ALL)
-    await rounds(harness, 1, timeOut)
-    expect(harness.caller.open).toHaveLength(2)
-    await rounds(harness, 3, timeOut)
-    expect(harness.caller.open).toHaveLength(2)
-    await rounds(harness, 8, answer)
+    await rounds(harness, 2, timeOut)
+    expect(harness.caller.open).toHaveLength(OF_SILENT_HOSTS)
+    await rounds(harness, 2, answer)
     expect(harness.caller.open).toHaveLength(NEARLY_ALL)
   })
 
@@ -91,6 +111,7 @@ describe('the cap per host', () => {
       })
       for (const host of ['good.test', 'bad.test'])
         expect(harness.caller.open.filter((call) => call.host === host).length).toBeLessThanOrEqual(5)
+      await harness.clock.advance(n % 2 === 0 ? 0 : 1000)
     }
     expect(harness.caller.open.filter(({ host }) => host === 'good.test')).toHaveLength(5)
   })
@@ -117,18 +138,22 @@ describe('the cap per host', () => {
 })
 
 describe('all slots together', () => {
-  it.each([1, 2, 3, 16, 128])('are never more than %i, and all of them are used while there is work', async (maxInflight) => {
-    const harness = await due(
-      Array.from({ length: 30 }, (_, n) => `host-${n}.test`),
-      60,
-      { maxInflight },
-    )
-    for (let n = 0; n < 10; n += 1) {
-      expect(harness.caller.open.length).toBeLessThanOrEqual(maxInflight)
-      await rounds(harness, 1, answer)
-    }
-    expect(harness.caller.open).toHaveLength(maxInflight)
-  })
+  it.each([1, 2, 3, 16, 128])(
+    'are never more than %i where no more calls may be open, and all of them are used while there is work',
+    async (maxInflight) => {
+      const harness = await due(
+        Array.from({ length: 30 }, (_, n) => `host-${n}.test`),
+        60,
+        { maxInflight, maxOpenCalls: maxInflight },
+      )
+      for (let n = 0; n < 10; n += 1) {
+        await harness.clock.advance(n === 5 ? 1000 : 0)
+        expect(harness.caller.open.length).toBeLessThanOrEqual(maxInflight)
+        await rounds(harness, 1, answer)
+      }
+      expect(harness.caller.open).toHaveLength(maxInflight)
+    },
+  )
 
   it('being one, serve two hosts to the end without waiting for another minute', async () => {
     const harness = await due(['one.test', 'two.test'], 5, { maxInflight: 1 })
@@ -146,7 +171,7 @@ describe('what is known of a host', () => {
     harness.caller.script = undefined
     await harness.clock.advance(12 * MINUTES)
     await putDue(harness, ['good.test'], 500, 'again')
-    expect(harness.caller.open).toHaveLength(A_FEW)
+    expect(harness.caller.open).toHaveLength(OF_NEW_HOSTS)
   })
 
   it('does not pile up over hosts that are called once', async () => {
@@ -161,11 +186,12 @@ describe('what is known of a host', () => {
   })
 
   it('is kept while a call is under way, however long', async () => {
-    const harness = await due(['slow.test'], 20)
+    const harness = await due(['slow.test'], 1)
     await harness.clock.advance(60 * MINUTES)
-    expect(harness.caller.open).toHaveLength(A_FEW)
+    expect(harness.hosts.known).toBe(1)
     await rounds(harness, 1, answer)
-    expect(harness.caller.open).toHaveLength(12)
+    await harness.clock.advance(11 * MINUTES)
+    expect(harness.hosts.known).toBe(0)
   })
 })
 

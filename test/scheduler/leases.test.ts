@@ -12,7 +12,7 @@ const LEASE = 60 * SECOND
 
 /** Has a node that is no more claim all that is due at `MINUTE`, up to `limit`. */
 async function claimedByADeadNode(harness: SchedulerHarness, limit = 1): Promise<Task[]> {
-  const capacity = { hosts: new Map(), capacityOfNewHost: limit, unprovenLimit: limit }
+  const capacity = { hosts: new Map(), capacityOfNewHost: limit, unprovenLimit: limit, silentLimit: limit }
   const { tasks } = await harness.store.claimDue({ now: MINUTE_MS, node: 'dead-node', leaseUntil: MINUTE_MS + LEASE, limit, ...capacity })
   return tasks
 }
@@ -106,6 +106,17 @@ describe('a start', () => {
 })
 
 describe('the leases of a node that lives', () => {
+  it('are renewed in batches where thousands of calls are open', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, maxInflight: 2000 })
+    await harness.put(...Array.from({ length: 1200 }, (_, n) => aTask({ name: `task-${n}` })))
+    await harness.start()
+    const batches: number[] = []
+    harness.before.renew = (claims) => batches.push(claims.length)
+    await harness.clock.advance(10 * SECOND)
+    expect(batches).toEqual([500, 500, 200])
+    for (const name of ['task-0', 'task-1199']) expect((await harness.task(name)).leaseUntil).toBe(harness.clock.now() + LEASE)
+  })
+
   it('are renewed while a call is under way, however long it takes', async () => {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS })
     await harness.put(aTask({ definition: { timeout: 1800 } }))

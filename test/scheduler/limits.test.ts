@@ -110,7 +110,7 @@ describe('concurrency', () => {
         await harness.clock.advance(30 * MINUTES)
         expect(most).toBe(concurrency)
         expect(await harness.store.counts()).toMatchObject({ pending: 0, running: 0, retrying: 0 })
-        expect(harness.hosts.inflight).toBe(0)
+        expect(harness.hosts.open).toBe(0)
         await harness.stop()
         await harness.store.close()
       }),

@@ -175,7 +175,7 @@ describe('a window that closes', () => {
   })
 
   it('while its host is full ends the task as skipped as soon as it closes', async () => {
-    const harness = new SchedulerHarness({ startAt: MINUTE_MS, maxInflight: 1 })
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, maxInflight: 1, maxOpenCalls: 1 })
     await harness.put(aTask({ name: 'slow', definition: { timeout: 1800, max_delay: 60 } }), aTask())
     await harness.start()
     expect(harness.caller.only.key).toBe(`slow@${MINUTE}`)
@@ -196,7 +196,7 @@ describe('a window that closes', () => {
     expect(harness.caller.calls).toEqual([])
     expect(await harness.task()).toMatchObject({ state: 'skipped', attempts: 0, error: closed })
     expect(await harness.history()).toEqual([])
-    expect(harness.hosts.inflight).toBe(0)
+    expect(harness.hosts.open).toBe(0)
   })
 
   it('after the claim but before a second call ends the task as failed, with the one attempt and its answer', async () => {

@@ -61,7 +61,7 @@ describe('a task that is run to be removed', () => {
     expect(await harness.history('a-task', LATER)).toEqual([])
     expect(harness.events('task.successful')).toMatchObject([{ task: `a-task@${LATER}` }])
     expect((await kinds(harness)).slice(-2)).toEqual(['completed', 'deleted'])
-    expect([harness.hosts.inflight, harness.dispatcher.claims()]).toEqual([0, []])
+    expect([harness.hosts.open, harness.dispatcher.claims()]).toEqual([0, []])
     await harness.clock.advance(3 * HOUR)
     expect(harness.caller.calls).toHaveLength(1)
   })

@@ -129,10 +129,10 @@ export class Judge {
     const { network, settings, store, trace } = this.#options
     const key = call.request.headers['callme-task'] ?? ''
     trace(`${call.node} calls ${key}, attempt ${call.attempt}`)
-    const { maxInflight, maxInflightPerHost = Infinity } = settings
+    const { maxOpenCalls, maxInflightPerHost = Infinity } = settings
     const ofHost = network.inflight(call.node, new URL(call.request.url).host)
-    if (network.inflight(call.node) >= maxInflight || ofHost >= maxInflightPerHost)
-      this.fail(new Violation('no more calls are under way than there are slots', `${ofHost} of the host of ${key}`))
+    if (network.inflight(call.node) >= maxOpenCalls || ofHost >= maxInflightPerHost)
+      this.fail(new Violation('no more calls are open than may be', `${ofHost} of the host of ${key}`))
     this.look()
     if (store.seesEachCommit) this.#judgeCall(call)
     else this.#calls.push(call)
@@ -172,7 +172,7 @@ export class Judge {
     await this.#checkEvents(isWell)
     if (!isWell || !isOnTime || time.elapsed < this.#lookedAt + LOOK_EVERY_MS) return
     this.#lookedAt = time.elapsed
-    checkNothingLeft(this.#context, settings.maxInflight)
+    checkNothingLeft(this.#context, settings)
   }
 
   /** Word of a change takes its time where it comes from another node. */

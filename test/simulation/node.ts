@@ -11,6 +11,7 @@ import type { Store } from '../../src/store/store.ts'
 
 export interface NodeSettings {
   readonly maxInflight: number
+  readonly maxOpenCalls: number
   readonly maxInflightPerHost: number | undefined
   readonly retentionMs: number
 }

@@ -2,6 +2,7 @@
 import { isEnded, isWaiting } from './entry.ts'
 import type { Entry } from './entry.ts'
 import { Violation } from './model.ts'
+import type { NodeSettings } from './node.ts'
 import type { RuleContext } from './rule-context.ts'
 
 /** A pass is made each minute at the latest, a look for leases every ten seconds. */
@@ -20,10 +21,10 @@ export function checkCounts(counts: ReadonlyMap<string, number>, { entries }: Ru
 }
 
 /** Of a node that has been well for a while. @throws Violation where something has been forgotten */
-export function checkNothingLeft(context: RuleContext, maxInflight: number): void {
+export function checkNothingLeft(context: RuleContext, settings: NodeSettings): void {
   for (const entry of context.entries.values()) {
     if (!isEnded(entry)) checkInTime(entry, context)
-    if (isWaiting(entry)) checkNotForgotten(entry, context, maxInflight)
+    if (isWaiting(entry)) checkNotForgotten(entry, context, settings)
   }
 }
 
@@ -39,7 +40,7 @@ function checkInTime(entry: Entry, { model, time: { now }, network }: RuleContex
 }
 
 /** Where limits may hold it back, nothing is said. */
-function checkNotForgotten(entry: Entry, context: RuleContext, maxInflight: number): void {
+function checkNotForgotten(entry: Entry, context: RuleContext, { maxOpenCalls }: NodeSettings): void {
   const { model, time, network, entries } = context
   const late = time.now - entry.dueAt
   if (late < ON_TIME_MS) return
@@ -56,6 +57,6 @@ function checkNotForgotten(entry: Entry, context: RuleContext, maxInflight: numb
   const host = hostOf(entry)
   // A call may be under way whose task has ended by an acknowledgement.
   if (host !== undefined && network.inflightTo(host) > 0) return
-  if (running.some((other) => other.awaiting === null && hostOf(other) === host) || network.awaited() * 4 >= maxInflight) return
+  if (running.some((other) => other.awaiting === null && hostOf(other) === host) || network.awaited() * 4 >= maxOpenCalls) return
   throw new Violation('what is due is called', `${entry.key} has been due for ${late} ms`)
 }

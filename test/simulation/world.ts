@@ -44,8 +44,10 @@ export class World {
   constructor(seed: number, store: WorldStore, tamper: Tamper = () => ({})) {
     this.#store = store
     const random = new Random(seed, 'settings')
+    const maxInflight = random.pick([3, 8, 32])
     const settings = {
-      maxInflight: random.pick([3, 8, 32]),
+      maxInflight,
+      maxOpenCalls: random.pick([maxInflight, 256]),
       maxInflightPerHost: random.pick([undefined, 2]),
       retentionMs: random.pick([0, 3_600_000, 12 * 3_600_000]),
     }

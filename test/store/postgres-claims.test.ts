@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { startPostgresProxy } from '../support/postgres-proxy.ts'
-import { aClaim, DUE } from './contract/support/tasks.ts'
+import { aClaim, DUE, rooms } from './contract/support/tasks.ts'
 import { emptyDatabase, openNode } from './support/postgres-nodes.ts'
 
 test('a claim of many tasks takes few statements, also where most lanes have room for one', async () => {
@@ -17,8 +17,7 @@ test('a claim of many tasks takes few statements, also where most lanes have roo
   )
 
   const before = proxy.statements.length
-  const rooms = new Map(lanes.map((lane) => [lane, { free: 1, isProven: true, inflight: 0 }]))
-  const { tasks } = await store.claimDue(aClaim({ limit: 400, hosts: rooms }))
+  const { tasks } = await store.claimDue(aClaim({ limit: 400, hosts: rooms(Object.fromEntries(lanes.map((lane) => [lane, 1]))) }))
   expect(tasks.filter(({ host }) => host === 'large')).toHaveLength(340)
   expect(tasks).toHaveLength(400)
   expect(proxy.statements.length - before).toBeLessThan(30)

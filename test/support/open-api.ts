@@ -107,7 +107,7 @@ async function claim(store: Store, name: string): Promise<Task> {
 
 async function claimAll(store: Store): Promise<Task[]> {
   const now = MINUTE * 1000
-  const limits = { limit: 1000, hosts: new Map(), capacityOfNewHost: 1000, unprovenLimit: 1000 }
+  const limits = { limit: 1000, hosts: new Map(), capacityOfNewHost: 1000, unprovenLimit: 1000, silentLimit: 1000 }
   return (await store.claimDue({ now, node: NODE, leaseUntil: now + 60_000, ...limits })).tasks
 }
 

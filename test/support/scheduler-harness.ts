@@ -24,6 +24,7 @@ export interface HarnessOptions {
   /** epoch ms; what the store's clock shows when the node's own is at its start. A store without a clock where absent. */
   readonly storeTime?: number
   readonly maxInflight?: number
+  readonly maxOpenCalls?: number
   readonly maxInflightPerHost?: number
   readonly retentionMs?: number
   readonly random?: () => number
@@ -37,6 +38,7 @@ interface LogLine {
 
 export const MINUTE_MS = MINUTE * 1000
 const DEFAULT_MAX_INFLIGHT = 128
+const DEFAULT_MAX_OPEN_CALLS = 8192
 /** Far more turns than any chain of passes here needs. */
 const MOST_SETTLINGS = 2000
 
@@ -64,6 +66,7 @@ export class SchedulerHarness {
       successorOf,
       node = 'node-1',
       maxInflight = DEFAULT_MAX_INFLIGHT,
+      maxOpenCalls = DEFAULT_MAX_OPEN_CALLS,
       maxInflightPerHost,
       retentionMs = 0,
       random = Math.random,
@@ -75,7 +78,7 @@ export class SchedulerHarness {
     this.nodeClock = offsetClock(this.clock, clockOffset)
     this.caller = new ScriptedCaller(this.nodeClock)
     this.#scheduler = createScheduler({
-      ...{ node, maxInflight, maxInflightPerHost, retentionMs, random, clockOffset },
+      ...{ node, maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, random, clockOffset },
       store: hooked(this.store, this.before, this.#storeTime),
       isShared: this.#storeTime !== undefined,
       caller: this.caller,

@@ -16,7 +16,10 @@ export function serveCommand(): Command {
     const log = createLog(config.logLevel, output)
     const stop = stopRequested(log)
     const { start } = await import('../../server.ts')
-    const node = await start(config, log, { logFault: () => output.fault, poolThreads: Number(process.env.UV_THREADPOOL_SIZE) || undefined })
+    const node = await start(config, log, {
+      logFault: () => output.fault,
+      poolThreads: Number(process.env.UV_THREADPOOL_SIZE) || undefined,
+    })
     await stop
     await node.stop()
     await output.drained()

@@ -2,9 +2,17 @@
 import type { Claim, HostCapacity } from '../store.ts'
 import { NEVER, type HandlerCapacity } from './handler-book.ts'
 
-/** One for all lanes of a host. */
-export interface HostShare extends HostCapacity {
+/** What several lanes have together. */
+interface Shared {
+  /** how many more tasks may be claimed */
   free: number
+}
+
+/** One for all lanes of a host. */
+export interface HostShare extends HostCapacity, Shared {
+  free: number
+  /** what it has together with other hosts */
+  readonly budgets: readonly Shared[]
 }
 
 export interface LaneShare {
@@ -53,20 +61,21 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
   readonly emptied: ReadonlySet<string> = this.#emptied
   #found: Lane[] = []
   #starts = new Map<string, number>()
-  #total: number
-  #unproven: number
+  readonly #total: Shared
+  readonly #budgets: Readonly<Record<HostCapacity['state'], readonly Shared[]>>
   #moved = 0
   #againAt = NEVER
 
-  constructor(claim: Pick<Claim, 'now' | 'limit' | 'hosts' | 'capacityOfNewHost' | 'unprovenLimit'>) {
+  constructor(claim: Pick<Claim, 'now' | 'limit' | 'hosts' | 'capacityOfNewHost' | 'unprovenLimit' | 'silentLimit'>) {
     this.#claim = claim
-    this.#total = claim.limit
-    this.#unproven = claim.unprovenLimit
+    this.#total = { free: claim.limit }
+    const [unproven, silent] = [{ free: claim.unprovenLimit }, { free: claim.silentLimit }]
+    this.#budgets = { answers: [this.#total], new: [this.#total, unproven], silent: [this.#total, unproven, silent] }
   }
 
   /** Whether this claim may take more tasks. */
   get goesOn(): boolean {
-    return this.#total > 0 && this.#againAt > this.#claim.now
+    return this.#total.free > 0 && this.#againAt > this.#claim.now
   }
 
   /** Epoch ms: when to claim again although no lane shows a due task; `NEVER` where that is not needed. */
@@ -83,14 +92,15 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
     const known = this.#hosts.get(host)
     if (known) return known
     const { hosts, capacityOfNewHost } = this.#claim
-    const share = { ...(hosts.get(host) ?? { free: capacityOfNewHost, isProven: false, inflight: 0 }) }
+    const capacity = hosts.get(host) ?? { free: capacityOfNewHost, state: 'new', inflight: 0 }
+    const share = { ...capacity, budgets: this.#budgets[capacity.state] }
     this.#hosts.set(host, share)
     return share
   }
 
   /** Whether this claim has not looked at the lane yet and its host may have more calls. A look at the handler's limits is not needed for that. */
   isOpen(lane: string, host: HostShare): boolean {
-    return !this.#lanes.has(lane) && !this.#closed.has(lane) && this.#hasCapacity({ host })
+    return !this.#lanes.has(lane) && !this.#closed.has(lane) && hasCapacity({ host })
   }
 
   /** Adds an open lane. A lane whose handler has no capacity is closed instead. @returns whether more lanes are wanted */
@@ -100,7 +110,7 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
       this.#lanes.set(share.lane, share)
       this.#found.push(share)
     }
-    return this.#found.length < Math.max(this.#total, LANES_AT_ONCE) && this.#closed.size < MOST_LANES
+    return this.#found.length < Math.max(this.#total.free, LANES_AT_ONCE) && this.#closed.size < MOST_LANES
   }
 
   /** The lanes that were added since this was last asked, in their order. */
@@ -113,41 +123,35 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
 
   /** How many tasks are wanted of each lane, so that all of them together keep every limit. A lane that may have none is left out. */
   wishes(lanes: readonly Lane[]): Map<Lane, number> {
-    let [total, unproven] = [this.#total, this.#unproven]
-    const share = Math.max(1, Math.floor(total / lanes.length))
-    const unprovenShare = Math.max(1, Math.floor(unproven / lanes.filter(({ host }) => !host.isProven).length))
-    const reserved = new Map<HostShare | HandlerCapacity, number>()
-    const freeOf = (of: HostShare | HandlerCapacity): number => of.free - (reserved.get(of) ?? 0)
+    const counts = new Map<Shared, number>()
+    for (const { host } of lanes) for (const budget of host.budgets) counts.set(budget, (counts.get(budget) ?? 0) + 1)
+    const evenShare = (of: Shared): number => Math.max(1, Math.floor(of.free / (counts.get(of) ?? 1)))
+    const shares = new Map([...counts.keys()].map((budget) => [budget, evenShare(budget)]))
+    const reserved = new Map<Shared, number>()
     const wishes = new Map<Lane, number>()
     for (const lane of lanes) {
-      const { host, limits } = lane
-      const ofUnproven = host.isProven ? Infinity : Math.min(unprovenShare, unproven)
-      const wish = Math.min(freeOf(host), limits === undefined ? Infinity : freeOf(limits), total, ofUnproven, share)
+      const limits = limitsOf(lane)
+      const wish = Math.min(...limits.map((of) => Math.min(of.free - (reserved.get(of) ?? 0), shares.get(of) ?? Infinity)))
       if (wish <= 0) continue
       wishes.set(lane, wish)
-      total -= wish
-      if (!host.isProven) unproven -= wish
-      for (const of of limits === undefined ? [host] : [host, limits]) reserved.set(of, (reserved.get(of) ?? 0) + wish)
+      for (const of of limits) reserved.set(of, (reserved.get(of) ?? 0) + wish)
     }
     return wishes
   }
 
   /** Takes note of the tasks that a wish has got. */
-  took({ lane, host, handler, limits }: Lane, wish: number, count: number): void {
+  took(share: Lane, wish: number, count: number): void {
+    const { lane, handler, limits } = share
     if (count > 0) this.#served.add(lane)
     if (count < wish) this.#emptied.add(lane)
-    host.free -= count
-    this.#total -= count
-    if (!host.isProven) this.#unproven -= count
-    if (limits === undefined || handler === undefined) return
-    limits.free -= count
-    if (limits.hasRate && count > 0) this.#starts.set(handler, (this.#starts.get(handler) ?? 0) + count)
+    for (const of of limitsOf(share)) of.free -= count
+    if (handler !== undefined && limits?.hasRate && count > 0) this.#starts.set(handler, (this.#starts.get(handler) ?? 0) + count)
   }
 
   /** The lanes that may have more, for another round: first those that could have nothing in the round before. */
   stillOpen(lanes: readonly Lane[], wishes: ReadonlyMap<Lane, number>): Lane[] {
     return lanes
-      .filter((lane) => !this.#emptied.has(lane.lane) && this.#hasCapacity(lane))
+      .filter((lane) => !this.#emptied.has(lane.lane) && hasCapacity(lane))
       .sort((a, b) => Number(wishes.has(a)) - Number(wishes.has(b)))
   }
 
@@ -184,8 +188,12 @@ export class ClaimShares<Lane extends LaneShare = LaneShare> {
   hides(dueAt: number): void {
     this.#againAt = Math.min(this.#againAt, dueAt)
   }
+}
 
-  #hasCapacity({ host, limits }: Pick<LaneShare, 'host' | 'limits'>): boolean {
-    return host.free > 0 && (host.isProven || this.#unproven > 0) && (limits === undefined || limits.free > 0)
-  }
+function limitsOf({ host, limits }: Pick<LaneShare, 'host' | 'limits'>): Shared[] {
+  return limits === undefined ? [host, ...host.budgets] : [host, ...host.budgets, limits]
+}
+
+function hasCapacity(lane: Pick<LaneShare, 'host' | 'limits'>): boolean {
+  return limitsOf(lane).every(({ free }) => free > 0)
 }

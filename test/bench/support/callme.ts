@@ -10,9 +10,9 @@ export async function startCallme(store: string, profile?: string): Promise<Prog
 }
 
 /** Does not wait until it listens. */
-export async function spawnCallme(store: string, profile?: string): Promise<Program> {
+export async function spawnCallme(store: string, profile?: string, flags: readonly string[] = []): Promise<Program> {
   const env = profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` }
-  return new Program(store, ['--listen', await freePlace()], env)
+  return new Program(store, ['--listen', await freePlace(), ...flags], env)
 }
 
 /** Resolves once it has ended as it should. Prints what it logged as a warning or an error: a bench gives it no reason to. */

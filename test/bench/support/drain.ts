@@ -14,6 +14,10 @@ export interface Drain {
   readonly receiver: Child<ReceiverVerbs>
   /** how many nodes share the store; one where absent */
   readonly nodes?: number
+  /** settings of each node */
+  readonly flags?: readonly string[]
+  /** ms until the receiver answers a call; at once where absent */
+  readonly answerAfterMs?: number
   readonly profile?: string | undefined
   /** is told that the API listens and calls are being made */
   readonly onStart?: (program: Program) => Promise<void>
@@ -47,11 +51,11 @@ export interface Watched {
 }
 
 export async function drain(drain: Drain): Promise<CallFigures> {
-  const { place, filledStore, tasks, receiver, nodes = 1, profile, onStart, onEnd } = drain
+  const { place, filledStore, tasks, receiver, nodes = 1, flags, answerAfterMs, profile, onStart, onEnd } = drain
   const store = await place.create(filledStore)
-  await receiver.ask('reset')
+  await receiver.ask('reset', answerAfterMs)
   const firstCall = receiver.ask('arrival', 1)
-  const programs = await Promise.all(Array.from({ length: nodes }, () => spawnCallme(store, profile)))
+  const programs = await Promise.all(Array.from({ length: nodes }, () => spawnCallme(store, profile, flags)))
   const [program] = programs
   if (program === undefined) throw new Error('a drain needs a node')
   const pids = programs.map(({ pid }) => pid)

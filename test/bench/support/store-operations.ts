@@ -82,7 +82,7 @@ async function claimAndRecord(store: Store): Promise<void> {
 /** Claims as many as a node with nothing under way does. */
 export function claim(store: Store): Promise<ClaimResult> {
   const now = Date.now()
-  const limits = { limit: SLOTS, hosts: new Map(), capacityOfNewHost: SLOTS, unprovenLimit: SLOTS }
+  const limits = { limit: SLOTS, hosts: new Map(), capacityOfNewHost: SLOTS, unprovenLimit: SLOTS, silentLimit: SLOTS }
   return store.claimDue({ now, node: NODE, leaseUntil: now + LEASE_MS, ...limits })
 }
 

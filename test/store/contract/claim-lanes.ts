@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
 import type { Task } from '../../../src/domain/task/task.ts'
-import type { HostCapacity, Store } from '../../../src/store/store.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import { area } from './support/area.ts'
-import { aClaim, claimAll, DUE } from './support/tasks.ts'
+import { aClaim, claimAll, DUE, rooms } from './support/tasks.ts'
 
 export default area('claimDue over lanes', (test) => {
   test('gives a lane no more than its room, and one it does not know the room of a new one', async ({ store }) => {
@@ -45,24 +45,21 @@ export default area('claimDue over lanes', (test) => {
       ['busiest', 'busy', 'idle', 'new'].map((lane, n) => aTask({ name: lane, host: lane, dueAt: DUE + n })),
       { now: DUE },
     )
-    const lanes = new Map([7, 3, 0].map((inflight, n) => [['busiest', 'busy', 'idle'][n] ?? '', { free: 5, isProven: true, inflight }]))
+    const lanes = rooms({ busiest: 5, busy: 5, idle: 5 })
+    for (const [n, host] of ['idle', 'busy', 'busiest'].entries()) lanes.set(host, { free: 5, state: 'answers', inflight: 3 * n })
     const claim = async () => (await store.claimDue(aClaim({ now: DUE + 9, limit: 1, hosts: lanes }))).tasks.map(({ name }) => name)
     expect([await claim(), await claim(), await claim(), await claim()]).toEqual([['idle'], ['new'], ['busy'], ['busiest']])
   })
 
-  test('gives the lanes that are not proven together no more than their limit, evenly', async ({ store }) => {
-    await putLanes(store, { proven: 50, doubtful: 50, fresh: 50, other: 50 })
-    const lanes = new Map<string, HostCapacity>([
-      ['proven', { free: 40, isProven: true, inflight: 0 }],
-      ['doubtful', { free: 40, isProven: false, inflight: 0 }],
-    ])
-    expect(perLane((await store.claimDue(aClaim({ limit: 100, hosts: lanes, capacityOfNewHost: 40, unprovenLimit: 9 }))).tasks)).toEqual({
-      proven: 40,
-      doubtful: 3,
-      fresh: 3,
-      other: 3,
-    })
-    expect(perLane((await store.claimDue(aClaim({ limit: 100, hosts: lanes, unprovenLimit: 0 }))).tasks)).toEqual({ proven: 10 })
+  test('gives new and silent hosts together no more than their limit, and silent ones no more than theirs, evenly', async ({ store }) => {
+    await putLanes(store, { proven: 50, silent: 50, mute: 50, fresh: 50, other: 50 })
+    const lanes = rooms({ proven: 40 })
+    for (const host of ['silent', 'mute']) lanes.set(host, { free: 40, state: 'silent', inflight: 0 })
+    const limits = { limit: 100, hosts: lanes, capacityOfNewHost: 40, unprovenLimit: 12 }
+    expect(perLane((await store.claimDue(aClaim(limits))).tasks)).toEqual({ proven: 40, silent: 3, mute: 3, fresh: 3, other: 3 })
+    const claimed = perLane((await store.claimDue(aClaim({ ...limits, silentLimit: 4 }))).tasks)
+    expect(claimed).toEqual({ proven: 10, silent: 2, mute: 2, fresh: 4, other: 4 })
+    expect(perLane((await store.claimDue(aClaim({ limit: 100, hosts: lanes, unprovenLimit: 0 }))).tasks)).toEqual({})
     expect(await store.claimDue(aClaim({ limit: 100, hosts: lanes, unprovenLimit: -3 }))).toMatchObject({ tasks: [] })
   })
 
@@ -112,10 +109,6 @@ function putLanes(store: Store, sizes: Record<string, number>): Promise<unknown>
     Array.from({ length: size }, (_, n) => aTask({ name: `${host}-${n}`, host })),
   )
   return store.put(tasks, { now: DUE - 1 })
-}
-
-function rooms(sizes: Record<string, number>): Map<string, HostCapacity> {
-  return new Map(Object.entries(sizes).map(([host, free]) => [host, { free, isProven: true, inflight: 0 }]))
 }
 
 function perLane(tasks: readonly Task[]): Record<string, number> {

@@ -6,8 +6,8 @@ import { area } from './support/area.ts'
 import { aClaim, DUE } from './support/tasks.ts'
 
 const HOUR_MS = 3_600_000
-const BUSY: HostCapacity = { free: 1, isProven: true, inflight: 2 }
-const IDLE: HostCapacity = { free: 1, isProven: true, inflight: 0 }
+const BUSY: HostCapacity = { free: 1, state: 'answers', inflight: 2 }
+const IDLE: HostCapacity = { free: 1, state: 'answers', inflight: 0 }
 
 /** So many tasks for each of so many hosts; the first host's are due for the longest. @returns the hosts */
 async function putBacklog(store: Store, hosts: number, tasks: number): Promise<string[]> {
@@ -42,7 +42,7 @@ export default area('claimDue, a few at a time', (test) => {
   for (const hosts of [7, 300, 301, 350]) {
     test(`each of ${hosts} hosts is served before any of them a third time, where calls do not end`, async ({ store }) => {
       const served = new Map((await putBacklog(store, hosts, 4)).map((lane) => [lane, 0]))
-      const lanes = { get: (lane: string) => ({ free: 1, isProven: true, inflight: served.get(lane) ?? 0 }) }
+      const lanes = { get: (lane: string) => ({ ...IDLE, inflight: served.get(lane) ?? 0 }) }
       for (let n = 0; Math.min(...served.values()) === 0; n += 1) {
         const lane = (await claimNext(store, { hosts: lanes })) ?? 'none'
         served.set(lane, (served.get(lane) ?? 0) + 1)

@@ -85,7 +85,7 @@ export default area('a name', (test) => {
     }
     await claimAll(store)
     await store.put(some('free', CALLBACK.callback, 30), { now: DUE - 9 })
-    const { tasks } = await store.claimDue(aClaim({ capacityOfNewHost: 8, limit: 20, unprovenLimit: 9 }))
+    const { tasks } = await store.claimDue(aClaim({ capacityOfNewHost: 8, limit: 20, unprovenLimit: 9, silentLimit: 9 }))
     expect(tasks.map(({ name }) => name)).toEqual(Array<string>(8).fill('free'))
   })
 

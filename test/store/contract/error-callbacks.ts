@@ -17,6 +17,7 @@ import {
   mustGet,
   NODE,
   putHandler,
+  rooms,
 } from './support/tasks.ts'
 import { ENDS, ERRORS, FAILED, failedTask } from './support/failing-tasks.ts'
 
@@ -53,7 +54,7 @@ export default area('an error callback', (test) => {
   test('it is due at once, in the lane of its own host, with a run and a window of its own', async ({ store }) => {
     const task = await failedTask(store, { timeout: 17, max_delay: 3, retry: 5, headers: { Authorization: 'Bearer secret' } })
     expect(await store.claimDue(aClaim({ now: FAILED - 1 }))).toEqual({ tasks: [], nextDue: FAILED })
-    const onlyItsHost = { hosts: new Map([['errors.test:8080', { free: 1, isProven: true, inflight: 0 }]]), capacityOfNewHost: 0 }
+    const onlyItsHost = { hosts: rooms({ 'errors.test:8080': 1 }), capacityOfNewHost: 0 }
     const [callback] = (await store.claimDue(aClaim({ now: FAILED, ...onlyItsHost }))).tasks as [Task]
     expect(callback).toMatchObject({
       ...{ name: `a-task@${task.runId}`, triggerAt: MINUTE, state: 'running', host: 'errors.test:8080', attempts: 1, lost: 0 },
@@ -67,7 +68,7 @@ export default area('an error callback', (test) => {
 
   test('a node without room for its host does not get it', async ({ store }) => {
     await failedTask(store)
-    const full = new Map([['errors.test:8080', { free: 0, isProven: true, inflight: 4 }]])
+    const full = rooms({ 'errors.test:8080': 0 })
     expect((await store.claimDue(aClaim({ now: FAILED, hosts: full }))).tasks).toEqual([])
     await claimCallback(store)
   })

@@ -16,6 +16,7 @@ import {
   mustGet,
   NODE,
   putHandler,
+  rooms,
 } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
@@ -146,7 +147,7 @@ export default area('the defaults of a handler', (test) => {
     )
     await putHandler(store, 'b', { callback: 'http://shared.test/b' })
     const claim = (free: number) => {
-      const hosts = new Map([['shared.test', { free, isProven: true, inflight: 0 }]])
+      const hosts = rooms({ 'shared.test': free })
       return store.claimDue(aClaim({ hosts, capacityOfNewHost: 0 }))
     }
     expect((await claim(0)).tasks).toEqual([])

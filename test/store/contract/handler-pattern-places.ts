@@ -4,7 +4,7 @@ import type { Task } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import { area } from './support/area.ts'
-import { aClaim, claimAll, DUE, finishAll, LEASE_MS, listAll, mustGet, putHandler } from './support/tasks.ts'
+import { aClaim, claimAll, DUE, finishAll, LEASE_MS, listAll, mustGet, putHandler, rooms } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 const ONE = { ...CALLBACK, concurrency: 1 }
@@ -126,7 +126,7 @@ export default area('a place of a handler of many names', (test) => {
     await put(store, ['a.b.2', 'a.b.3'])
     const handling = store.putHandler('a.b.*', CALLBACK, { now: DUE, force: false })
     const putting = put(store, ['a.b.1'])
-    const lanes = new Map([['busy.test', { free: 9, isProven: true, inflight: 1 }]])
+    const lanes = rooms({ 'busy.test': 9 })
     const { tasks } = await store.claimDue(aClaim({ hosts: lanes }))
     await Promise.all([handling, putting])
     expect(namesOf(tasks)).toEqual(['a.b.1', 'a.b.2', 'a.b.3'])

@@ -5,17 +5,20 @@ import type { LaneShare } from '../../../src/store/rules/claim-shares.ts'
 import { NEVER } from '../../../src/store/rules/handler-book.ts'
 import type { HandlerCapacity } from '../../../src/store/rules/handler-book.ts'
 import { MINUTE } from '../../support/a-task.ts'
+import { rooms } from '../contract/support/tasks.ts'
 
 const DUE = MINUTE * 1000
 
 const capacity = fc.integer({ min: 0, max: 9 })
-const hosts = fc.array(fc.record({ free: capacity, isProven: fc.boolean(), inflight: capacity }), { minLength: 1, maxLength: 5 })
+const state = fc.constantFrom('answers' as const, 'new' as const, 'silent' as const)
+const hosts = fc.array(fc.record({ free: capacity, state, inflight: capacity }), { minLength: 1, maxLength: 5 })
 const handlers = fc.array(fc.record({ free: fc.integer({ min: 0, max: 5 }), hasRate: fc.boolean() }), { maxLength: 3 })
 /** A lane is of one of the hosts and of one of the handlers, or of none. */
 const lanes = fc.array(fc.record({ host: fc.nat(4), handler: fc.nat(5) }), { minLength: 1, maxLength: 12 })
 const limits = fc.record({
   limit: fc.integer({ min: 0, max: 20 }),
   unprovenLimit: fc.integer({ min: 0, max: 8 }),
+  silentLimit: fc.integer({ min: 0, max: 8 }),
   capacityOfNewHost: fc.constant(0),
 })
 
@@ -48,7 +51,8 @@ describe('the shares of a claim', () => {
         expect(sum(taken.values())).toBeLessThanOrEqual(claim.limit)
         const ofLanes = (are: (lane: LaneShare) => boolean): number =>
           sum([...taken].flatMap(([lane, count]) => (are(lane) ? [count] : [])))
-        expect(ofLanes(({ host }) => !host.isProven)).toBeLessThanOrEqual(claim.unprovenLimit)
+        expect(ofLanes(({ host }) => host.state !== 'answers')).toBeLessThanOrEqual(claim.unprovenLimit)
+        expect(ofLanes(({ host }) => host.state === 'silent')).toBeLessThanOrEqual(claim.silentLimit)
         for (const [n, { free }] of ofHosts.entries()) {
           const host = shares.hostShare(`host-${n}`)
           expect(ofLanes((lane) => lane.host === host)).toBeLessThanOrEqual(free)
@@ -61,11 +65,14 @@ describe('the shares of a claim', () => {
   })
 
   it('leave no slot unused while a lane with capacity has tasks', () => {
-    const hosts = new Map([
-      ['few', { free: 9, isProven: true, inflight: 0 }],
-      ['many', { free: 9, isProven: true, inflight: 0 }],
-    ])
-    const shares = new ClaimShares({ now: DUE, hosts, limit: 10, unprovenLimit: 0, capacityOfNewHost: 0 })
+    const shares = new ClaimShares({
+      now: DUE,
+      hosts: rooms({ few: 9, many: 9 }),
+      limit: 10,
+      unprovenLimit: 0,
+      silentLimit: 0,
+      capacityOfNewHost: 0,
+    })
     for (const lane of ['few', 'many']) shares.add({ lane, host: shares.hostShare(lane) })
     const stored = new Map([
       ['few', 2],
@@ -88,7 +95,7 @@ describe('the shares of a claim', () => {
   })
 
   it('close a lane whose handler has no capacity, and tell from when on it may have some', () => {
-    const shares = new ClaimShares({ now: DUE, hosts: new Map(), limit: 10, unprovenLimit: 10, capacityOfNewHost: 3 })
+    const shares = new ClaimShares({ now: DUE, hosts: new Map(), limit: 10, unprovenLimit: 10, silentLimit: 0, capacityOfNewHost: 3 })
     const host = shares.hostShare('new')
     shares.add({ lane: 'full@new', host, handler: 'full', limits: { free: 0, opensAt: DUE + 5000, hasRate: true } })
     expect(shares.takeFound()).toEqual([])
@@ -99,7 +106,7 @@ describe('the shares of a claim', () => {
   it('come in turn: idle hosts, then lanes served longest ago, then those due longest', () => {
     const lane = (name: string, inflight: number, servedAt: number, dueAt: number) => ({
       name,
-      host: { free: 1, isProven: true, inflight },
+      host: { free: 1, state: 'answers' as const, inflight, budgets: [] },
       servedAt,
       dueAt,
     })

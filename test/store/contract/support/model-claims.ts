@@ -10,11 +10,13 @@ import type { Model, NamedStep } from '../model.ts'
 
 export const LANES = ['a.test', 'b.test', 'c.test']
 const NODES = ['node-1', 'node-2']
+/** Those with more limits come later. */
+const STATES: readonly HostCapacity['state'][] = ['answers', 'new', 'silent']
 const RESULTS = ['expected', 'refused', 'transient', 'transient', 'unanswered', 'lost', 'late', 'stopping'] as const
 
 const room: fc.Arbitrary<HostCapacity> = fc.record({
   free: fc.constantFrom(-1, 0, 1, 2, 3, 4),
-  isProven: fc.boolean(),
+  state: fc.constantFrom(...STATES),
   inflight: fc.nat(3),
 })
 const claims = fc
@@ -24,6 +26,7 @@ const claims = fc
     hosts: fc.array(fc.tuple(fc.constantFrom(...LANES), room), { maxLength: 2 }).map((hosts) => new Map(hosts)),
     capacityOfNewHost: fc.integer({ min: 1, max: 5 }),
     unprovenLimit: fc.constantFrom(-1, 0, 1, 3, 9, 9, 9, 9),
+    silentLimit: fc.constantFrom(-1, 0, 1, 3, 9, 9, 9, 9),
   })
   .map((limits): NamedStep => {
     const text = `claim ${JSON.stringify({ ...limits, hosts: [...limits.hosts] })}`
@@ -168,36 +171,52 @@ export function isWaiting({ state }: Task): boolean {
 function expectFairClaim(model: Model, claim: Claim, tasks: readonly Task[]): void {
   const isDue = (task: Task) => isWaiting(task) && task.dueAt <= claim.now && task.deadline > claim.now
   const due = [...model.rows.values()].filter(isDue)
-  const roomOf = (lane: string) => claim.hosts.get(lane) ?? { free: claim.capacityOfNewHost, isProven: false }
   const shares = LANES.map((lane) => {
-    const { free: places, isProven } = roomOf(lane)
+    const { free: places, state } = roomOf(claim, lane)
     const claimed = tasks.filter((task) => task.host === lane)
     const waiting = due.filter((task) => task.host === lane)
     const oldest = waiting.map(({ dueAt }) => dueAt).sort((a, b) => a - b)
     expect(claimed.map(({ dueAt }) => dueAt)).toEqual(oldest.slice(0, claimed.length))
-    return { isProven, count: claimed.length, most: Math.max(0, Math.min(places, waiting.length)) }
+    return { state, count: claimed.length, most: Math.max(0, Math.min(places, waiting.length)) }
   })
   for (const { count, most } of shares) expect(count).toBeLessThanOrEqual(most)
-  const unproven = shares.filter(({ isProven }) => !isProven).reduce((sum, { count }) => sum + count, 0)
-  expect(unproven).toBeLessThanOrEqual(Math.max(0, claim.unprovenLimit))
+  const { unproven, silent } = leftOf(claim, tasks)
+  expect(unproven).toBeGreaterThanOrEqual(Math.min(0, claim.unprovenLimit))
+  expect(silent).toBeGreaterThanOrEqual(Math.min(0, claim.silentLimit))
   expect(tasks.length).toBeLessThanOrEqual(claim.limit)
   expect(new Set(tasks.map(keyOf)).size).toBe(tasks.length)
   expect(tasks.map(({ dueAt }) => dueAt)).toEqual(tasks.map(({ dueAt }) => dueAt).sort((a, b) => a - b))
   for (const share of shares.filter(({ count, most }) => count < most)) {
-    expect(tasks.length === claim.limit || (!share.isProven && unproven >= claim.unprovenLimit)).toBe(true)
-    // Lanes that are not proven have a limit of their own, so proven ones may have more.
-    const others = shares.filter(({ isProven }) => share.isProven || !isProven)
+    expect(tasks.length === claim.limit || isUsedUp(claim, tasks, share.state)).toBe(true)
+    // Silent hosts have a limit of their own, and new ones have one together with them. So the others may have more.
+    const others = shares.filter(({ state }) => STATES.indexOf(state) >= STATES.indexOf(share.state))
     for (const { count } of others) expect(count).toBeLessThanOrEqual(share.count + 1)
   }
+}
+
+function roomOf(claim: Claim, lane: string): Pick<HostCapacity, 'free' | 'state'> {
+  return claim.hosts.get(lane) ?? { free: claim.capacityOfNewHost, state: 'new' }
+}
+
+/** Of the limit of new and silent hosts, and of that of silent ones. */
+function leftOf(claim: Claim, tasks: readonly Task[]): { unproven: number; silent: number } {
+  const states = tasks.map(({ host }) => roomOf(claim, host).state)
+  const silent = states.filter((state) => state === 'silent').length
+  const fresh = states.filter((state) => state === 'new').length
+  return { unproven: claim.unprovenLimit - silent - fresh, silent: claim.silentLimit - silent }
+}
+
+function isUsedUp(claim: Claim, tasks: readonly Task[], state: HostCapacity['state']): boolean {
+  const { unproven, silent } = leftOf(claim, tasks)
+  return (state !== 'answers' && unproven <= 0) || (state === 'silent' && silent <= 0)
 }
 
 /** Where there is room left, what is due next is not overslept; what is out of time already is never due. */
 function expectEarlyEnough(model: Model, claim: Claim, { tasks, nextDue }: ClaimResult): void {
   if (nextDue !== undefined) expect(nextDue).toBeGreaterThan(model.now)
-  const unproven = tasks.filter(({ host }) => claim.hosts.get(host)?.isProven !== true).length
   for (const lane of LANES) {
-    const { free: places, isProven } = claim.hosts.get(lane) ?? { free: claim.capacityOfNewHost, isProven: false }
-    const hasRoom = tasks.filter((task) => task.host === lane).length < places && (isProven || unproven < claim.unprovenLimit)
+    const { free: places, state } = roomOf(claim, lane)
+    const hasRoom = tasks.filter((task) => task.host === lane).length < places && !isUsedUp(claim, tasks, state)
     const isNext = (task: Task) => isWaiting(task) && task.host === lane && task.dueAt > model.now && task.deadline > model.now
     const waiting = [...model.rows.values()].filter(isNext)
     if (!hasRoom || tasks.length >= claim.limit || waiting.length === 0) continue

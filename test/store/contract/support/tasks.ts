@@ -7,7 +7,7 @@ import type { NewTask, Task, TaskState } from '../../../../src/domain/task/task.
 import type { TaskKey } from '../../../../src/domain/task/task-key.ts'
 import type { CallResult } from '../../../../src/domain/attempt/verdict.ts'
 import { PAGE_BYTES } from '../../../../src/store/rules/sizes.ts'
-import type { Claim, RescheduleCursor, RescheduleRequest, Selection, Store } from '../../../../src/store/store.ts'
+import type { Claim, HostCapacity, RescheduleCursor, RescheduleRequest, Selection, Store } from '../../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../../support/a-task.ts'
 
 /** The first instant at which a task of `MINUTE` is due. */
@@ -45,8 +45,14 @@ export function aClaim(fields: Partial<Claim> = {}): Claim {
     hosts: new Map(),
     capacityOfNewHost: 10_000,
     unprovenLimit: 10_000,
+    silentLimit: 10_000,
     ...fields,
   }
+}
+
+/** Idle hosts that answer, with how many calls each may have. */
+export function rooms(sizes: Readonly<Record<string, number>>): Map<string, HostCapacity> {
+  return new Map(Object.entries(sizes).map(([host, free]) => [host, { free, state: 'answers', inflight: 0 }]))
 }
 
 export function answered(status: number, now: number, body = ''): CallResult {
@@ -92,7 +98,7 @@ export async function claimAll(store: Store, now = DUE): Promise<Task[]> {
 /** Stores a task and claims it, and no other. */
 export async function claimOne(store: Store, task = aTask()): Promise<Task> {
   await store.put([task], { now: DUE - 1 })
-  const lanes = new Map([[task.host, { free: 1, isProven: true, inflight: 0 }]])
+  const lanes = rooms({ [task.host]: 1 })
   const [claimed] = (await store.claimDue(aClaim({ hosts: lanes, capacityOfNewHost: 0 }))).tasks
   if (claimed === undefined) throw new Error('nothing was claimed')
   return claimed
@@ -121,7 +127,7 @@ export async function seed(store: Store, entries: readonly Entry[], now = DUE): 
     { now: now - 2 },
   )
   const isClaimed = (index: number) => !['pending', 'skipped'].includes(entries[index]?.state ?? '')
-  const lanes = new Map(tasks.filter((_, index) => isClaimed(index)).map(({ host }) => [host, { free: 1, isProven: true, inflight: 0 }]))
+  const lanes = rooms(Object.fromEntries(tasks.filter((_, index) => isClaimed(index)).map(({ host }) => [host, 1])))
   const { tasks: claimed } = await store.claimDue(aClaim({ now, hosts: lanes, capacityOfNewHost: 0 }))
   const stateOf = new Map(tasks.map((task, index) => [keyOf(task), entries[index]?.state]))
   const status = { successful: 200, failed: 404, retrying: 500 } as Partial<Record<TaskState, number>>
