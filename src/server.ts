@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { answerClientError } from './api/http/client-error.ts'
 import { createApp } from './api/create-app.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
 import { newClockOffset, offsetClock, systemClock } from './clock.ts'
 import type { Config } from './config/load-config.ts'
 import type { Log } from './telemetry/log.ts'
+import { newLease } from './lease.ts'
 import { createScheduler } from './scheduler/create-scheduler.ts'
 import { isShared, openStore } from './store/open-store.ts'
 import { VERSION } from './version.ts'
@@ -29,16 +30,17 @@ export interface RunningNode {
  * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
  */
 export async function start(config: Config, log: Log): Promise<RunningNode> {
-  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, shutdownTimeoutMs } = config
-  const node = randomUUID()
+  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, shutdownTimeoutMs, nodeName = hostname() } = config
+  const node = `${nodeName}#${randomUUID().slice(0, 8)}`
   const stopping = new AbortController()
   const store = await openStore(config.store, stopping.signal)
   const clockOffset = newClockOffset()
+  const lease = newLease()
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
-  const caller = createWorkerPool({ workers, concurrency: maxInflight, clock, clockOffset, log })
+  const caller = createWorkerPool({ workers, concurrency: maxInflight, clock, clockOffset, lease, log })
   const scheduler = createScheduler({
-    ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, log, node },
+    ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, lease, log, node, nodeName },
     ...{ maxInflight, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
   })
   const app = createApp({

@@ -8,6 +8,7 @@ import { systemClock, type Clock } from '../clock.ts'
 import { KEPT_BYTES, truncateText } from '../domain/attempt/truncate-text.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import { describeCallError, statusOfCallError } from './call-error.ts'
+import { isHeld, newLease, type SharedLease } from '../lease.ts'
 import type { CallRequest } from './caller.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
@@ -22,7 +23,6 @@ const httpAgent = new http.Agent(AGENT_OPTIONS)
 const httpsAgent = new https.Agent(AGENT_OPTIONS)
 const singleHttpAgent = new http.Agent({ keepAlive: false })
 const singleHttpsAgent = new https.Agent({ keepAlive: false })
-const TOO_LATE = new Error('connected after the deadline')
 
 // Filled in for each call; got copies it at once. Merging the options of each call into those of a client costs a fifth of a call more.
 const options = new Options(undefined, {
@@ -37,28 +37,54 @@ options.isStream = true
 options.headers = {}
 options.https = {}
 
-/** Makes one call, unless by `clock` it is early or late. Resolves with every result, bad ones too; it does not reject. */
-export async function httpCall(request: CallRequest, clock: Pick<Clock, 'now'> = systemClock): Promise<CallResult> {
-  const isLate = (): boolean => clock.now() >= request.deadline
+type NotCalled = Extract<CallResult, { kind: 'not_called' }>
+
+/** Why the request of a call was not sent, though it was connected. */
+class Unsent extends Error {
+  readonly result: NotCalled
+
+  constructor(result: NotCalled) {
+    super(`not sent: ${result.reason}`)
+    this.result = result
+  }
+}
+
+/**
+ * Makes one call, unless by `clock` it is early or late, or its claim does not hold under `lease`. Resolves with every result, bad ones
+ * too; it does not reject.
+ */
+export async function httpCall(
+  request: CallRequest,
+  clock: Pick<Clock, 'now'> = systemClock,
+  lease: SharedLease = newLease(),
+): Promise<CallResult> {
+  const refuse = (): NotCalled | undefined => refusalOf(request, clock.now(), lease)
   const startedAt = clock.now()
-  if (startedAt < request.dueAt) return { kind: 'not_called', reason: 'early' }
-  if (isLate()) return { kind: 'not_called', reason: 'late' }
+  const refusal = refuse()
+  if (refusal !== undefined) return refusal
   try {
-    const answer = await exchange(request, isLate)
+    const answer = await exchange(request, refuse)
     return { kind: 'answered', startedAt, endedAt: clock.now(), ...answer }
   } catch (cause) {
-    if (cause === TOO_LATE) return { kind: 'not_called', reason: 'late' }
+    if (cause instanceof Unsent) return cause.result
     const status = statusOfCallError(cause)
     const error = describeCallError(cause, request)
     return { kind: 'unanswered', startedAt, endedAt: clock.now(), error, ...(status !== undefined && { status }) }
   }
 }
 
-function exchange(call: CallRequest, isLate: () => boolean): Promise<Answer> {
+function refusalOf(request: CallRequest, now: number, lease: SharedLease): NotCalled | undefined {
+  if (now < request.dueAt) return { kind: 'not_called', reason: 'early' }
+  if (now >= request.deadline) return { kind: 'not_called', reason: 'late' }
+  return isHeld(lease, request, now) ? undefined : { kind: 'not_called', reason: 'lease_over' }
+}
+
+function exchange(call: CallRequest, refuse: () => NotCalled | undefined): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const stream = open(call, (request) => {
-      if (!isLate()) return
-      reject(TOO_LATE)
+      const refusal = refuse()
+      if (refusal === undefined) return
+      reject(new Unsent(refusal))
       request.destroy()
     })
     let response: Response | undefined
@@ -120,7 +146,7 @@ function send(url: URL, call: CallRequest, onConnected: (request: ClientRequest)
   const { hostname, port, path, auth } = urlToHttpOptions(url)
   const agent = mayReuseConnection ? reusing : single
   const request = (isSecure ? https : http).request({ hostname, port, path, auth, method, headers, agent })
-  // Name lookup and connecting take time. The deadline is checked once more when the connection stands.
+  // Name lookup and connecting take time. Deadline and lease are checked once more when the connection stands.
   request.once('socket', (socket) => {
     if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', onConnected.bind(undefined, request))
   })

@@ -15,9 +15,9 @@ const MAX_HEAP_MB = 1024
  * The threads start with `prepare` or the first call. When a thread dies, it is replaced; its started calls resolve as `lost`, its
  * waiting calls as `not_called`.
  */
-export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, clockOffset, log }: WorkerPoolOptions): Caller {
+export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, clockOffset, lease, log }: WorkerPoolOptions): Caller {
   const count = Math.min(workers, concurrency)
-  const options = { maxHeapMb, clock, clockOffset, log }
+  const options = { maxHeapMb, clock, clockOffset, lease, log }
   const share = (index: number) => Math.floor((concurrency + index) / count)
   const threads = Array.from({ length: count }, (_, index) => new CallThread({ ...options, concurrency: share(index) }))
   let stopped: Promise<void> | undefined

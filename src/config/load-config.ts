@@ -15,6 +15,8 @@ export interface Config {
   readonly retentionMs: number
   readonly logLevel: LogLevel
   readonly shutdownTimeoutMs: number
+  /** undefined for the name of the host */
+  readonly nodeName: string | undefined
 }
 
 const SECOND_MS = 1000
@@ -40,6 +42,7 @@ export function loadConfig(flags: Flags, env: Environment): Config {
     retentionMs: values.retention * DAY_MS,
     logLevel: values['log-level'],
     shutdownTimeoutMs: values['shutdown-timeout'] * SECOND_MS,
+    nodeName: values['node-name'],
   }
 }
 

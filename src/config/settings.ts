@@ -43,6 +43,7 @@ export interface Values {
   retention: number
   'log-level': LogLevel
   'shutdown-timeout': number
+  'node-name'?: string
   'no-auth': boolean
 }
 

@@ -1,9 +1,11 @@
 /** The scheduler of one node. This file makes it of its parts, and starts and stops them in the right order. */
 import { offsetClock, type Clock, type ClockOffset } from '../clock.ts'
+import type { SharedLease } from '../lease.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { Dispatcher } from './dispatch.ts'
 import type { Execution } from './execute.ts'
 import { HostLimits } from './host-limits.ts'
+import { Leases } from './leases.ts'
 import { Ticker } from './ticker.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -13,6 +15,10 @@ export interface SchedulerOptions extends Omit<Execution, 'clock'> {
   readonly systemClock: Clock
   /** The scheduler sets it to the lead of the store's clock. The caller must go by the same offset. */
   readonly clockOffset: ClockOffset
+  /** The scheduler notes how long its claims hold. The caller must go by the same lease. */
+  readonly lease: SharedLease
+  /** the part of `node` that stays over a restart */
+  readonly nodeName: string
   /** how many calls may be under way at once */
   readonly maxInflight: number
   /** the same for each host; undefined leaves a few slots to other hosts */
@@ -28,7 +34,7 @@ const SAVE_GRACE_MS = 5000
 
 /** Wires the parts. Nothing runs before `start`. */
 export function createScheduler(options: SchedulerOptions) {
-  const { store, isShared, caller, systemClock, clockOffset, log, node, retentionMs } = options
+  const { store, isShared, caller, systemClock, clockOffset, lease, log, node, nodeName, retentionMs } = options
   const clock = offsetClock(systemClock, clockOffset)
   const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
   const followJump = () => clockWatch.followJump()
@@ -42,24 +48,26 @@ export function createScheduler(options: SchedulerOptions) {
   const dispatcher = new Dispatcher({ ...options, clock }, hosts, () => {
     wake(clock.now())
   })
-  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs, wake, followJump })
-  const loops = [ticker, upkeep, clockWatch]
+  const leases = new Leases({ store, clock, log, node, claims: () => dispatcher.claims(), lease, wake, followJump })
+  const upkeep = new Upkeep({ store, clock, log, retentionMs, followJump })
+  const loops = [ticker, leases, upkeep, clockWatch]
   let unsubscribe: (() => void) | undefined
 
   return {
     wake,
     readiness: () => ({ ...ticker.readiness(), clockOffset: clockWatch.offset }),
     /** for tests that drive one part alone */
-    parts: { clockWatch, hosts, ticker, dispatcher, upkeep },
+    parts: { clockWatch, hosts, ticker, dispatcher, leases, upkeep },
 
     /**
-     * Measures the clock of the store, rescues the tasks of earlier processes, waits for `open`, and then begins to call.
+     * Measures the clock of the store, rescues the tasks of its own earlier processes, waits for `open`, and then begins to call.
      * @param open what must have succeeded before the first call, such as the API listening
      * @throws CallmeError of the store, or the error of `open`; the scheduler must be stopped then as well
      */
     async start(open?: () => Promise<void>): Promise<void> {
       await clockWatch.runOnce()
-      if (!isShared) await upkeep.rescueAbandoned()
+      await store.announce(node)
+      await leases.rescueAbandoned({ onlyNode: node, ...(isShared && { nodeName }) })
       await open?.()
       unsubscribe = store.onDue(wake)
       for (const loop of loops) loop.start()

@@ -1,23 +1,14 @@
 /** Claims due tasks while slots are free, and has each claimed task executed. */
-import type { Caller } from '../caller/caller.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import { execute, type Execution } from './execute.ts'
 import { Expiry } from './expiry.ts'
 import type { HostLimits } from './host-limits.ts'
+import { LEASE_MS } from './leases.ts'
 
-/** How long a claim stands without being renewed, in ms. */
-export const LEASE_MS = 60_000
-/** A call is not started with less of its lease left. */
-const LEASE_LEFT_MS = 5000
 /** The claimed and not yet recorded tasks are at most so many for each slot. */
 const CLAIMS_PER_SLOT = 2
 const NO_CAPACITY = { free: 0, isProven: false, inflight: 0 }
-const HAND_BACK: Caller = {
-  prepare: () => undefined,
-  call: () => Promise.resolve({ kind: 'not_called', reason: 'stopping' }),
-  stop: () => Promise.resolve(),
-}
 
 export class Dispatcher {
   readonly #execution: Execution
@@ -60,22 +51,19 @@ export class Dispatcher {
     this.#hosts.forgetIdle(now)
     const limits = this.#limits()
     if (limits.limit <= 0) return undefined
-    const leaseUntil = now + LEASE_MS
-    const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil, ...limits })
-    // A very slow store may have given the tasks to other nodes already.
-    const execution = clock.now() < leaseUntil - LEASE_LEFT_MS ? this.#execution : { ...this.#execution, caller: HAND_BACK }
-    for (const task of tasks) this.#start(task, execution)
+    const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil: now + LEASE_MS, ...limits })
+    for (const task of tasks) this.#start(task)
     if (nextDue !== undefined) caller.prepare()
     return nextDue
   }
 
-  #start(task: Task, execution: Execution): void {
-    const { log, clock } = execution
+  #start(task: Task): void {
+    const { log, clock } = this.#execution
     log.debug('task.claimed', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts })
     this.#claims.add(task)
     this.#hosts.enter(task.host)
     // A slot is held by the call alone: the next call need not wait until this result is durable.
-    void execute(task, execution, (result) => {
+    void execute(task, this.#execution, (result) => {
       this.#hosts.leave(task.host, result, clock.now())
       this.#onFree()
     }).finally(() => {

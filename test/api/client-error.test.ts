@@ -11,7 +11,7 @@ const CONFIG: Config = {
   store: { kind: 'sqlite', path: ':memory:' },
   timeoutMs: 15_000,
   maxInflight: 10,
-  maxInflightPerHost: undefined,
+  maxInflightPerHost: undefined, nodeName: undefined,
   retentionMs: 0,
   logLevel: 'error',
   shutdownTimeoutMs: 1000,

@@ -592,7 +592,7 @@ describe('a server that restarts', () => {
       store: { kind: 'sqlite', path: join(folder, 'callme.db') },
       timeoutMs: 15_000,
       maxInflight: 10,
-      maxInflightPerHost: undefined,
+      maxInflightPerHost: undefined, nodeName: undefined,
       retentionMs: 0,
       logLevel: 'error',
       shutdownTimeoutMs: 60_000,

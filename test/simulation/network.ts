@@ -1,6 +1,7 @@
 /** The network of a world and what listens there: receivers that answer, fail, hang, answer late, or are lost on the way. */
 import type { Caller, CallRequest } from '../../src/caller/caller.ts'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
+import { isHeld, type SharedLease } from '../../src/lease.ts'
 import { Random } from './random.ts'
 import type { WorldTime } from './world-time.ts'
 
@@ -90,8 +91,8 @@ export class Network {
     this.#given.delete(node)
   }
 
-  /** @param owner whose timers these are, so that its calls end with it */
-  callerOf(node: string, owner: object): Caller {
+  /** @param owner whose timers these are, so that its calls end with it @param lease of the node */
+  callerOf(node: string, owner: object, lease: SharedLease): Caller {
     const { time } = this.#options
     const waiting = new Set<(isStopping: boolean) => void>()
     const cutOffs = new Set<() => void>()
@@ -111,7 +112,7 @@ export class Network {
           const begin = (isTooLate: boolean): void => {
             waiting.delete(begin)
             if (isTooLate) resolve(this.#leaveOut(request, 'stopping'))
-            else this.#begin(request, { node, owner, random, resolve, cutOffs })
+            else this.#begin(request, { node, owner, lease, random, resolve, cutOffs })
           }
           if (isStopping || !random.chance(BUSY)) {
             begin(isStopping)
@@ -151,7 +152,7 @@ export class Network {
     return new Random(this.#options.seed, 'call', call, count)
   }
 
-  #leaveOut(request: CallRequest, reason: 'early' | 'late' | 'stopping'): CallResult {
+  #leaveOut(request: CallRequest, reason: 'early' | 'late' | 'lease_over' | 'stopping'): CallResult {
     const { 'callme-run-id': runId, 'callme-attempt': attempt } = request.headers
     this.#notCalled.set(`${runId ?? ''} ${attempt ?? ''}`, reason)
     return { kind: 'not_called', reason }
@@ -159,7 +160,14 @@ export class Network {
 
   #begin(
     request: CallRequest,
-    from: { node: string; owner: object; random: Random; resolve: (result: CallResult) => void; cutOffs: Set<() => void> },
+    from: {
+      node: string
+      owner: object
+      lease: SharedLease
+      random: Random
+      resolve: (result: CallResult) => void
+      cutOffs: Set<() => void>
+    },
   ): void {
     const { time, onCall } = this.#options
     if (time.now < request.dueAt) {
@@ -168,6 +176,10 @@ export class Network {
     }
     if (time.now >= request.deadline) {
       from.resolve(this.#leaveOut(request, 'late'))
+      return
+    }
+    if (!isHeld(from.lease, request, time.now)) {
+      from.resolve(this.#leaveOut(request, 'lease_over'))
       return
     }
     const { 'callme-run-id': runId = '', 'callme-attempt': attempt = '' } = request.headers

@@ -21,7 +21,7 @@ export type CallResult =
   /** an accepted call was not acknowledged in time */
   | (Times & { readonly kind: 'silent'; readonly error: string })
   /** no call was made */
-  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'no_callback' }
+  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'lease_over' | 'stopping' | 'no_callback' }
 
 /** What becomes of a task. */
 export type Verdict =
@@ -59,7 +59,7 @@ export function judge(task: Task, result: CallResult, now: number, random: numbe
 
 function judgeUncalled(task: Task, reason: Result<'not_called'>['reason']): Verdict {
   if (reason === 'late') return expiry(task)
-  if (reason === 'early' || reason === 'stopping') return { event: 'released' }
+  if (reason !== 'no_callback') return { event: 'released' }
   const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
   return { event: 'uncallable', reason: why }
 }

@@ -12,15 +12,18 @@ const RENEW = `
 const LEASE_OVER = `
   SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND lease_until <= ? ORDER BY lease_until LIMIT ?`
 const OF_OTHERS = `
-  SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND claimed_by <> ? AND awaiting IS NULL LIMIT ?`
+  SELECT * FROM tasks INDEXED BY tasks_running WHERE state = 'running' AND claimed_by <> @onlyNode AND awaiting IS NULL
+    AND substr(claimed_by, 1, length(@prefix)) = @prefix LIMIT @limit`
 
 export const renewLeases: Verb<'renew'> = ({ sql }, claims, { leaseUntil }) => {
   for (const { name, triggerAt, runId, attempts } of claims) sql.run(RENEW, { name, triggerAt, runId, attempts, leaseUntil })
 }
 
-export const rescueRows: Verb<'rescue'> = (transaction, { now, onlyNode, limit }) => {
+export const rescueRows: Verb<'rescue'> = (transaction, { now, onlyNode, nodeName, limit }) => {
   const { sql } = transaction
-  const rows = onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, onlyNode, limit)
+  const prefix = nodeName === undefined ? '' : `${nodeName}#`
+  const rows =
+    onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, { onlyNode, prefix, limit })
   return rows.map((row) => {
     recordReport(transaction, lossOf(readTask(transaction, row), now))
     return readBack(transaction, { name: row.name, triggerAt: row.trigger_at })
