@@ -1,5 +1,5 @@
 /** A row of a store, and the task or attempt that it stands for. */
-import { withHandler, type HandlerDefinition } from '../../domain/task/handler.ts'
+import { rulesOf, underRules, withHandler, type AttemptRules, type HandlerDefinition } from '../../domain/task/handler.ts'
 import { deadlineOf, hostOf } from '../../domain/task/task.ts'
 import type { Attempt, AttemptOutcome, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task/task.ts'
 import { parseLane } from './lane-name.ts'
@@ -31,6 +31,8 @@ export interface TaskRow {
   readonly awaiting: Awaited | null
   readonly remove_after: 0 | 1
   readonly repeated_to: number | null
+  /** JSON; null where an older program has claimed it */
+  readonly rules: string | null
 }
 
 /** The columns of an attempt, without those of its key in the store. */
@@ -50,8 +52,15 @@ export interface AttemptRow {
   readonly node: string
 }
 
-/** @param handler the one of the row's name: its values stand behind the row's own */
-export function toTask(row: TaskRow, handler: HandlerDefinition | undefined): Task {
+/** What a claim writes into `rules`. @param handler the one of the row's lane */
+export function rulesText(handler: HandlerDefinition | undefined): string {
+  return JSON.stringify(rulesOf(handler))
+}
+
+/** @param current the handler of the row's name: its values stand behind the row's own. An attempt under way keeps those of its claim. */
+export function toTask(row: TaskRow, current: HandlerDefinition | undefined): Task {
+  const isRuled = row.state === 'running' && row.rules !== null
+  const handler = isRuled ? underRules(current, JSON.parse(row.rules) as AttemptRules) : current
   const own = JSON.parse(row.definition) as TaskDefinition
   const definition = withHandler(own, handler)
   const { handler: waitsFor, host } = parseLane(row.lane)

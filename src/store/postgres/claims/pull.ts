@@ -23,7 +23,7 @@ export const pull = oneByOne(async (transaction, request: Pull): Promise<() => C
   const lanes = cursors.ofHandler(handlerName).map((lane) => ({ ...lane, limit }))
   // A new handler may have rows in these lanes that do not belong there any more.
   const own = (await lockDue(transaction, lanes, now)).filter(({ name }) => handlers.of(name)?.name === handlerName)
-  const rows = await claimForWorker(transaction, own.toSorted(oldestFirst).slice(0, limit), request)
+  const rows = await claimForWorker(transaction, own.toSorted(oldestFirst).slice(0, limit), request, handler)
   if (capacity.hasRate && rows.length > 0) await usage.addStarts(handlerName, rows.length)
   const tasks = await finishClaim(transaction, rows, request)
   const firsts = await firstPlaces(transaction, lanes, now)

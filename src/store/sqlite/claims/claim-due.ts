@@ -3,7 +3,7 @@ import { hostOf } from '../../../domain/task/task.ts'
 import { ClaimShares, byTurn, type LaneShare, type LaneTurn } from '../../rules/claim-shares.ts'
 import { NEVER, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { rulesText, type TaskRow } from '../../rows/task-row.ts'
 import type { Claim } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
 import { CLAIM, FIND_DUE, type DueRow } from './claim-statements.ts'
@@ -98,7 +98,8 @@ class ClaimRun {
     const { lane, handler } = share
     if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return undefined
     const { now, node, leaseUntil } = this.#claim
-    const rows = sql.all<TaskRow>(CLAIM, { lane, limit, now, node, leaseUntil })
+    const rules = rulesText(handler === undefined ? undefined : handlers.of(handler)?.definition)
+    const rows = sql.all<TaskRow>(CLAIM, { lane, limit, now, node, leaseUntil, rules })
     this.#shares.took(share, limit, rows.length)
     if (rows.length > 0) cursors.served(lane)
     if (rows.length < limit) this.#shares.hides(cursors.correct(lane, now))
