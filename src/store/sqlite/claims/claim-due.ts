@@ -8,7 +8,8 @@ import type { Claim } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
 import { CLAIM, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { addStarts, capacityOf } from '../handlers/handler-usage.ts'
+import { capacityOf } from '../handlers/handler-usage.ts'
+import { addStarts } from '../results/starts.ts'
 import type { Transaction, Verb } from '../session.ts'
 
 type OpenLane = LaneShare & LaneTurn
@@ -40,7 +41,8 @@ class ClaimRun {
       const lanes = this.#openLanes()
       if (lanes.length === 0) break
       rows.push(...this.#claimOfLanes(lanes))
-      for (const [handler, count] of this.#shares.takeStarts()) addStarts(this.#transaction, handler, count, this.#claim.now)
+      const second = Math.floor(this.#claim.now / 1000)
+      for (const [handler, count] of this.#shares.takeStarts()) addStarts(this.#transaction, handler, count, second)
       this.#closeExhausted(lanes)
     }
     for (const [lane, until] of this.#shares.closed) this.#transaction.cursors.close(lane, until)

@@ -3,7 +3,8 @@ import { NEVER } from '../../rules/handler-book.ts'
 import { rulesText, type TaskRow } from '../../rows/task-row.ts'
 import { CLAIM_FOR_WORKER, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { addStarts, capacityOf } from '../handlers/handler-usage.ts'
+import { capacityOf } from '../handlers/handler-usage.ts'
+import { addStarts } from '../results/starts.ts'
 import type { Verb } from '../session.ts'
 
 export const pullDue: Verb<'pull'> = (transaction, name, worker) => {
@@ -21,7 +22,7 @@ export const pullDue: Verb<'pull'> = (transaction, name, worker) => {
   const oldest = own.sort((a, b) => a.due_at - b.due_at).slice(0, limit)
   const rules = rulesText(handler.definition)
   const rows = oldest.map(({ id }) => sql.one<TaskRow>(CLAIM_FOR_WORKER, { id, now, node, leaseUntil, rules }))
-  if (hasRate && rows.length > 0) addStarts(transaction, name, rows.length, now)
+  if (hasRate && rows.length > 0) addStarts(transaction, name, rows.length, Math.floor(now / 1000))
   const nextDue = Math.min(...lanes.map((lane) => cursors.nextDueOfLane(lane, now)))
   return { tasks: finishClaim(transaction, rows, worker), nextDue: nextDue < NEVER ? nextDue : undefined }
 }
