@@ -15,7 +15,15 @@ const MAX_HEAP_MB = 1024
  * The threads start with `prepare` or the first call. When a thread dies, it is replaced; its started calls resolve as `lost`, its
  * waiting calls as `not_called`.
  */
-export function createWorkerPool({ workers, concurrency, maxHeapMb = MAX_HEAP_MB, clock, clockOffset, lease, log }: WorkerPoolOptions): Caller {
+export function createWorkerPool({
+  workers,
+  concurrency,
+  maxHeapMb = MAX_HEAP_MB,
+  clock,
+  clockOffset,
+  lease,
+  log,
+}: WorkerPoolOptions): Caller {
   const count = Math.min(workers, concurrency)
   const options = { maxHeapMb, clock, clockOffset, lease, log }
   const share = (index: number) => Math.floor((concurrency + index) / count)

@@ -34,7 +34,7 @@ const SAVE_GRACE_MS = 5000
 
 /** Wires the parts. Nothing runs before `start`. */
 export function createScheduler(options: SchedulerOptions) {
-  const { store, isShared, caller, systemClock, clockOffset, lease, log, node, nodeName, retentionMs } = options
+  const { store, isShared, caller, systemClock, clockOffset, log, node, nodeName } = options
   const clock = offsetClock(systemClock, clockOffset)
   const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
   const followJump = () => clockWatch.followJump()
@@ -48,8 +48,8 @@ export function createScheduler(options: SchedulerOptions) {
   const dispatcher = new Dispatcher({ ...options, clock }, hosts, () => {
     wake(clock.now())
   })
-  const leases = new Leases({ store, clock, log, node, claims: () => dispatcher.claims(), lease, wake, followJump })
-  const upkeep = new Upkeep({ store, clock, log, retentionMs, followJump })
+  const leases = new Leases({ ...options, clock, claims: () => dispatcher.claims(), wake, followJump })
+  const upkeep = new Upkeep({ ...options, clock, followJump })
   const loops = [ticker, leases, upkeep, clockWatch]
   let unsubscribe: (() => void) | undefined
 
@@ -66,7 +66,6 @@ export function createScheduler(options: SchedulerOptions) {
      */
     async start(open?: () => Promise<void>): Promise<void> {
       await clockWatch.runOnce()
-      await store.announce(node)
       await leases.rescueAbandoned({ onlyNode: node, ...(isShared && { nodeName }) })
       await open?.()
       unsubscribe = store.onDue(wake)

@@ -44,8 +44,9 @@ export class Leases {
     this.#options = options
   }
 
-  /** Rescues tasks that earlier processes left `running`. @param which the node whose own tasks stay, or whose name those processes had */
+  /** Shows that this node lives, and rescues tasks that earlier processes left `running`. @param which the node whose own tasks stay, or whose name those processes had */
   async rescueAbandoned(which: { onlyNode: string; nodeName?: string }): Promise<void> {
+    await this.#options.store.announce(this.#options.node)
     await this.#rescueAll({ ...which, now: this.#options.clock.now() })
   }
 
@@ -90,8 +91,10 @@ export class Leases {
   async #renew(now: number): Promise<void> {
     const { store, clock, claims, lease } = this.#options
     const endOf = (task: Task): number => this.#renewed.get(task) ?? task.leaseUntil ?? 0
-    const ending = claims().filter((task) => endOf(task) < now + RENEWED_BELOW_MS)
     const leaseUntil = now + LEASE_MS
+    // A clock that was set back leaves leases that would hold for long after the end of this node.
+    const isUsual = (end: number): boolean => end >= now + RENEWED_BELOW_MS && end <= leaseUntil
+    const ending = claims().filter((task) => !isUsual(endOf(task)))
     for (let start = 0; start < ending.length; start += RENEW_BATCH) {
       const batch = ending.slice(start, start + RENEW_BATCH)
       await store.renew(batch, { leaseUntil })

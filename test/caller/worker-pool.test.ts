@@ -28,7 +28,15 @@ afterEach(async () => {
 
 function startPool(options: Partial<WorkerPoolOptions> = {}): Caller {
   const log = createLog('debug', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) })
-  const pool = createWorkerPool({ workers: 1, concurrency: 8, clock: systemClock, clockOffset: newClockOffset(), lease: newLease(), log, ...options })
+  const pool = createWorkerPool({
+    workers: 1,
+    concurrency: 8,
+    clock: systemClock,
+    clockOffset: newClockOffset(),
+    lease: newLease(),
+    log,
+    ...options,
+  })
   cleanups.push(() => pool.stop(0))
   return pool
 }

@@ -15,7 +15,13 @@ const TAKEN_OVER = 20 * SECOND
 /** Has a node that is no more claim all that is due at `MINUTE`, up to `limit`. */
 async function claimedByADeadNode(harness: SchedulerHarness, limit = 1): Promise<Task[]> {
   const capacity = { hosts: new Map(), capacityOfNewHost: limit, unprovenLimit: limit }
-  const { tasks } = await harness.store.claimDue({ now: MINUTE_MS, node: 'dead-node', leaseUntil: MINUTE_MS + LEASE_MS, limit, ...capacity })
+  const { tasks } = await harness.store.claimDue({
+    now: MINUTE_MS,
+    node: 'dead-node',
+    leaseUntil: MINUTE_MS + LEASE_MS,
+    limit,
+    ...capacity,
+  })
   return tasks
 }
 
@@ -61,7 +67,8 @@ describe('what a dead node had claimed', () => {
     const second = new SchedulerHarness({ successorOf: first, node: 'node-2' })
     await second.start()
     await first.clock.advance(30 * SECOND)
-    for (const harness of [first, second]) for (const verb of ['renew', 'rescue', 'claimDue', 'expire'] as const) harness.before[verb] = refuseWrites
+    for (const harness of [first, second])
+      for (const verb of ['renew', 'rescue', 'claimDue', 'expire'] as const) harness.before[verb] = refuseWrites
     await first.clock.advance(MINUTES)
     // The second one is back before the first one has renewed anything.
     second.before = {}
@@ -202,6 +209,20 @@ describe('the leases of a node that lives', () => {
     expect(harness.events('clock.jumped')).toHaveLength(1)
     expect(harness.caller.calls).toHaveLength(1)
     expect(await harness.task()).toMatchObject({ state: 'running', attempts: 1, lost: 0 })
+  })
+})
+
+describe('a lease from a clock that was ahead', () => {
+  it('is made as short as any other, so that the end of its node is noticed', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS + DAY })
+    await harness.put(aTask({ triggerAt: MINUTE + DAY / SECOND, definition: { timeout: 1800 } }))
+    await harness.start()
+    harness.clock.jump(-DAY)
+    await harness.clock.advance(LOOK_EVERY_MS)
+    expect(await harness.task('a-task', MINUTE + DAY / SECOND)).toMatchObject({
+      state: 'running',
+      leaseUntil: harness.clock.now() + LEASE_MS,
+    })
   })
 })
 

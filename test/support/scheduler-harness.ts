@@ -86,7 +86,13 @@ export class SchedulerHarness {
       log: createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) }),
       defaults: { version: '1.2.3', timeoutMs: 15_000 },
     })
-    ;({ ticker: this.ticker, leases: this.leases, upkeep: this.upkeep, dispatcher: this.dispatcher, hosts: this.hosts } = this.#scheduler.parts)
+    ;({
+      ticker: this.ticker,
+      leases: this.leases,
+      upkeep: this.upkeep,
+      dispatcher: this.dispatcher,
+      hosts: this.hosts,
+    } = this.#scheduler.parts)
     const pass = this.dispatcher.pass.bind(this.dispatcher)
     this.dispatcher.pass = () => {
       this.passes.push(this.nodeClock.now())

@@ -20,13 +20,13 @@ export function showPresence(database: Database, node: string, closing: AbortSig
   const { promise, resolve } = Promise.withResolvers<undefined>()
   const pause = (ms: number): Promise<void> => setTimeout(ms, undefined, { ref: false, signal: closing }).catch(() => undefined)
   const show = (): Promise<void> =>
-    database.transaction(async ({ query }) => {
-      await query(ALLOW_SILENCE)
-      await query(LOCK, [node])
+    database.transaction(async (queries) => {
+      await queries.query(ALLOW_SILENCE)
+      await queries.query(LOCK, [node])
       resolve(undefined)
       while (!closing.aborted) {
         await pause(EVERY_MS)
-        await query(SIGN_OF_LIFE)
+        await queries.query(SIGN_OF_LIFE)
       }
     }, 'ROLLBACK')
   const go = async (): Promise<void> => {

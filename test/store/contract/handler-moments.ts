@@ -10,7 +10,9 @@ const PULL = { pull: true }
 const CHANGE = { now: DUE, force: false }
 
 export default area('a handler that comes or goes', (test) => {
-  test('decides nothing about an attempt that was claimed before it changed: neither its acknowledgement nor its loss', async ({ store }) => {
+  test('decides nothing about an attempt that was claimed before it changed: neither its acknowledgement nor its loss', async ({
+    store,
+  }) => {
     const before = { ...CALLBACK, retry: 3, ack_timeout: 5, max_delay: 60, error_callback: 'http://alarm.test/' }
     await putHandler(store, 'a.*', before)
     await store.put([aTaskWithoutCallback({ name: 'a.acked' }), aTaskWithoutCallback({ name: 'a.lost' })], { now: DUE - 9 })

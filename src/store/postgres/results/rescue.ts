@@ -42,7 +42,8 @@ export const renew = together(
 export const rescue = oneByOne(async (transaction, search: Parameters<Store['rescue']>[0]): Promise<Task[]> => {
   const { session } = transaction
   const { now } = search
-  const rows = search.onlyNode === undefined ? await findLost(transaction, search) : await findAbandoned(transaction, search.onlyNode, search)
+  const rows =
+    search.onlyNode === undefined ? await findLost(transaction, search) : await findAbandoned(transaction, search.onlyNode, search)
   const tasks = await readTasks(transaction, session, rows)
   const reports = tasks.map((task) => lossOf(task, now))
   return (await writeReports(transaction, reports)).flatMap((task) => task ?? [])
@@ -57,7 +58,11 @@ async function findLost(transaction: Transaction, { now, limit }: { now: number;
   return rows
 }
 
-function findAbandoned(transaction: Transaction, node: string, { limit, nodeName }: { limit: number; nodeName?: string }): Promise<TaskRow[]> {
+function findAbandoned(
+  transaction: Transaction,
+  node: string,
+  { limit, nodeName }: { limit: number; nodeName?: string },
+): Promise<TaskRow[]> {
   if (nodeName === undefined) return readRows(transaction, ABANDONED, [node, limit])
   return readRows(transaction, ABANDONED_BY_NAME, [node, limit, `${nodeName}#`])
 }

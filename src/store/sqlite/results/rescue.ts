@@ -22,8 +22,7 @@ export const renewLeases: Verb<'renew'> = ({ sql }, claims, { leaseUntil }) => {
 export const rescueRows: Verb<'rescue'> = (transaction, { now, onlyNode, nodeName, limit }) => {
   const { sql } = transaction
   const prefix = nodeName === undefined ? '' : `${nodeName}#`
-  const rows =
-    onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, { onlyNode, prefix, limit })
+  const rows = onlyNode === undefined ? sql.all<TaskRow>(LEASE_OVER, now, limit) : sql.all<TaskRow>(OF_OTHERS, { onlyNode, prefix, limit })
   return rows.map((row) => {
     recordReport(transaction, lossOf(readTask(transaction, row), now))
     return readBack(transaction, { name: row.name, triggerAt: row.trigger_at })
