@@ -12,7 +12,7 @@ function runOn(version: string): Promise<Ended> {
 describe('the version of Node.js', () => {
   it.each(['10.24.1', '18.20.8', '20.20.2', '21.7.3', '22.17.1'])('%s is refused in one sentence', async (version) => {
     const { code, stdout, stderr } = await runOn(version)
-    expect(stderr).toMatch(/^callme needs Node\.js 22\.18 or newer, but [^\n]+\n$/)
+    expect(stderr).toMatch(/^callme needs Node\.js 22\.19 or newer, but [^\n]+\n$/)
     expect(stderr).toContain(version)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   })

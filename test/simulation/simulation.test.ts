@@ -5,7 +5,7 @@ import type { Store } from '../../src/store/store.ts'
 import type { Tamper } from './nodes.ts'
 import { historyOf, shrink, simulate } from './simulate.ts'
 
-const WORLDS_OF_TEST = 15
+const WORLDS_OF_TEST = 8
 /** A part of a world, because a database of its own takes its time. */
 const [POSTGRES_SEED, POSTGRES_DECISIONS] = [3, 40]
 /** Many times what it takes, because other tests run beside these. */

@@ -140,7 +140,7 @@ test('a server that is killed in the middle of many writes has lost none that wa
   await Promise.all(writing)
   const stored = new Set((await database.query('SELECT name FROM callme.tasks')).map(({ name }) => name))
   expect(acknowledged.filter((name) => !stored.has(name))).toEqual([])
-  const known = new Set([...acknowledged, ...refused])
+  const known = new Set<unknown>([...acknowledged, ...refused])
   expect([...stored].filter((name) => !known.has(name))).toEqual([])
   expect([...outcomes]).toEqual(['created'])
   for (const store of [one, other]) await expectCountsToAddUp(store)

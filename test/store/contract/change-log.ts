@@ -1,4 +1,4 @@
-import fc from '../../support/fast-check.ts'
+import fc, { runs } from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import type { TaskChange } from '../../../src/domain/task/task-change.ts'
 import type { Store } from '../../../src/store/store.ts'
@@ -164,7 +164,7 @@ export default area('changes', (test) => {
         expect([...rebuilt.values()]).toHaveLength(stored.length)
         for (const task of stored) expect(rebuilt.get(`${task.name}@${task.triggerAt}`)).toEqual(task)
       }),
-      { numRuns: 20 },
+      { numRuns: runs({ gate: 7, night: 40 }) },
     )
   })
 })

@@ -1,10 +1,10 @@
 /** Random writes, claims, pulls and handlers, side by side or inside each other: no limit is ever exceeded, and nothing is forgotten. */
-import { expect, inject } from 'vitest'
+import { expect } from 'vitest'
 import type { HandlerDefinition } from '../../../src/domain/task/handler.ts'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { ClaimResult, Store } from '../../../src/store/store.ts'
 import { aTaskWithoutCallback } from '../../support/a-task.ts'
-import fc from '../../support/fast-check.ts'
+import fc, { runs } from '../../support/fast-check.ts'
 import { area } from './support/area.ts'
 import { expectNothingLeft, expectWithinLimits, forgetStarts, handlerOf, waiting } from './support/limit-rules.ts'
 import type { Run, Setting } from './support/limit-rules.ts'
@@ -14,7 +14,6 @@ const SETTINGS: readonly Setting[] = [
   { names: ['a', 'b', 'c'], handlers: ['a', 'b', 'c'] },
   { names: ['a', 'a.x', 'a.b', 'a.b.x', 'c'], handlers: ['a', 'a.b.*', 'a.*', '*'] },
 ]
-const RUNS = inject('isNightly') ? 200 : 60
 const CALLBACK = { callback: 'http://host-0.test/' }
 /** Longer than starts are remembered. */
 const RUN_MS = 86_400_000
@@ -41,7 +40,7 @@ export default area('limits', (test) => {
         }
         await expectAllEnds(run)
       }),
-      { numRuns: RUNS },
+      { numRuns: runs({ gate: 20, night: 200 }) },
     )
   })
 })

@@ -1,5 +1,5 @@
 /** A model-based run: random sequences of writes against a store and against a Map, compared row by row after every step. */
-import fc from '../../support/fast-check.ts'
+import fc, { runs } from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
@@ -26,7 +26,6 @@ export interface Real {
 
 export type Step = (model: Model, store: Store) => Promise<void>
 
-const RUNS = 15
 const STEPS = 120
 
 export default area('a model', (test, open) => {
@@ -45,7 +44,7 @@ export default area('a model', (test, open) => {
           await opened.dispose()
         }
       }),
-      { numRuns: RUNS },
+      { numRuns: runs({ gate: 4, night: 30 }) },
     )
   })
 })

@@ -1,4 +1,4 @@
-import fc from '../../support/fast-check.ts'
+import fc, { runs } from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { TaskState } from '../../../src/domain/task/task.ts'
@@ -140,7 +140,7 @@ export default area('list', (test) => {
         await seed(store, entries)
         expect(keysOf(await listAll(store, selection, limit))).toEqual(keysOf(entries.filter(matches(selection)).sort(inOrder)))
       }),
-      { numRuns: 60 },
+      { numRuns: runs({ gate: 20, night: 120 }) },
     )
   })
 
@@ -163,7 +163,7 @@ export default area('list', (test) => {
         expect(new Set(keysOf(seen)).size).toBe(seen.length)
         expect(keysOf(seen).filter((key) => names.has(key))).toEqual(keysOf(stays.filter(matches(selection)).sort(inOrder)))
       }),
-      { numRuns: 60 },
+      { numRuns: runs({ gate: 20, night: 120 }) },
     )
   })
 })

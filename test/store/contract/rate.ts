@@ -1,4 +1,4 @@
-import fc from '../../support/fast-check.ts'
+import fc, { runs } from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
@@ -146,7 +146,7 @@ export default area('rate', (test) => {
         expectWithinRate(starts, rate)
         expect(starts.length).toBeGreaterThanOrEqual(rate)
       }),
-      { numRuns: 30 },
+      { numRuns: runs({ gate: 10, night: 60 }) },
     )
   })
 

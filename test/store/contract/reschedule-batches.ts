@@ -1,4 +1,4 @@
-import fc from '../../support/fast-check.ts'
+import fc, { runs } from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { isFinal, TASK_STATES } from '../../../src/domain/task/task.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
@@ -54,7 +54,7 @@ export default area('reschedule in batches', (test) => {
         await seed(store, some)
         await expectEachTakenOnce(store, some, request)
       }),
-      { numRuns: 100 },
+      { numRuns: runs({ gate: 30, night: 200 }) },
     )
   })
 

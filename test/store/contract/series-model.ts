@@ -1,5 +1,5 @@
 /** Series under random sequences of what nodes and people do, compared after every step with the entries that there should be. */
-import fc from '../../support/fast-check.ts'
+import fc, { runs } from '../../support/fast-check.ts'
 import { expect } from 'vitest'
 import { reportOf } from '../../../src/domain/attempt/attempt-report.ts'
 import type { Task } from '../../../src/domain/task/task.ts'
@@ -53,7 +53,7 @@ export default area('a series of two days', (test) => {
           if (series.now > DUE + TWO_DAYS_MS) break
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs({ gate: 12, night: 100 }) },
     )
   })
 })
