@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { answerClientError } from './api/http/client-error.ts'
 import { createApp } from './api/create-app.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
@@ -11,6 +11,7 @@ import { newClockOffset, offsetClock, systemClock } from './clock.ts'
 import { mostOpenCalls } from './config/open-calls.ts'
 import type { Config } from './config/load-config.ts'
 import type { Log } from './telemetry/log.ts'
+import { newLease } from './lease.ts'
 import { createScheduler } from './scheduler/create-scheduler.ts'
 import { isShared, openStore } from './store/open-store.ts'
 import { VERSION } from './version.ts'
@@ -48,17 +49,18 @@ export interface ProcessFacts {
  */
 export async function start(config: Config, log: Log, { logFault, poolThreads }: ProcessFacts = {}): Promise<RunningNode> {
   const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, keepAliveMs, shutdownTimeoutMs } = config
-  const { maxOpenCalls = Math.max(maxInflight, mostOpenCalls()) } = config
-  const node = randomUUID()
+  const { maxOpenCalls = Math.max(maxInflight, mostOpenCalls()), nodeName = hostname() } = config
+  const node = `${nodeName}#${randomUUID().slice(0, 8)}`
   const [stopping, closing] = [new AbortController(), new AbortController()]
   const store = await openStore(config.store, stopping.signal)
   const clockOffset = newClockOffset()
+  const lease = newLease()
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
   const calls = { workers, concurrency: maxOpenCalls, ...(poolThreads !== undefined && { poolThreads }) }
-  const caller = createWorkerPool({ ...calls, clock, clockOffset, log })
+  const caller = createWorkerPool({ ...calls, clock, clockOffset, lease, log })
   const scheduler = createScheduler({
-    ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, log, node },
+    ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, lease, log, node, nodeName },
     ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
   })
   const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault?.() })

@@ -23,8 +23,9 @@ const DOMAIN = 'src/domain/'
 const CLOCK = 'src/clock.ts'
 const LOG = 'src/telemetry/log.ts'
 const CALLER = 'src/caller/caller.ts'
+const LEASE = 'src/lease.ts'
 /** What scheduler and API know of the outside. */
-const SEAMS = ['src/store/store.ts', 'src/store/ledger.ts', CALLER, CLOCK, LOG]
+const SEAMS = ['src/store/store.ts', 'src/store/ledger.ts', CALLER, CLOCK, LEASE, LOG]
 /** What both stores share: the seams, what a store decides, how its rows look, and its migrations. */
 const SHARED = ['src/store/store.ts', 'src/store/ledger.ts', 'src/store/rules/', 'src/store/rows/', 'src/store/migrations.ts']
 
@@ -40,14 +41,15 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/store/sqlite/', ours: [DOMAIN, ...SHARED], packages: ['better-sqlite3'] },
   { part: 'src/store/postgres/', ours: [DOMAIN, ...SHARED], packages: ['pg'] },
   { part: 'src/store/open-store.ts', ours: ['src/config/', 'src/store/'], packages: [], node: [] },
-  { part: CALLER, ours: [DOMAIN], packages: [], node: [] },
+  { part: CALLER, ours: [DOMAIN, LEASE], packages: [], node: [] },
+  { part: LEASE, ours: [], packages: [], node: [] },
   { part: CLOCK, ours: [], packages: [], node: [] },
   { part: LOG, ours: [], packages: ['pino', 'pino-pretty'], node: [] },
   { part: 'src/telemetry/log-output.ts', ours: [], packages: [], node: ['node:stream', 'node:timers/promises'] },
   { part: 'src/version.ts', ours: [], packages: [], node: ['node:module'] },
   { part: 'src/config/', ours: [DOMAIN, LOG, 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
   { part: 'src/verify/', ours: [DOMAIN, 'src/store/ledger.ts'], packages: [], node: [] },
-  { part: 'src/caller/', ours: [DOMAIN, CLOCK, LOG], packages: ['undici'] },
+  { part: 'src/caller/', ours: [DOMAIN, CLOCK, LEASE, LOG], packages: ['undici'] },
   { part: 'src/scheduler/', ours: [DOMAIN, 'src/wire/', ...SEAMS], packages: [] },
   { part: 'src/api/', ours: [DOMAIN, 'src/wire/', ...SEAMS, 'schema/api/'], packages: ['express'] },
   {

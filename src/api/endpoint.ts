@@ -1,7 +1,7 @@
 /** The declaration of an endpoint. Routes, `Allow` and the checks of a request follow from it; whoever describes the API reads it. */
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
-import type { Parsed } from '../domain/errors.ts'
+import { CallmeError, type Parsed } from '../domain/errors.ts'
 import type { EndpointOptions } from './app-options.ts'
 import { bodyText, collectBody, refuseBody, type BodyReader } from './http/read-body.ts'
 import { readQuery } from './http/read-query.ts'
@@ -23,12 +23,14 @@ interface Route<K extends keyof Targets = keyof Targets> {
   readonly answers: readonly number[]
 }
 
+const CONDITIONS = ['If-Match', 'If-None-Match', 'If-Unmodified-Since'] as const
+
 /** What an endpoint asks of a request. The checks come in this order: body absent, query, condition, target. */
 interface Needs<K extends keyof Targets, Q, B> {
   /** The second parameter is the target where that is checked first. */
   readonly query: { (value: unknown, target: Targets[K] | undefined): Parsed<Q>; readonly schema: object }
   readonly body: 'ignored' | 'absent' | BodyReader<B>
-  /** Reads the conditions of a write (RFC 9110 §13.1). @returns whether it must replace nothing */
+  /** Reads the conditions of a write (RFC 9110 §13.1); without it they are refused. @returns whether it must replace nothing */
   readonly condition?: (req: Request) => boolean
   /** the check that comes before the others */
   readonly first?: 'query' | 'target'
@@ -94,11 +96,18 @@ function check<K extends keyof Targets, Q, B>(
   if (body === 'absent' && first !== 'query') refuseBody(req)
   const query = readQuery(req, (value) => checkQuery(value, early))
   if (body === 'absent') refuseBody(req)
-  const ifAbsent = condition?.(req) === true
+  const ifAbsent = condition === undefined ? refuseConditions(req) : condition(req)
   const target = early ?? readTarget(kind, req)
   const read = (): B => {
     if (typeof body === 'string') throw new Error('an endpoint reads a body that it does not declare')
     return body.read(bodyText(req))
   }
   return { req, res, target, query, ifAbsent, body: read }
+}
+
+/** A write that ignored a condition would do what it must not do. */
+function refuseConditions({ method, headers }: Request): false {
+  const sent = CONDITIONS.find((name) => headers[name.toLowerCase()] !== undefined)
+  if (sent === undefined || method === 'GET' || method === 'HEAD') return false
+  throw new CallmeError('bad_request', `this request knows no condition, and would be carried out in spite of it; leave out ${sent}`)
 }

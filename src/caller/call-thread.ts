@@ -3,6 +3,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Clock, ClockOffset } from '../clock.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
+import type { SharedLease } from '../lease.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { CallWorkerData, FromCallWorker, ToCallWorker } from './call-worker.ts'
 import type { CallRequest } from './caller.ts'
@@ -18,6 +19,8 @@ export interface CallThreadOptions {
   readonly clock: Clock
   /** of `clock`; each thread goes by it as well */
   readonly clockOffset: ClockOffset
+  /** under which the calls are claimed */
+  readonly lease: SharedLease
   readonly log: Log
 }
 
@@ -89,8 +92,8 @@ export class CallThread {
 
   #spawn(): void {
     const started = new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT))
-    const { concurrency, maxHeapMb, lookups, clockOffset } = this.#options
-    const workerData: CallWorkerData = { concurrency, lookups, started, clockOffset }
+    const { concurrency, maxHeapMb, lookups, clockOffset, lease } = this.#options
+    const workerData: CallWorkerData = { concurrency, lookups, started, clockOffset, lease }
     let worker: Worker
     let error: unknown
     try {

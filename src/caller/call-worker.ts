@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { offsetClock, systemClock, type ClockOffset } from '../clock.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
+import type { SharedLease } from '../lease.ts'
 import type { CallRequest } from './caller.ts'
 import { Connections } from './connections.ts'
 import { httpCall } from './http-call.ts'
@@ -17,6 +18,7 @@ export interface CallWorkerData {
   readonly started: BigInt64Array
   /** of the clock for deadlines and results */
   readonly clockOffset: ClockOffset
+  readonly lease: SharedLease
 }
 
 /** To the worker: calls, numbered from 0 in the order of sending, or `stop`, after which no waiting call starts. */
@@ -27,7 +29,7 @@ export type FromCallWorker = readonly { readonly number: number; readonly result
 
 if (parentPort === null) throw new Error('call-worker is the entry of a worker thread and cannot be run by itself')
 const port = parentPort
-const { concurrency, lookups, started, clockOffset } = workerData as CallWorkerData
+const { concurrency, lookups, started, clockOffset, lease } = workerData as CallWorkerData
 const clock = offsetClock(systemClock, clockOffset)
 const connections = new Connections(new NameLookup({ slots: lookups, clock: systemClock }))
 const waiting: CallRequest[] = []
@@ -50,7 +52,7 @@ function startWaiting(): void {
     underWay += 1
     // Before the call: a call that a dying worker may have made must count as started.
     Atomics.store(started, 0, BigInt(nextNumber))
-    void httpCall(request, clock, connections).then((result) => {
+    void httpCall(request, clock, connections, lease).then((result) => {
       underWay -= 1
       give(number, result)
       startWaiting()

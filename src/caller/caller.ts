@@ -1,8 +1,9 @@
 /** The seam to the network: one HTTP call, its request and its plain result. */
 import type { CallResult } from '../domain/attempt/verdict.ts'
+import type { Claimed } from '../lease.ts'
 
-/** One call. It crosses to a worker thread, so it holds only plain data. */
-export interface CallRequest {
+/** One call. It crosses to a worker thread, so it holds only plain data. Where its claim does not hold any more, no request is sent. */
+export interface CallRequest extends Claimed {
   readonly url: string
   readonly method: string
   /** every header of the call, in lower case, `callme-*` and `content-type` included */

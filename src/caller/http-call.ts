@@ -8,6 +8,7 @@ import type { Dispatcher } from 'undici'
 import { systemClock, type Clock } from '../clock.ts'
 import { KEPT_BYTES, truncateText } from '../domain/attempt/truncate-text.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
+import { isHeld, newLease, type SharedLease } from '../lease.ts'
 import { describeCallError, TimeLimitError } from './call-error.ts'
 import type { CallRequest } from './caller.ts'
 import { Connections, type Connection } from './connections.ts'
@@ -24,22 +25,32 @@ const sharedConnections = new Connections(new NameLookup({ slots: 2, clock: syst
 type NotCalled = Exclude<Extract<CallResult, { kind: 'not_called' }>['reason'], 'shortage' | 'no_callback' | 'unreadable' | 'stopping'>
 
 /**
- * Makes one call, unless by `clock` it is early, late or beyond its lease. Resolves with every result, bad ones too; it does not reject.
+ * Makes one call, unless by `clock` it is early or late, or its claim does not hold under `lease`. Resolves with every result, bad ones
+ * too; it does not reject.
  */
 export function httpCall(
   request: CallRequest,
   clock: Pick<Clock, 'now'> = systemClock,
   connections: Connections = sharedConnections,
+  lease: SharedLease = newLease(),
 ): Promise<CallResult> {
   return new Promise((resolve) => {
-    new Exchange(request, clock, connections, resolve).start()
+    new Exchange({ call: request, clock, connections, lease }, resolve).start()
   })
+}
+
+interface ExchangeOptions {
+  readonly call: CallRequest
+  readonly clock: Pick<Clock, 'now'>
+  readonly connections: Connections
+  readonly lease: SharedLease
 }
 
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #call: CallRequest
   readonly #clock: Pick<Clock, 'now'>
   readonly #connections: Connections
+  readonly #lease: SharedLease
   readonly #resolve: (result: CallResult) => void
   readonly #startedAt: number
   readonly #chunks: Buffer[] = []
@@ -53,10 +64,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   #status = 0
   #retryAfter: string | undefined
 
-  constructor(call: CallRequest, clock: Pick<Clock, 'now'>, connections: Connections, resolve: (result: CallResult) => void) {
+  constructor({ call, clock, connections, lease }: ExchangeOptions, resolve: (result: CallResult) => void) {
     this.#call = call
     this.#clock = clock
     this.#connections = connections
+    this.#lease = lease
     this.#resolve = resolve
     this.#startedAt = clock.now()
   }
@@ -132,11 +144,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #refusal(): NotCalled | undefined {
-    const { dueAt, deadline, leaseUntil } = this.#call
+    const { dueAt, deadline } = this.#call
     const now = this.#clock.now()
     if (now < dueAt) return 'early'
     if (now >= deadline) return 'late'
-    return now >= leaseUntil ? 'lease_over' : undefined
+    return isHeld(this.#lease, this.#call, now) ? undefined : 'lease_over'
   }
 
   /** Takes the answer as it is, and closes the connection. */

@@ -14,7 +14,7 @@ export async function warmUp(): Promise<void> {
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
   for (let call = 0; call < CALLS; call += 1) {
-    const window = { dueAt: 0, deadline: Infinity, leaseUntil: Infinity }
+    const window = { dueAt: 0, deadline: Infinity, claimedAt: 0, leaseUntil: Infinity }
     await httpCall({ url, method: 'POST', headers: {}, body: 'warm', timeoutMs: TIMEOUT_MS, ...window, mayReuseConnection: true })
   }
   server.closeAllConnections()

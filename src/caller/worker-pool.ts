@@ -21,10 +21,10 @@ const OTHER_LOOKUPS = 1
  * waiting calls as `not_called`.
  */
 export function createWorkerPool(pool: WorkerPoolOptions): Caller {
-  const { workers, concurrency, maxHeapMb = MAX_HEAP_MB, poolThreads = DEFAULT_POOL_THREADS, clock, clockOffset, log } = pool
+  const { workers, concurrency, maxHeapMb = MAX_HEAP_MB, poolThreads = DEFAULT_POOL_THREADS, clock, clockOffset, lease, log } = pool
   const count = Math.min(workers, concurrency)
   const lookups = Math.max(1, Math.floor((Math.floor((poolThreads + 1) / 2) - OTHER_LOOKUPS) / count))
-  const options = { maxHeapMb, lookups, clock, clockOffset, log }
+  const options = { maxHeapMb, lookups, clock, clockOffset, lease, log }
   const share = (index: number) => Math.floor((concurrency + index) / count)
   const threads = Array.from({ length: count }, (_, index) => new CallThread({ ...options, concurrency: share(index) }))
   let stopped: Promise<void> | undefined

@@ -19,6 +19,8 @@ export interface Config {
   /** how long the API keeps an idle connection */
   readonly keepAliveMs: number
   readonly shutdownTimeoutMs: number
+  /** undefined for the name of the host */
+  readonly nodeName: string | undefined
 }
 
 const SECOND_MS = 1000
@@ -49,6 +51,7 @@ export function loadConfig(flags: Flags, env: Environment): Config {
     logLevel: values['log-level'],
     keepAliveMs: values['keep-alive'] * SECOND_MS,
     shutdownTimeoutMs: values['shutdown-timeout'] * SECOND_MS,
+    nodeName: values['node-name'],
   }
 }
 

@@ -45,6 +45,7 @@ export interface Values {
   'log-level': LogLevel
   'keep-alive': number
   'shutdown-timeout': number
+  'node-name'?: string
   'no-auth': boolean
 }
 

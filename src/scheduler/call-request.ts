@@ -2,6 +2,7 @@
 import type { CallRequest } from '../caller/caller.ts'
 import { isErrorCallback, reportedKey, type ErrorReport } from '../domain/task/error-callback.ts'
 import { presentAttempt, presentTask } from '../wire/present-task.ts'
+import { LEASE_LEFT_MS } from './leases.ts'
 import { maxAttempts, withDefaults, type JsonValue, type Task } from '../domain/task/task.ts'
 
 export interface CallDefaults {
@@ -11,7 +12,11 @@ export interface CallDefaults {
   readonly timeoutMs: number
 }
 
-/** The client's headers win over `user-agent` and `content-type`, never over `callme-*`. @returns undefined where there is no URL */
+/**
+ * The client's headers win over `user-agent` and `content-type`, never over `callme-*`.
+ * @param task as it was claimed
+ * @returns undefined where there is no URL
+ */
 export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest | undefined {
   const definition = withDefaults(task.definition)
   if (definition.callback === undefined) return undefined
@@ -36,7 +41,8 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest |
     timeoutMs: definition.timeout === undefined ? defaults.timeoutMs : definition.timeout * 1000,
     dueAt: task.dueAt,
     deadline: task.deadline,
-    leaseUntil: task.leaseUntil ?? Infinity,
+    claimedAt: task.updated,
+    leaseUntil: (task.leaseUntil ?? 0) - LEASE_LEFT_MS,
     mayReuseConnection: definition.retry > 0,
   }
 }

@@ -1,9 +1,11 @@
 /** The scheduler of one node. This file makes it of its parts, and starts and stops them in the right order. */
 import { offsetClock, type Clock, type ClockOffset } from '../clock.ts'
+import type { SharedLease } from '../lease.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { Dispatcher } from './dispatch.ts'
 import type { Execution } from './execute.ts'
 import { HostLimits, type HostLimitsOptions } from './host-limits.ts'
+import { Leases } from './leases.ts'
 import { ShortageWatch } from './shortage-watch.ts'
 import { Ticker } from './ticker.ts'
 import { Upkeep } from './upkeep.ts'
@@ -14,6 +16,10 @@ export interface SchedulerOptions extends Omit<Execution, 'clock' | 'shortages'>
   readonly systemClock: Clock
   /** The scheduler sets it to the lead of the store's clock. The caller must go by the same offset. */
   readonly clockOffset: ClockOffset
+  /** The scheduler notes how long its claims hold. The caller must go by the same lease. */
+  readonly lease: SharedLease
+  /** the part of `node` that stays over a restart */
+  readonly nodeName: string
   /** how long finished tasks are kept, in ms; 0 keeps them all */
   readonly retentionMs: number
 }
@@ -25,7 +31,7 @@ const SAVE_GRACE_MS = 5000
 
 /** Wires the parts. Nothing runs before `start`. */
 export function createScheduler(options: SchedulerOptions) {
-  const { store, isShared, caller, systemClock, clockOffset, log, node, retentionMs } = options
+  const { store, isShared, caller, systemClock, clockOffset, log, node, nodeName } = options
   const clock = offsetClock(systemClock, clockOffset)
   const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
   const followJump = () => clockWatch.followJump()
@@ -40,37 +46,44 @@ export function createScheduler(options: SchedulerOptions) {
   const dispatcher = new Dispatcher({ ...options, clock, shortages }, hosts, () => {
     wake(clock.now())
   })
-  const upkeep = new Upkeep({ store, clock, log, node, claims: () => dispatcher.claims(), retentionMs, wake, followJump })
-  const loops = [ticker, upkeep, clockWatch]
+  const leases = new Leases({ ...options, clock, claims: () => dispatcher.claims(), wake, followJump })
+  const upkeep = new Upkeep({ ...options, clock, followJump })
   let unsubscribe: (() => void) | undefined
 
   return {
     wake,
-    readiness: () => ({ ...ticker.readiness(), ...shortages.readiness(), upkeepFailure: upkeep.failure, clockOffset: clockWatch.offset }),
+    readiness: () => ({
+      ...ticker.readiness(),
+      ...shortages.readiness(),
+      upkeepFailure: leases.failure ?? upkeep.failure,
+      clockOffset: clockWatch.offset,
+    }),
     /** for tests that drive one part alone */
-    parts: { clockWatch, hosts, ticker, dispatcher, upkeep },
+    parts: { clockWatch, hosts, ticker, dispatcher, leases, upkeep },
 
     /**
-     * Measures the clock of the store, rescues the tasks of earlier processes, waits for `open`, and then begins to call.
+     * Measures the clock of the store, rescues the tasks of its own earlier processes, waits for `open`, and then begins to call.
      * @param open what must have succeeded before the first call, such as the API listening
      * @throws CallmeError of the store, or the error of `open`; the scheduler must be stopped then as well
      */
     async start(open?: () => Promise<void>): Promise<void> {
       await clockWatch.runOnce()
-      if (!isShared) await upkeep.rescueAbandoned()
+      await leases.rescueAbandoned({ onlyNode: node, ...(isShared && { nodeName }) })
       await open?.()
       unsubscribe = store.onDue(wake)
-      for (const loop of loops) loop.start()
+      for (const loop of [ticker, leases, upkeep, clockWatch]) loop.start()
     },
 
     /** Claims nothing more, gives calls `graceMs` to end, hands the rest back, and waits a little for the saves. */
     async stop(graceMs: number): Promise<void> {
       unsubscribe?.()
-      await Promise.all([...loops.map((loop) => loop.stop()), caller.stop(graceMs)])
+      await Promise.all([...[ticker, upkeep, clockWatch].map((loop) => loop.stop()), caller.stop(graceMs)])
       await new Promise<void>((resolve) => {
         const cancel = clock.setTimer(SAVE_GRACE_MS, resolve)
         void dispatcher.drained().then(cancel).then(resolve)
       })
+      // The calls that were under way have needed their leases until now.
+      await leases.stop()
     },
   }
 }

@@ -1,26 +1,18 @@
 /** Claims due tasks while slots are free, and has each claimed task executed. */
-import type { Caller, CallRequest } from '../caller/caller.ts'
+import type { CallRequest } from '../caller/caller.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import { execute, type Execution } from './execute.ts'
 import { Expiry } from './expiry.ts'
 import type { HostLimits } from './host-limits.ts'
+import { LEASE_MS } from './leases.ts'
 
 type Limits = ReturnType<HostLimits['limits']>
 
-/** How long a claim stands without being renewed, in ms. */
-export const LEASE_MS = 60_000
-/** A call is not started with less of its lease left. */
-const LEASE_LEFT_MS = 5000
 /** The claimed and not yet recorded tasks, without those whose call has hung, are at most so many for each slot. */
 const CLAIMS_PER_SLOT = 2
 const NO_CAPACITY = { free: 0, state: 'silent', inflight: 0 } as const
-const HAND_BACK: Caller = {
-  prepare: () => undefined,
-  call: () => Promise.resolve({ kind: 'not_called', reason: 'stopping' }),
-  stop: () => Promise.resolve(),
-}
 
 export class Dispatcher {
   readonly #execution: Execution
@@ -71,17 +63,14 @@ export class Dispatcher {
   async #claimWithin(limits: Limits): Promise<number | undefined> {
     const { store, caller, clock, node } = this.#execution
     const now = clock.now()
-    const leaseUntil = now + LEASE_MS
-    const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil, ...limits })
-    // A very slow store may have given the tasks to other nodes already.
-    const execution = clock.now() < leaseUntil - LEASE_LEFT_MS ? this.#execution : { ...this.#execution, caller: HAND_BACK }
-    for (const task of tasks) this.#start(task, execution)
+    const { tasks, nextDue } = await store.claimDue({ now, node, leaseUntil: now + LEASE_MS, ...limits })
+    for (const task of tasks) this.#start(task)
     if (nextDue !== undefined) caller.prepare()
     return nextDue
   }
 
-  #start(task: Task, execution: Execution): void {
-    const { log, clock } = execution
+  #start(task: Task): void {
+    const { log, clock } = this.#execution
     log.debug('task.claimed', { task: formatTaskKey(task), run_id: task.runId, attempt: task.attempts })
     this.#claims.add(task)
     const call = this.#hosts.enter(task.host, clock.monotonic())
@@ -93,7 +82,7 @@ export class Dispatcher {
       this.#hosts.leave(call, result, clock.monotonic())
       this.#onFree()
     }
-    void execute(task, execution, { onRequest, onResult }).finally(() => {
+    void execute(task, this.#execution, { onRequest, onResult }).finally(() => {
       this.#claims.delete(task)
       this.#onFree()
       if (this.#claims.size === 0) this.#whenIdle?.()
@@ -108,7 +97,7 @@ export class Dispatcher {
     const working = this.#claims.size - (open - inflight)
     const hosts = { get: (name: string) => (this.#expiry.isBacklogged(name) ? NO_CAPACITY : limits.hosts.get(name)) }
     // More calls would only take what is short already.
-    const inShortage = shortages.reason === null ? Infinity : maxInflight - open
+    const inShortage = shortages.readiness().shortage === null ? Infinity : maxInflight - open
     return { ...limits, hosts, limit: Math.min(limits.limit, CLAIMS_PER_SLOT * maxInflight - working, inShortage) }
   }
 }

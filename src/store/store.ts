@@ -65,9 +65,13 @@ export interface TaskStore {
   /**
    * Ends the claims of at most `limit` running tasks whose lease is over, be it a node's, a worker's or that of an acknowledgement. With
    * `onlyNode` it takes all tasks whose call another node has under way: a store that one process alone may open knows that the others are
-   * gone. Records the attempts, and returns the tasks as they now are.
+   * gone. With `nodeName` it takes those alone whose process had that name and shows itself no more. Records the attempts, and returns the
+   * tasks as they now are. A `limit` of 0 shows that the store can do it.
    */
-  rescue(options: { now: number; onlyNode?: string; limit: number }): Promise<Task[]>
+  rescue(options: { now: number; onlyNode?: string; nodeName?: string; limit: number }): Promise<Task[]>
+
+  /** Shows other processes that this node lives, until the store is closed. @param node its id: `<name>#<process>` */
+  announce(node: string): Promise<void>
 
   /**
    * Gives matching tasks a new time. A final task stays, marked with `rescheduledTo`, and a `pending` copy is made. A waiting task moves. A

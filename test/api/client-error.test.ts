@@ -13,6 +13,7 @@ const CONFIG: Config = {
   maxInflight: 10,
   maxOpenCalls: 100,
   maxInflightPerHost: undefined,
+  nodeName: undefined,
   retentionMs: 0,
   logLevel: 'error',
   keepAliveMs: 75_000,

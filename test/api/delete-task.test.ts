@@ -22,6 +22,14 @@ describe('DELETE /task/<key>', () => {
     expect(await storedEntries(api)).toEqual(['a@2'])
   })
 
+  it('refuses a condition, which it would not keep', async () => {
+    await storePending(api, 'a', [1])
+    for (const name of ['If-Match', 'If-None-Match', 'If-Unmodified-Since']) {
+      expect(expectProblem(await api.http.delete(`/task/a@${MINUTE + 60}`).set(name, '"x"'), 400)).toContain(`leave out ${name}`)
+    }
+    expect(await storedEntries(api)).toEqual(['a@1'])
+  })
+
   it('answers 404 for an entry that is not there, and the second time', async () => {
     await storePending(api, 'a', [1])
     expectProblem(await api.http.delete(`/task/a@${MINUTE}`), 404)

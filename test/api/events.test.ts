@@ -594,6 +594,7 @@ describe('a server that restarts', () => {
       maxInflight: 10,
       maxOpenCalls: 100,
       maxInflightPerHost: undefined,
+      nodeName: undefined,
       retentionMs: 0,
       logLevel: 'error',
       keepAliveMs: 75_000,

@@ -5,6 +5,7 @@ import type { Caller } from '../../src/caller/caller.ts'
 import { createWorkerPool } from '../../src/caller/worker-pool.ts'
 import type { WorkerPoolOptions } from '../../src/caller/worker-pool.ts'
 import { newClockOffset, systemClock } from '../../src/clock.ts'
+import { newLease } from '../../src/lease.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { aCall } from '../support/a-call.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -27,7 +28,15 @@ afterEach(async () => {
 
 function startPool(options: Partial<WorkerPoolOptions> = {}): Caller {
   const log = createLog('debug', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) })
-  const pool = createWorkerPool({ workers: 1, concurrency: 8, clock: systemClock, clockOffset: newClockOffset(), log, ...options })
+  const pool = createWorkerPool({
+    workers: 1,
+    concurrency: 8,
+    clock: systemClock,
+    clockOffset: newClockOffset(),
+    lease: newLease(),
+    log,
+    ...options,
+  })
   cleanups.push(() => pool.stop(0))
   return pool
 }

@@ -16,7 +16,7 @@ import { beWorkers } from './workers.ts'
 
 const SEED = 7
 const TASKS = 40
-/** What was lost with its node is called again when a lease of a minute is over. */
+/** What was lost with its node is called again when its lease is over. */
 const TIMEOUT_MS = 300_000
 
 it.concurrent(

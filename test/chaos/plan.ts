@@ -21,7 +21,7 @@ export type Fault = Misfortune & { readonly at: number; readonly lasts: number }
 
 export const NODES: Readonly<Record<StoreKind, number>> = { sqlite: 1, postgres: 3 }
 const MINUTE_MS = 60_000
-/** A node's lease is over after a minute. */
+/** Longer than a node's lease, and than the minute of a rate. */
 const LONGER_THAN_A_LEASE_MS = [65_000, 80_000] as const
 const FROZEN_LONG_FROM_MS = 3 * MINUTE_MS
 /** The last part of a run is left to what follows from the faults before it. */

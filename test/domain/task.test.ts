@@ -137,7 +137,7 @@ describe('a definition', () => {
 
   test('of at_most_once has no retry, whatever it says otherwise', () => {
     expect(withDefaults({ delivery: 'at_most_once', retry: 7 }).retry).toBe(0)
-    expect(maxAttempts({ definition: { delivery: 'at_most_once', retry: 7 }, lost: 0 })).toBe(1)
+    expect(maxAttempts({ definition: { delivery: 'at_most_once', retry: 7 }, lost: 0, attempts: 1 })).toBe(1)
   })
 
   test.each([
@@ -145,6 +145,6 @@ describe('a definition', () => {
     [1, 0, 2],
     [100, 4, 105],
   ])('with retry %i and %i losses allows %i attempts', (retry, lost, attempts) => {
-    expect(maxAttempts({ definition: { retry }, lost })).toBe(attempts)
+    expect(maxAttempts({ definition: { retry }, lost, attempts: 1 })).toBe(attempts)
   })
 })

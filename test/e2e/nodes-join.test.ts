@@ -54,6 +54,31 @@ test('a node that joins takes its share of what waits, and one that leaves takes
   await holder.close()
 })
 
+test('a node that is killed and starts again under its name makes its calls again before anything else, and no namesake does', async () => {
+  await using database = await createDatabase()
+  await using nodes = await startNodes(database.url, 2, ['--node-name', 'web.1'])
+  const holder = await startHolder()
+  await nodes.put('held', { callback: holder.url, timeout: 300 })
+  await holder.waitFor(1)
+  const [call] = holder.requests
+  const [{ node }] = (await database.query('SELECT claimed_by AS node FROM callme.tasks')) as [{ node: string }]
+  const caller = nodes.programs.find(({ lines }) => lines.some((line) => line['node'] === node)) as Program
+  await nodes.kill(caller)
+  const again = await nodes.join()
+  // What a start takes back comes before it is over. What a lease brings back comes later.
+  expect(
+    again.lines
+      .map(({ event }) => event)
+      .filter((event) => event !== 'clock.skewed')
+      .slice(0, 2),
+  ).toEqual(['claim.rescued', 'rescued'])
+  await holder.waitFor(2)
+  expect(holder.requests[1]?.headers).toMatchObject({ 'callme-run-id': call?.headers['callme-run-id'], 'callme-attempt': '2' })
+  holder.release()
+  await nodes.leaveAll()
+  await holder.close()
+})
+
 test('a node that is too old for its database is refused in one sentence, one that it can still work with is not', async () => {
   await using database = await createDatabase()
   await using nodes = await startNodes(database.url, 1)

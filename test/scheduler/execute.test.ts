@@ -1,6 +1,7 @@
 /** One task from its claim to its end. */
 import { describe, expect, it } from 'vitest'
 import type { TaskDefinition } from '../../src/domain/task/task.ts'
+import { LEASE_MS } from '../../src/scheduler/leases.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness, afterOneCall } from '../support/scheduler-harness.ts'
 
@@ -12,7 +13,7 @@ describe('a call that is answered as expected', () => {
   it('makes the task successful, with what was answered and when', async () => {
     const harness = await afterOneCall()
     const running = await harness.task()
-    expect(running).toMatchObject({ state: 'running', attempts: 1, claimedBy: 'node-1', leaseUntil: MINUTE_MS + 60_000 })
+    expect(running).toMatchObject({ state: 'running', attempts: 1, claimedBy: 'node-1', leaseUntil: MINUTE_MS + LEASE_MS })
     await harness.clock.advance(2500)
     harness.caller.only.answer(200, { body: 'done' })
     await harness.clock.advance(0)

@@ -78,7 +78,7 @@ describe('a stop', () => {
   it('during a pass waits for it, and what it claims is settled too', async () => {
     const harness = new SchedulerHarness({ startAt: MINUTE_MS })
     await harness.put(aTask())
-    await harness.upkeep.rescueAbandoned()
+    await harness.leases.rescueAbandoned({ onlyNode: 'node-1' })
     harness.ticker.start()
     await harness.stop(5 * SECOND)
     expect(harness.caller.calls).toHaveLength(1)

@@ -1,6 +1,7 @@
 /** The network of a world and what listens there: receivers that answer, fail, hang, answer late, or are lost on the way. */
 import type { Caller, CallRequest } from '../../src/caller/caller.ts'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
+import { isHeld, type SharedLease } from '../../src/lease.ts'
 import { Random } from './random.ts'
 import type { WorldTime } from './world-time.ts'
 
@@ -92,8 +93,8 @@ export class Network {
     this.#given.delete(node)
   }
 
-  /** @param owner whose timers these are, so that its calls end with it */
-  callerOf(node: string, owner: object): Caller {
+  /** @param owner whose timers these are, so that its calls end with it @param lease of the node */
+  callerOf(node: string, owner: object, lease: SharedLease): Caller {
     const { time } = this.#options
     const waiting = new Set<(isStopping: boolean) => void>()
     const cutOffs = new Set<() => void>()
@@ -113,7 +114,7 @@ export class Network {
           const begin = (isTooLate: boolean): void => {
             waiting.delete(begin)
             if (isTooLate) resolve(this.#leaveOut(request, 'stopping'))
-            else this.#begin(request, { node, owner, random, resolve, cutOffs })
+            else this.#begin(request, { node, owner, lease, random, resolve, cutOffs })
           }
           if (isStopping || !random.chance(BUSY)) {
             begin(isStopping)
@@ -161,7 +162,14 @@ export class Network {
 
   #begin(
     request: CallRequest,
-    from: { node: string; owner: object; random: Random; resolve: (result: CallResult) => void; cutOffs: Set<() => void> },
+    from: {
+      node: string
+      owner: object
+      lease: SharedLease
+      random: Random
+      resolve: (result: CallResult) => void
+      cutOffs: Set<() => void>
+    },
   ): void {
     const { time, onCall } = this.#options
     if (time.now < request.dueAt) {
@@ -172,8 +180,9 @@ export class Network {
       from.resolve(this.#leaveOut(request, 'late'))
       return
     }
-    if (time.now >= request.leaseUntil || from.random.chance(SHORT)) {
-      from.resolve(this.#leaveOut(request, time.now >= request.leaseUntil ? 'lease_over' : 'shortage'))
+    const holds = isHeld(from.lease, request, time.now)
+    if (!holds || from.random.chance(SHORT)) {
+      from.resolve(this.#leaveOut(request, holds ? 'shortage' : 'lease_over'))
       return
     }
     const { 'callme-run-id': runId = '', 'callme-attempt': attempt = '' } = request.headers

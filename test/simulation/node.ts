@@ -4,6 +4,7 @@ import { createApp } from '../../src/api/create-app.ts'
 import type { Caller } from '../../src/caller/caller.ts'
 import { newClockOffset, offsetClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
+import type { SharedLease } from '../../src/lease.ts'
 import type { Log, LogEvent } from '../../src/telemetry/log.ts'
 import { createScheduler } from '../../src/scheduler/create-scheduler.ts'
 import type { Scheduler } from '../../src/scheduler/create-scheduler.ts'
@@ -25,6 +26,8 @@ interface NodeOptions {
   /** the system's */
   readonly clock: Clock
   readonly caller: Caller
+  /** by which the caller goes */
+  readonly lease: SharedLease
   readonly random: () => number
   /** is told of every line that calls for a person */
   readonly onError: (event: LogEvent, fields: Record<string, unknown> | undefined) => void
@@ -55,13 +58,13 @@ export class SimulatedNode {
   readonly #requests = new Set<Promise<Answer>>()
 
   constructor(options: NodeOptions) {
-    const { name, settings, store, isShared, clock: systemClock, caller, random, onError } = options
+    const { name, settings, store, isShared, clock: systemClock, caller, lease, random, onError } = options
     const clockOffset = newClockOffset()
     this.name = name
     const ignore = (): void => undefined
     const log: Log = { error: onError, warn: ignore, info: ignore, debug: ignore }
     this.#scheduler = createScheduler({
-      ...{ store, isShared, caller, systemClock, clockOffset, log, node: name, ...settings, random },
+      ...{ store, isShared, caller, systemClock, clockOffset, lease, log, node: name, nodeName: name, ...settings, random },
       defaults: { version: VERSION, timeoutMs: DEFAULT_TIMEOUT_SECONDS * 1000 },
     })
     this.#app = createApp({

@@ -1,4 +1,5 @@
 /** The nodes of a world: each is started, goes away in the middle of whatever it does, or is stopped, and is started again. */
+import { newLease } from '../../src/lease.ts'
 import type { LogEvent } from '../../src/telemetry/log.ts'
 import type { Store } from '../../src/store/store.ts'
 import { Gates } from './gates.ts'
@@ -83,6 +84,7 @@ export class Nodes {
     // The clock of a shared store is that of the world, and those of its nodes are wrong.
     const ahead = store.isShared ? random.int(-MOST_SKEW_MS, MOST_SKEW_MS) : 0
     const verbs = { ...tamper(opened.store), ...(store.isShared && { time: () => Promise.resolve(time.now) }) }
+    const lease = newLease()
     const guarded = gates.guard(tampered(opened.store, verbs))
     const node = new SimulatedNode({
       ...{
@@ -91,7 +93,8 @@ export class Nodes {
         store: guarded,
         isShared: store.isShared,
         clock: time.clockOf(gates, ahead),
-        caller: network.callerOf(name, gates),
+        caller: network.callerOf(name, gates, lease),
+        lease,
       },
       random: () => random.next(),
       onError: (event, fields) => {

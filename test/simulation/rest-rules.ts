@@ -1,13 +1,15 @@
 /** What must hold whenever a node has come to rest: counts and events match the rows, and nothing that was due is left lying. */
+import { LEASE_MS, LOOK_EVERY_MS } from '../../src/scheduler/leases.ts'
 import { isEnded, isWaiting } from './entry.ts'
 import type { Entry } from './entry.ts'
 import { Violation } from './model.ts'
 import type { NodeSettings } from './node.ts'
 import type { RuleContext } from './rule-context.ts'
 
-/** A pass is made each minute at the latest, a look for leases every ten seconds. */
+/** A pass is made each minute at the latest. */
 const PASS_MS = 65_000
-const LEASE_MS = 25_000
+/** A node that stood still looks only once it has seen the store for as long as a lease. */
+const FOUND_MS = LEASE_MS + 3 * LOOK_EVERY_MS
 const ON_TIME_MS = 5000
 
 /** @throws Violation where the store says that there are more, or fewer, entries in a state than there are */
@@ -35,7 +37,7 @@ function checkInTime(entry: Entry, { model, time: { now }, network }: RuleContex
     throw new Violation('every task ends', `${entry.key} is ${entry.state}, its window closed ${now - closes} ms ago`)
   const isAtWork = entry.awaiting === null && network.awaited() > 0
   const overSince = now - (entry.leaseUntil ?? now)
-  if (entry.state === 'running' && !isAtWork && overSince > LEASE_MS)
+  if (entry.state === 'running' && !isAtWork && overSince > FOUND_MS)
     throw new Violation('what is lost is found', `${entry.key} runs, its lease was over ${overSince} ms ago`)
 }
 

@@ -191,3 +191,21 @@ test('a series goes on once, whichever of racing nodes claims its entries', asyn
   expect(await listAll(nodes[2], { states: ['pending'] })).toHaveLength(names.length)
   for (const store of nodes) await expectCountsToAddUp(store)
 })
+
+test('a node takes back the tasks of processes that had its name and are gone, and leaves those of one that lives', async () => {
+  const { nodes } = await openNodes()
+  const [living, gone, again] = nodes
+  await living.put(
+    ['living', 'gone', 'namesake'].map((name) => aTask({ name })),
+    { now: DUE },
+  )
+  await Promise.all([living.announce('web#1'), gone.announce('web#2'), again.announce('web#4')])
+  for (const node of ['web#1', 'web#2', 'web-2#3']) {
+    expect((await living.claimDue(aClaim({ node, limit: 1 }))).tasks).toHaveLength(1)
+  }
+  const mine = { now: DUE + 7, onlyNode: 'web#4', nodeName: 'web', limit: 9 }
+  expect(await again.rescue(mine)).toEqual([])
+  await gone.close()
+  expect(await again.rescue(mine)).toMatchObject([{ lost: 1, dueAt: DUE + 7 }])
+  expect((await listAll(again, { states: ['running'] })).map(({ claimedBy }) => claimedBy).sort()).toEqual(['web#1', 'web-2#3'])
+})

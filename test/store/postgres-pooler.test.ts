@@ -22,13 +22,14 @@ import { emptyDatabase, openNode } from './support/postgres-nodes.ts'
 
 /** What a session keeps beyond the end of a transaction, or is told outside of it. */
 const OF_A_SESSION =
-  /(^|;)\s*(SET\s+(?!LOCAL\s)|RESET|LISTEN|UNLISTEN|NOTIFY|PREPARE|DEALLOCATE|DISCARD|LOAD)\b|advisory|\bset_config\b|\bTEMP(ORARY)?\b|\bWITH HOLD\b|\bcurrval\b|\blastval\b/i
+  /(^|;)\s*(SET\s+(?!LOCAL\s)|RESET|LISTEN|UNLISTEN|NOTIFY|PREPARE|DEALLOCATE|DISCARD|LOAD)\b|advisory(?!_xact_lock\b)|\bset_config\b|\bTEMP(ORARY)?\b|\bWITH HOLD\b|\bcurrval\b|\blastval\b/i
 
 test('no statement of a node leaves anything behind in its session', async () => {
   const database = await emptyDatabase()
   const proxy = await startPostgresProxy(database.url)
   onTestFinished(() => proxy.close())
   const store = await openNode(proxy.url)
+  await store.announce('node#1')
   const later = { selection: {}, all: true, triggerAt: MINUTE + 600, now: DUE + 9, dryRun: false, limit: 10 }
 
   await putHandler(store, 'a-*', { concurrency: 2, rate: 9, callback: 'http://handler.test/' })
@@ -47,6 +48,7 @@ test('no statement of a node leaves anything behind in its session', async () =>
   for (const status of ['running', 'successful'] as const) await store.acknowledge(ackOf(pulled, { status }))
   await store.run(claimed[0] ?? pulled, { now: DUE + 6 })
   await claimOne(store, aTask({ name: 'lost' }))
+  await store.rescue({ now: DUE, onlyNode: 'node#1', nodeName: 'node', limit: 9 })
   await store.rescue({ now: DUE + LEASE_MS, limit: 9 })
   await store.reschedule({ ...later, dryRun: true })
   await rescheduleAll(store, later)

@@ -1,7 +1,7 @@
 /** Builds call requests of which a test states only what matters. */
 import type { CallRequest } from '../../src/caller/caller.ts'
 
-/** A GET without headers that may take ten seconds and is due, and has no deadline and no end of its lease to speak of. */
+/** A GET without headers that may take ten seconds and is due, and has neither a deadline nor a lease to speak of. */
 export function aCall(fields: Partial<CallRequest> & Pick<CallRequest, 'url'>): CallRequest {
   return {
     method: 'GET',
@@ -10,6 +10,7 @@ export function aCall(fields: Partial<CallRequest> & Pick<CallRequest, 'url'>): 
     timeoutMs: 10_000,
     dueAt: 0,
     deadline: Number.MAX_SAFE_INTEGER,
+    claimedAt: 0,
     leaseUntil: Number.MAX_SAFE_INTEGER,
     mayReuseConnection: true,
     ...fields,

@@ -7,6 +7,7 @@ import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { TaskKey } from '../../src/domain/task/task-key.ts'
 import { newClockOffset, offsetClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
+import { newLease } from '../../src/lease.ts'
 import { createScheduler } from '../../src/scheduler/create-scheduler.ts'
 import type { Scheduler } from '../../src/scheduler/create-scheduler.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
@@ -52,12 +53,13 @@ export class SchedulerHarness {
   readonly caller: ScriptedCaller
   readonly #scheduler: Scheduler
   readonly ticker: Scheduler['parts']['ticker']
+  readonly leases: Scheduler['parts']['leases']
   readonly upkeep: Scheduler['parts']['upkeep']
   readonly dispatcher: Scheduler['parts']['dispatcher']
   readonly hosts: Scheduler['parts']['hosts']
   readonly logged: LogLine[] = []
   /** What happens just before the scheduler's store does what a verb says; an error thrown here is the store's answer instead. */
-  readonly before: { [Verb in keyof Store]?: (...args: Parameters<Store[Verb]>) => void } = {}
+  before: { [Verb in keyof Store]?: (...args: Parameters<Store[Verb]>) => void } = {}
   /** when (epoch ms) each pass of the ticker began */
   readonly passes: number[] = []
 
@@ -76,17 +78,24 @@ export class SchedulerHarness {
     this.#storeTime = successorOf ? successorOf.#storeTime : timeFrom(options.storeTime, this.clock)
     const clockOffset = newClockOffset()
     this.nodeClock = offsetClock(this.clock, clockOffset)
-    this.caller = new ScriptedCaller(this.nodeClock)
+    const lease = newLease()
+    this.caller = new ScriptedCaller(this.nodeClock, lease)
     this.#scheduler = createScheduler({
-      ...{ node, maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, random, clockOffset },
-      store: hooked(this.store, this.before, this.#storeTime),
+      ...{ node, nodeName: node, maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, random, clockOffset, lease },
+      store: hooked(this.store, () => this.before, this.#storeTime),
       isShared: this.#storeTime !== undefined,
       caller: this.caller,
       systemClock: this.clock,
       log: createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) }),
       defaults: { version: '1.2.3', timeoutMs: 15_000 },
     })
-    ;({ ticker: this.ticker, upkeep: this.upkeep, dispatcher: this.dispatcher, hosts: this.hosts } = this.#scheduler.parts)
+    ;({
+      ticker: this.ticker,
+      leases: this.leases,
+      upkeep: this.upkeep,
+      dispatcher: this.dispatcher,
+      hosts: this.hosts,
+    } = this.#scheduler.parts)
     const pass = this.dispatcher.pass.bind(this.dispatcher)
     this.dispatcher.pass = () => {
       this.passes.push(this.nodeClock.now())
@@ -120,8 +129,8 @@ export class SchedulerHarness {
 
   /** The process is gone: nothing more is claimed, recorded or handed back, and the calls under way never end. */
   async crash(): Promise<void> {
-    const { ticker, upkeep, clockWatch } = this.#scheduler.parts
-    await Promise.all([ticker.stop(), upkeep.stop(), clockWatch.stop()])
+    const { ticker, leases, upkeep, clockWatch } = this.#scheduler.parts
+    await Promise.all([ticker, leases, upkeep, clockWatch].map((loop) => loop.stop()))
   }
 
   /** Stores the handler of a name and wakes the ticker, as the API does. */
@@ -196,14 +205,14 @@ function timeFrom(start: number | undefined, clock: FakeClock): (() => number) |
   return start === undefined ? undefined : () => start + clock.monotonic()
 }
 
-function hooked(store: Store, before: SchedulerHarness['before'], time: (() => number) | undefined): Store {
+function hooked(store: Store, before: () => SchedulerHarness['before'], time: (() => number) | undefined): Store {
   return new Proxy(store, {
     get: (target, verb: keyof Store) => {
       if (verb === 'onDue') return target.onDue.bind(target)
       const method = (verb === 'time' && time ? time : target[verb].bind(target)) as (...args: unknown[]) => unknown
       // eslint-disable-next-line @typescript-eslint/require-await -- the promise turns a thrown error into a rejection
       return async (...args: unknown[]) => {
-        ;(before[verb] as ((...args: unknown[]) => void) | undefined)?.(...args)
+        ;(before()[verb] as ((...args: unknown[]) => void) | undefined)?.(...args)
         return method(...args)
       }
     },

@@ -1,6 +1,7 @@
 /** A caller that makes no call: it records what it is asked for, and a test decides when and how each call ends. */
 import type { Caller, CallRequest } from '../../src/caller/caller.ts'
 import type { Clock } from '../../src/clock.ts'
+import { isHeld, type SharedLease } from '../../src/lease.ts'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 
 export class ScriptedCall {
@@ -57,12 +58,14 @@ export class ScriptedCaller implements Caller {
   /** Is told of each call as it starts, and may end it; without a script calls stay under way until the test ends them. */
   script: ((call: ScriptedCall) => void) | undefined
   readonly #clock: Clock
+  readonly #lease: SharedLease
   readonly #waiting: ScriptedCall[] = []
   #isBusy = false
   #isStopping = false
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, lease: SharedLease) {
     this.#clock = clock
+    this.#lease = lease
   }
 
   /** The calls under way, oldest first. */
@@ -112,7 +115,7 @@ export class ScriptedCaller implements Caller {
     if (this.#isStopping) call.end({ kind: 'not_called', reason: 'stopping' })
     else if (this.#clock.now() < call.request.dueAt) call.end({ kind: 'not_called', reason: 'early' })
     else if (this.#clock.now() >= call.request.deadline) call.end({ kind: 'not_called', reason: 'late' })
-    else if (this.#clock.now() >= call.request.leaseUntil) call.end({ kind: 'not_called', reason: 'lease_over' })
+    else if (!isHeld(this.#lease, call.request, this.#clock.now())) call.end({ kind: 'not_called', reason: 'lease_over' })
     else {
       call.startedAt = this.#clock.now()
       this.calls.push(call)

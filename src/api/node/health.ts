@@ -32,8 +32,7 @@ export const getReady = endpoint(
 function faultOf(state: Readiness): string | undefined {
   if (state.isStopping) return 'callme stops once its calls under way have ended; send requests to another node'
   if (state.failure !== undefined) return `the last tick failed: ${reasonOf(state.failure)}`
-  if (state.upkeepFailure !== undefined)
-    return `leases may not be renewed, because the last chores failed: ${reasonOf(state.upkeepFailure)}`
+  if (state.upkeepFailure !== undefined) return `the last chores, such as the renewal of leases, failed: ${reasonOf(state.upkeepFailure)}`
   if (!state.ready) {
     return `the scheduler has not ticked within two minutes; its last tick was ${lastTickOf(state) ?? 'never'}, see the log`
   }

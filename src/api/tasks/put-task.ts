@@ -34,8 +34,9 @@ export const putTask = endpoint(
  * @throws CallmeError `bad_request` on any other condition, because a task has no entity tag to compare with
  */
 export function replacesNothing(req: Request): boolean {
-  const { 'if-match': match, 'if-none-match': noneMatch } = req.headers
+  const { 'if-match': match, 'if-none-match': noneMatch, 'if-unmodified-since': since } = req.headers
   if (match !== undefined) throw unknownCondition(`If-Match: ${match}`)
+  if (since !== undefined) throw unknownCondition(`If-Unmodified-Since: ${since}`)
   if (noneMatch !== undefined && noneMatch !== '*') throw unknownCondition(`If-None-Match: ${noneMatch}`)
   return noneMatch === '*'
 }

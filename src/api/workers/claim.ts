@@ -58,7 +58,10 @@ function leftSignal(res: Response): AbortSignal {
   return controller.signal
 }
 
-/** Claims in batches, so that no request can claim more than an answer can hold. @returns the answer, where there is a task for it */
+/**
+ * Claims in batches, so that no request can claim more than an answer can hold, and none that takes half of their lease.
+ * @returns the answer, where there is a task for it
+ */
 async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<string>> {
   const leaseUntil = options.clock.now() + wanted.leaseMs
   const list = new TaskListText(wanted.pretty)
@@ -74,7 +77,8 @@ async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<stri
     for (const task of batch.tasks) text += list.item(presentTask(task, options.defaults))
     if (list.count === 0) return { nextDue: batch.nextDue }
     const isFull = batch.tasks.length === limit || text.length - before > LARGE_BATCH_LENGTH
-    if (isFull && list.count < wanted.limit && text.length < MAX_ANSWER_LENGTH && !wanted.left.aborted) continue
+    const isInTime = options.clock.now() < leaseUntil - wanted.leaseMs / 2 && !wanted.left.aborted
+    if (isFull && list.count < wanted.limit && text.length < MAX_ANSWER_LENGTH && isInTime) continue
     return { found: text + list.end({ lease_until: new Date(leaseUntil).toISOString() }) }
   }
 }

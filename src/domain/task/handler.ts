@@ -25,6 +25,22 @@ export interface Handler {
   readonly unreadable?: string
 }
 
+/** The values that decide what becomes of an attempt. */
+const RULES = ['expected_http_status', 'retry', 'max_delay', 'timeout', 'error_callback', 'delivery', 'ack_timeout'] as const
+/** The values of a handler that an attempt goes by until its end, as they were at its claim. */
+export type AttemptRules = Pick<HandlerDefinition, (typeof RULES)[number]>
+
+export function rulesOf(handler: HandlerDefinition = {}): AttemptRules {
+  return Object.fromEntries(RULES.flatMap((field) => (handler[field] === undefined ? [] : [[field, handler[field]]])))
+}
+
+/** A handler, or none, as it is for an attempt that was claimed under these rules. */
+export function underRules(handler: HandlerDefinition = {}, rules: AttemptRules): HandlerDefinition | undefined {
+  const others = Object.entries(handler).filter(([field]) => !(RULES as readonly string[]).includes(field))
+  const known = { ...Object.fromEntries(others), ...rules }
+  return Object.keys(known).length === 0 ? undefined : known
+}
+
 /** A task's definition over the defaults of its handler. Headers are merged by name in any case; the task's own header wins. */
 export function withHandler(own: TaskDefinition, handler: HandlerDefinition | undefined): TaskDefinition {
   if (handler === undefined) return own

@@ -217,9 +217,12 @@ export function withDefaults(definition: TaskDefinition): EffectiveDefinition {
   }
 }
 
-/** How many attempts this run may make at the most. A lost attempt allows another one. */
-export function maxAttempts(task: Pick<Task, 'definition' | 'lost'>): number {
-  return 1 + withDefaults(task.definition).retry + task.lost
+/**
+ * How many attempts this run may make at the most. A lost attempt allows another one. A retry that was decided before its handler allowed
+ * less is the last attempt.
+ */
+export function maxAttempts(task: Pick<Task, 'definition' | 'lost' | 'attempts'>): number {
+  return Math.max(task.attempts, 1 + withDefaults(task.definition).retry + task.lost)
 }
 
 export function isFinal(state: TaskState): boolean {

@@ -26,13 +26,14 @@ import { renew, rescue } from './results/rescue.ts'
 import { prune } from './retention/prune.ts'
 import { readPage } from './rows/pages.ts'
 import { bounded, readTask, readTasks, findRow, type Found } from './rows/rows.ts'
+import { showPresence } from './presence.ts'
 import type { Session } from './session.ts'
 import { putTasks } from './tasks/put.ts'
 import { removeMatching } from './tasks/remove.ts'
 import { reschedule, rescheduleBatch } from './tasks/reschedule.ts'
 import { runTask } from './tasks/run.ts'
 
-/** The scheduler waits this long for the database: less than its leases, so that it knows what became of a claim. */
+/** The scheduler waits this long for the database, so that it knows what became of a claim. No node rescues just after the database was away. */
 const SCHEDULING_PATIENCE_MS = 50_000
 
 const HANDLERS_AFTER = bounded('SELECT * FROM callme.handlers WHERE name > $1 ORDER BY name LIMIT $2', 'name')
@@ -116,8 +117,12 @@ export class PostgresStore implements Store {
     if (claims.length > 0) await this.#scheduling.write(renew, { claims, leaseUntil })
   }
 
-  rescue(search: { now: number; onlyNode?: string; limit: number }): Promise<Task[]> {
+  rescue(search: Parameters<Store['rescue']>[0]): Promise<Task[]> {
     return this.#scheduling.write(rescue, search)
+  }
+
+  announce(node: string): Promise<void> {
+    return showPresence(this.#connections.showing, node, this.#closing.signal)
   }
 
   reschedule(request: RescheduleRequest): ReturnType<Store['reschedule']> {

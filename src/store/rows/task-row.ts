@@ -1,5 +1,5 @@
 /** A row of a store, and the task or attempt that it stands for. */
-import { withHandler, type Handler } from '../../domain/task/handler.ts'
+import { rulesOf, underRules, withHandler, type AttemptRules, type Handler, type HandlerDefinition } from '../../domain/task/handler.ts'
 import { deadlineOf, hostOf, isFinal } from '../../domain/task/task.ts'
 import type { Attempt, AttemptOutcome, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task/task.ts'
 import { parseLane } from './lane-name.ts'
@@ -32,6 +32,8 @@ export interface TaskRow {
   readonly awaiting: Awaited | null
   readonly remove_after: 0 | 1
   readonly repeated_to: number | null
+  /** JSON; null where an older program has claimed it */
+  readonly rules: string | null
 }
 
 /** The columns of an attempt, without those of its key in the store. */
@@ -60,15 +62,27 @@ export function ownDefinition({ definition }: Pick<TaskRow, 'definition'>): Task
   return stored.ok ? stored.value : UNKNOWN
 }
 
+/** What a claim writes into `rules`. @param handler the one of the row's lane */
+export function rulesText(handler: HandlerDefinition | undefined): string {
+  return JSON.stringify(rulesOf(handler))
+}
+
+/** An attempt under way keeps the rules of its claim. */
+function defaultsOf({ state, rules }: TaskRow, handler: Handler | undefined): HandlerDefinition | undefined {
+  const kept = state === 'running' && rules !== null ? readDefinition<AttemptRules>(rules) : undefined
+  return kept?.ok ? underRules(handler?.definition, kept.value) : handler?.definition
+}
+
 /** @param handler the one of the row's name: its values stand behind the row's own, unless these cannot be read */
 export function toTask(row: TaskRow, handler: Handler | undefined): Task {
   const stored = readDefinition<TaskDefinition>(row.definition)
   const own = stored.ok ? stored.value : UNKNOWN
-  const definition = stored.ok ? withHandler(own, handler?.definition) : own
+  const defaults = defaultsOf(row, handler)
+  const definition = stored.ok ? withHandler(own, defaults) : own
   const { handler: waitsFor, host } = parseLane(row.lane)
   const windowFrom = row.window_from ?? row.trigger_at * 1000
   const isKnown = stored.ok && handler?.unreadable === undefined
-  const mayFollowHandler = isKnown && own.max_delay === undefined && (waitsFor !== undefined || handler !== undefined)
+  const mayFollowHandler = isKnown && own.max_delay === undefined && (waitsFor !== undefined || defaults !== undefined)
   return {
     name: row.name,
     triggerAt: row.trigger_at,

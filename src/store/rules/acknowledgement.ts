@@ -3,6 +3,9 @@ import { acceptedAttempt, reportOf, type AttemptReport } from '../../domain/atte
 import type { Attempt, Task } from '../../domain/task/task.ts'
 import type { AckResult, Acknowledgement } from '../store.ts'
 
+/** The shortest and the longest lease that a worker may ask for. A clock that was changed may have left another one. */
+const LEASE_LIMITS_MS = [1000, 86_400_000] as const
+
 export type AckRuling =
   | { readonly kind: 'refused'; readonly status: Exclude<AckResult['status'], 'acknowledged' | 'unknown'> }
   /** `leaseUntil` is epoch ms; `attempt` is there where the task's attempt has no record yet */
@@ -25,7 +28,12 @@ export function rulingOf(task: Task, ack: Acknowledgement): AckRuling {
 /** A worker gets its lease once more, an accepted call its whole `ack_timeout`. */
 function prolonged(task: Task, now: number): AckRuling {
   const { ack_timeout: minutes } = task.definition
-  const leaseMs = task.awaiting === 'worker' || minutes === undefined ? (task.leaseUntil ?? now) - task.updated : minutes * 60_000
-  const leaseUntil = now + leaseMs
+  const hadMs = (task.leaseUntil ?? now) - task.updated
+  const leaseUntil = now + (task.awaiting === 'worker' || minutes === undefined ? asLease(hadMs) : minutes * 60_000)
   return { kind: 'prolonged', leaseUntil, ...(task.awaiting !== 'ack' && { attempt: acceptedAttempt(task, now) }) }
+}
+
+function asLease(ms: number): number {
+  const [shortest, longest] = LEASE_LIMITS_MS
+  return Math.min(Math.max(ms, shortest), longest)
 }

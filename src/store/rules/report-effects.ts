@@ -29,6 +29,23 @@ export function whyUncallable({ unreadable, deadline }: Task, now: number): 'unr
   return now < deadline ? undefined : 'late'
 }
 
+/** By which second (Unix time) an attempt was counted at its claim, and by which one it counts. */
+export interface CorrectedStart {
+  readonly claimed: number
+  readonly called: number
+}
+
+/** A call may start later than it was claimed, and a rate limits starts. @returns undefined where it did not */
+export function correctedStart({ task, attempt }: AttemptReport): CorrectedStart | undefined {
+  if (attempt === undefined || task.state !== 'running' || task.awaiting !== null) return undefined
+  const [claimed, called] = [secondOf(task.updated), secondOf(attempt.startedAt)]
+  return called > claimed ? { claimed, called } : undefined
+}
+
+function secondOf(ms: number): number {
+  return Math.floor(ms / 1000)
+}
+
 /** The end of a waiting task whose row is out of time, or its later deadline (epoch ms) where its handler allows more time now. */
 export function expiryOf(task: Task, now: number): { readonly extendedTo: number } | { readonly report: AttemptReport } {
   if (task.deadline > now) return { extendedTo: task.deadline }

@@ -54,6 +54,8 @@ export class SqliteStore implements Store {
   /** No other node has a clock or tasks that matter here. */
   readonly time = (): Promise<undefined> => Promise.resolve(undefined)
   readonly onDue = (): (() => void) => () => undefined
+  /** No other process can have the file open. */
+  readonly announce = (): Promise<void> => Promise.resolve()
   readonly tidy = (): Promise<void> => Promise.resolve()
   readonly #db: Database
   readonly #hold: Hold

@@ -99,6 +99,18 @@ export default area('an acknowledgement', (test) => {
     expect(await claimAll(store, now + 400_000)).toEqual([])
   })
 
+  test('a lease of a changed clock is prolonged by one that a worker may ask for', async ({ store }) => {
+    await putHandler(store, 'pulled', { pull: true })
+    const DAY_MS = 86_400_000
+    for (const [minute, given, got] of [[MINUTE, -500, 1000] as const, [MINUTE - 60, 40 * DAY_MS, DAY_MS] as const]) {
+      await store.put([aTask({ name: 'pulled', triggerAt: minute })], { now: DUE - 9 })
+      const worker = { now: DUE, node: NODE, leaseUntil: DUE + given, limit: 1 }
+      const { tasks } = (await store.pull('pulled', worker)) as unknown as { tasks: [Task] }
+      const ack = ackOf(tasks[0], { status: 'running', now: DUE + 9 })
+      expect(await store.acknowledge(ack)).toMatchObject({ task: { leaseUntil: DUE + 9 + got } })
+    }
+  })
+
   test('a failure that may not be tried again ends it at once', async ({ store }) => {
     const task = await accepted(store, { retry: 9 })
     const error = 'acknowledged as failed: no such user'

@@ -96,14 +96,13 @@ export default area('the defaults of a handler', (test) => {
     expect(await claimAll(store, DUE + 600)).toMatchObject([expected])
   })
 
-  test('hold for what becomes of a claim that was made before they changed', async ({ store }) => {
+  test('decide about a claim as they were when it was made, and about the task from then on as they are now', async ({ store }) => {
     await putHandler(store, 'a-task', { ...CALLBACK, delivery: 'at_least_once' })
     await store.put([aTaskWithoutCallback()], { now: DUE })
     await claimAll(store)
     await putHandler(store, 'a-task', { ...CALLBACK, delivery: 'at_most_once' })
-    expect(await store.rescue({ now: DUE + LEASE_MS, limit: 1 })).toMatchObject([
-      { state: 'failed', definition: { delivery: 'at_most_once' } },
-    ])
+    expect(await store.rescue({ now: DUE + LEASE_MS, limit: 1 })).toMatchObject([{ state: 'retrying', lost: 1 }])
+    expect(await listAll(store)).toMatchObject([{ state: 'retrying', definition: { delivery: 'at_most_once' } }])
   })
 
   test('reach tasks that were stored before there was a handler, and leave them with it', async ({ store, reopen }) => {

@@ -157,9 +157,12 @@ const ending: Steps = fc.record({ pick: fc.nat(9), how: fc.constantFrom(200, 503
     const task = running[values.pick % Math.max(1, running.length)]
     if (task?.awaiting === 'worker')
       return store.acknowledge({ key: task, attempt: task.attempts, status: 'failed', retryable: true, detail: null, now, random: 0 })
+    if (task === undefined) return undefined
     const { how } = values
-    const result = how === 'stopping' ? ({ kind: 'not_called', reason: how } as const) : answered(how, now)
-    return store.record(task ? [reportOf(task, result, NODE, now, 0)] : [])
+    // A rate counts calls from their start, and here each one starts with its claim.
+    const called = (status: number) => ({ ...answered(status, now), startedAt: task.updated })
+    const result = how === 'stopping' ? ({ kind: 'not_called', reason: how } as const) : called(how)
+    return store.record([reportOf(task, result, NODE, now, 0)])
   }),
 )
 

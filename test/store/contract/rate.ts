@@ -5,7 +5,7 @@ import type { Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import { area } from './support/area.ts'
-import { aClaim, claimAll, DUE, finishAll, NODE, putHandler } from './support/tasks.ts'
+import { aClaim, claimAll, DUE, finish, finishAll, NODE, putHandler } from './support/tasks.ts'
 
 const CALLBACK = { callback: 'http://handler.test/run' }
 /** A rate is counted by whole seconds, so a place comes back after 61 of them at the latest. */
@@ -30,6 +30,17 @@ export default area('rate', (test) => {
     for (const now of [DUE, DUE + 1000]) await finishAll(store, await claimAll(store, now), now, 503)
     expect(await claimAll(store, DUE + 59_999)).toEqual([])
     expect(await claimAll(store, DUE + PLACE_MS)).toMatchObject([{ attempts: 3 }])
+  })
+
+  test('counts a call that starts later than it was claimed by its start', async ({ store }) => {
+    await putHandler(store, 'a-task', { ...CALLBACK, rate: 1 })
+    await putTasks(store, 2)
+    const [late] = (await claimAll(store)) as [Task]
+    const startedAt = DUE + 10_000
+    await finish(store, late, { kind: 'answered', startedAt, endedAt: startedAt, status: 200, body: '' }, startedAt)
+    const { tasks, nextDue } = await store.claimDue(aClaim({ now: startedAt + PLACE_MS - 1 }))
+    expect([tasks, nextDue]).toEqual([[], startedAt + PLACE_MS])
+    expect(await claimAll(store, startedAt + PLACE_MS)).toHaveLength(1)
   })
 
   test('says when to look again: from one time to the next, all is claimed as fast as the rate allows', async ({ store }) => {

@@ -1,7 +1,9 @@
 /** The statements that claim rows, for calls and for workers, and the end of a claim: its counts, its changes and the next tasks of its series. */
 import { reportOf } from '../../../domain/attempt/attempt-report.ts'
+import type { HandlerDefinition } from '../../../domain/task/handler.ts'
 import type { Task } from '../../../domain/task/task.ts'
-import { toTask, type TaskRow } from '../../rows/task-row.ts'
+import { parseLane } from '../../rows/lane-name.ts'
+import { rulesText, toTask, type TaskRow } from '../../rows/task-row.ts'
 import { NEVER } from '../../rules/handler-book.ts'
 import { whyUncallable } from '../../rules/report-effects.ts'
 import type { Claim } from '../../store.ts'
@@ -18,25 +20,27 @@ export interface LaneWish {
 }
 
 const WISHES = 'unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[]) AS w (lane, due_at, id, wanted)'
+const RULED_WISHES = 'unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $8::text[]) AS w (lane, due_at, id, wanted, rules)'
 const WAITING = `t.state IN ('pending', 'retrying') AND t.lane = w.lane AND (t.due_at, t.id) >= (w.due_at, w.id)`
 /** Passes over rows that another node is about to claim. */
-const DUE = `
-  SELECT t.name, t.trigger_at, t.lane, t.due_at, t.id, t.deadline, octet_length(t.definition) AS bytes FROM ${WISHES} CROSS JOIN LATERAL (
+const due = (wishes: string, more = ''): string => `
+  SELECT t.name, t.trigger_at, t.lane, t.due_at, t.id, t.deadline, octet_length(t.definition) AS bytes${more} FROM ${wishes} CROSS JOIN LATERAL (
     SELECT * FROM callme.tasks t WHERE ${WAITING} AND t.due_at <= $5 AND t.deadline > $5
     ORDER BY t.due_at, t.id LIMIT w.wanted FOR UPDATE SKIP LOCKED) t`
+const DUE = due(WISHES)
 // The second condition is for the planner: it takes a wish for a tenth of its lane, and would read the whole table to join so many rows.
-const run = (lease: string, node: string, now: string, awaiting: string): string => `
+const run = (lease: string, node: string, now: string, awaiting: string, rules: string): string => `
   UPDATE callme.tasks t SET state = 'running', attempts = t.attempts + 1, lease_until = ${lease}, claimed_by = ${node},
-    awaiting = ${awaiting}, updated = ${now}
+    awaiting = ${awaiting}, updated = ${now}, rules = ${rules}
   FROM due WHERE t.name = due.name AND t.trigger_at = due.trigger_at AND t.name = ANY (ARRAY (SELECT name FROM due))
   RETURNING ${columnsOf('t')}`
-/** The first of the due rows, as many as hold `$8` bytes of definitions together. */
+/** The first of the due rows, as many as hold `$9` bytes of definitions together. */
 const CLAIM = `
-  WITH found AS MATERIALIZED (${DUE}), sized AS (
+  WITH found AS MATERIALIZED (${due(RULED_WISHES, ', w.rules')}), sized AS (
     SELECT *, sum(bytes) OVER (ORDER BY due_at, id ROWS UNBOUNDED PRECEDING) - bytes AS before FROM found
-  ), due AS MATERIALIZED (SELECT * FROM sized WHERE before < $8) ${run('$6', '$7', '$5', 'NULL')}`
+  ), due AS MATERIALIZED (SELECT * FROM sized WHERE before < $9) ${run('$6', '$7', '$5', 'NULL', 'due.rules')}`
 const CLAIM_FOR_WORKER = `
-  WITH due AS (SELECT * FROM unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)) ${run('$3', '$4', '$5', `'worker'`)}`
+  WITH due AS (SELECT * FROM unnest($1::text[], $2::bigint[]) AS k (name, trigger_at)) ${run('$3', '$4', '$5', `'worker'`, '$6')}`
 const MOVE = `
   UPDATE callme.tasks t SET lane = k.lane FROM unnest($1::text[], $2::bigint[], $3::text[]) AS k (name, trigger_at, lane)
   WHERE t.name = k.name AND t.trigger_at = k.trigger_at`
@@ -58,7 +62,12 @@ export function claimRows(
   { now, leaseUntil, node }: Claimer,
   bytes: number,
 ): Promise<TaskRow[]> {
-  return readRows(transaction, CLAIM, [...wishParams(wishes), now, leaseUntil, node, bytes])
+  const { handlers } = transaction.session
+  const rules = wishes.map(({ lane }) => {
+    const { handler } = parseLane(lane)
+    return rulesText(handler === undefined ? undefined : handlers.of(handler)?.definition)
+  })
+  return readRows(transaction, CLAIM, [...wishParams(wishes), now, leaseUntil, node, rules, bytes])
 }
 
 /** The due rows of the lanes, locked until the transaction ends. */
@@ -66,8 +75,15 @@ export async function lockDue(transaction: Transaction, wishes: readonly LaneWis
   return wishes.length === 0 ? [] : transaction.query<DueRow>(DUE, [...wishParams(wishes), now])
 }
 
-export async function claimForWorker(transaction: Transaction, rows: readonly DueRow[], by: Claimer): Promise<TaskRow[]> {
-  return rows.length === 0 ? [] : readRows(transaction, CLAIM_FOR_WORKER, [...keyParams(rows.map(keyOf)), by.leaseUntil, by.node, by.now])
+/** @param handler that of all rows */
+export async function claimForWorker(
+  transaction: Transaction,
+  rows: readonly DueRow[],
+  { leaseUntil, node, now }: Claimer,
+  handler: HandlerDefinition,
+): Promise<TaskRow[]> {
+  if (rows.length === 0) return []
+  return readRows(transaction, CLAIM_FOR_WORKER, [...keyParams(rows.map(keyOf)), leaseUntil, node, now, rulesText(handler)])
 }
 
 /** Moves waiting rows to other lanes. */

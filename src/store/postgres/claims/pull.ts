@@ -25,7 +25,7 @@ export const pull = oneByOne(async (transaction, request: Pull): Promise<() => C
   // A new handler may have rows in these lanes that do not belong there any more.
   const own = (await lockDue(transaction, lanes, now)).filter(({ name }) => handlers.of(name)?.name === handlerName)
   const oldest = firstPage(own.toSorted(oldestFirst).slice(0, limit), ({ bytes }) => bytes)
-  const rows = await claimForWorker(transaction, oldest, request)
+  const rows = await claimForWorker(transaction, oldest, request, handler)
   if (capacity.hasRate && rows.length > 0) await usage.addStarts(handlerName, rows.length)
   const tasks = await finishClaim(transaction, rows, request)
   const firsts = await firstPlaces(transaction, lanes, now)

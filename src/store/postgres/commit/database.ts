@@ -140,6 +140,8 @@ export interface Connections {
   readonly reading: Database
   /** to follow other nodes, also in the middle of a write */
   readonly listening: Database
+  /** to be seen by other nodes */
+  readonly showing: Database
 }
 
 export function connect(url: string): Connections {
@@ -149,11 +151,12 @@ export function connect(url: string): Connections {
     writing: new Database(url, 3, TRANSACTION_LIMIT_MS, identity),
     reading: new Database(url, 2, PATIENCE_MS, identity),
     listening: new Database(url, 1, PATIENCE_MS, identity),
+    showing: new Database(url, 1),
   }
 }
 
-export async function closeConnections({ writing, reading, listening }: Connections): Promise<void> {
-  await Promise.all([writing.end(), reading.end(), listening.end()])
+export async function closeConnections({ writing, reading, listening, showing }: Connections): Promise<void> {
+  await Promise.all([writing, reading, listening, showing].map((database) => database.end()))
 }
 
 /** The answer of a query that has exactly one row. @throws Error for another number of rows: a defect */

@@ -1,9 +1,10 @@
 /** Counts how many tasks of each handler a claim may take, within the handler's limits over all nodes. */
 import type { HandlerDefinition } from '../../../domain/task/handler.ts'
 import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
-import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
+import { RATE_SECONDS, capacityWithin, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { one } from '../commit/database.ts'
 import type { Transaction } from '../commit/transaction.ts'
+import { addStarts } from '../results/starts.ts'
 
 /** Claims of a handler with limits take turns, in the order of names so that none deadlocks. A PUT does not wait for this lock. */
 const LOCK = 'SELECT * FROM callme.handlers WHERE name = ANY($1) ORDER BY name FOR NO KEY UPDATE'
@@ -15,9 +16,6 @@ const RUNNING = `
     WHERE state = 'running' AND strpos(lane, '@') > 0 AND split_part(lane, '@', 1) = $1 AND lease_until > $2 LIMIT $3) counted`
 const STARTS = `
   SELECT coalesce(sum(n), 0)::int AS started, min(second) AS oldest FROM callme.starts WHERE name = $1 AND second BETWEEN $2 AND $3`
-const ADD_STARTS = `
-  INSERT INTO callme.starts AS s (name, second, n) VALUES ($1, $2, $3) ON CONFLICT (name, second) DO UPDATE SET n = s.n + excluded.n`
-const FORGET_STARTS = 'DELETE FROM callme.starts WHERE name = $1 AND second < $2'
 
 /** Made for one claim, inside its transaction. */
 export class HandlerUsage {
@@ -60,8 +58,7 @@ export class HandlerUsage {
 
   /** Stores that attempts start now, for a handler with a rate. */
   async addStarts(handler: string, count: number): Promise<void> {
-    await this.#transaction.query(ADD_STARTS, [handler, this.#second, count])
-    await this.#transaction.query(FORGET_STARTS, [handler, this.#second - KEEP_SECONDS])
+    await addStarts(this.#transaction, handler, count, this.#second)
   }
 
   /** Counts anew, after a claim. */

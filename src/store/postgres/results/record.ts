@@ -9,13 +9,14 @@ import { formatTaskKey } from '../../../domain/task/task-key.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow, type TaskRow } from '../../rows/task-row.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
-import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/report-effects.ts'
+import { FRESH_ERROR_CALLBACK, changeKindOf, correctedStart, taskAfter } from '../../rules/report-effects.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertRows } from '../rows/fresh-rows.ts'
 import { COLUMNS, KEYS, assignments, byKey, columnsOf, distinctBatches, keyOf, ofKeys, queryKeys, split } from '../rows/rows.ts'
 import type { KeyColumns } from '../rows/rows.ts'
 import { forgetRuns } from '../tasks/remove.ts'
+import { correctStart } from './starts.ts'
 
 type WrittenRow = Pick<TaskRow, 'id' | 'name' | 'trigger_at' | 'run_id' | 'state' | 'lane' | 'executed_at' | 'remove_after'>
 
@@ -86,6 +87,7 @@ export async function writeReports(transaction: Transaction, reports: readonly A
       if (row !== undefined) written.set(one, { row, report: one.report, task: taskAfter(one.report, row.executed_at) })
     }
   }
+  await correctStarts(transaction, [...written.values()])
   const withCallback = await storeErrorCallbacks(transaction, [...written.values()])
   return all.map((one) => {
     const end = written.get(one)
@@ -141,6 +143,14 @@ function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written
     changes.emit('deleted', after, now)
   }
   return after
+}
+
+async function correctStarts(transaction: Transaction, written: readonly Written[]): Promise<void> {
+  for (const { row, report } of written) {
+    const { handler } = parseLane(row.lane)
+    const correction = handler === undefined ? undefined : correctedStart(report)
+    if (handler !== undefined && correction !== undefined) await correctStart(transaction, handler, correction)
+  }
 }
 
 /** Stores the error callbacks of failed and skipped tasks. @returns the tasks with a callback */

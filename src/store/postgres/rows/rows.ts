@@ -11,7 +11,7 @@ import type { Session } from '../session.ts'
 const FIELDS = [
   ...['id', 'name', 'trigger_at', 'state', 'lane', 'due_at', 'deadline', 'lease_until', 'claimed_by', 'run_id', 'attempts', 'lost'],
   ...['in_advance', 'executed_at', 'response_status', 'response_body', 'error', 'created', 'updated', 'rescheduled_to'],
-  ...['rescheduled_from', 'definition', 'window_from', 'awaiting', 'remove_after', 'repeated_to'],
+  ...['rescheduled_from', 'definition', 'window_from', 'awaiting', 'remove_after', 'repeated_to', 'rules'],
 ] as const
 
 /** SQL by the column that gets its value. */

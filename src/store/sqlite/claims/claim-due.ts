@@ -3,13 +3,14 @@ import { hostOf } from '../../../domain/task/task.ts'
 import { ClaimShares, byTurn, type LaneShare, type LaneTurn } from '../../rules/claim-shares.ts'
 import { NEVER, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { parseLane } from '../../rows/lane-name.ts'
-import type { TaskRow } from '../../rows/task-row.ts'
+import { rulesText, type TaskRow } from '../../rows/task-row.ts'
 import { PAGE_BYTES } from '../../rules/sizes.ts'
 import type { Claim } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
 import { CLAIM, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { finishClaim } from './finish-claim.ts'
-import { addStarts, capacityOf } from '../handlers/handler-usage.ts'
+import { capacityOf } from '../handlers/handler-usage.ts'
+import { addStarts } from '../results/starts.ts'
 import type { Transaction, Verb } from '../session.ts'
 
 type OpenLane = LaneShare & LaneTurn
@@ -46,7 +47,8 @@ class ClaimRun {
       const lanes = this.#openLanes()
       if (lanes.length === 0) break
       rows.push(...this.#claimOfLanes(lanes))
-      for (const [handler, count] of this.#shares.takeStarts()) addStarts(this.#transaction, handler, count, this.#claim.now)
+      const second = Math.floor(this.#claim.now / 1000)
+      for (const [handler, count] of this.#shares.takeStarts()) addStarts(this.#transaction, handler, count, second)
       this.#closeExhausted(lanes)
     }
     for (const [lane, until] of this.#shares.closed) this.#transaction.cursors.close(lane, until)
@@ -105,9 +107,10 @@ class ClaimRun {
     const { lane, handler } = share
     if ((handler !== undefined || handlers.areThere) && !this.#moveMisplaced(lane, limit)) return undefined
     const { now, node, leaseUntil } = this.#claim
+    const rules = rulesText(handler === undefined ? undefined : handlers.of(handler)?.definition)
     const rows: TaskRow[] = []
     for (let part = ROWS_AT_ONCE; part === ROWS_AT_ONCE && rows.length < limit && this.#bytes > 0;) {
-      const claimed = sql.all<TaskRow>(CLAIM, { lane, limit: Math.min(ROWS_AT_ONCE, limit - rows.length), now, node, leaseUntil })
+      const claimed = sql.all<TaskRow>(CLAIM, { lane, limit: Math.min(ROWS_AT_ONCE, limit - rows.length), now, node, leaseUntil, rules })
       for (const { definition } of claimed) this.#bytes -= definition.length
       rows.push(...claimed)
       part = claimed.length

@@ -4,7 +4,7 @@ import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
 import { handlerLane, parseLane } from '../../rows/lane-name.ts'
 import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
-import { FORGET_STARTS } from './handler-usage.ts'
+import { FORGET_STARTS } from '../results/starts.ts'
 import { moveToLane } from '../rows/rows.ts'
 import type { Session, Transaction, Verb } from '../session.ts'
 

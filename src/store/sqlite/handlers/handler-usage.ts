@@ -1,7 +1,7 @@
 /** How many tasks of a handler may be claimed now, by its limits and its stored tasks. */
 import type { Handler } from '../../../domain/task/handler.ts'
 import { rangeOfNames } from '../../../domain/task/name-pattern.ts'
-import { KEEP_SECONDS, RATE_SECONDS, capacityWithin, noCapacity, type HandlerCapacity } from '../../rules/handler-book.ts'
+import { RATE_SECONDS, capacityWithin, noCapacity, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { lanesOf } from '../../rows/lane-name.ts'
 import type { Transaction } from '../session.ts'
 
@@ -11,9 +11,6 @@ const RUNNING = `
     SELECT 1 FROM tasks INDEXED BY tasks_running_of_handler
     WHERE state = 'running' AND instr(lane, '@') > 0 AND name >= @first AND name < @end AND lane >= @firstLane AND lane < @endLane LIMIT @limit)`
 const STARTS = 'SELECT coalesce(sum(n), 0) AS started, min(second) AS oldest FROM starts WHERE name = ? AND second BETWEEN ? AND ?'
-const ADD_STARTS = `
-  INSERT INTO starts (name, second, n) VALUES (@name, @second, @count) ON CONFLICT (name, second) DO UPDATE SET n = n + excluded.n`
-export const FORGET_STARTS = 'DELETE FROM starts WHERE name = ? AND second < ?'
 const NO_STARTS: { started: number; oldest: number | null } = { started: 0, oldest: null }
 
 /** For calls and workers alike. @param now epoch ms */
@@ -22,18 +19,8 @@ export function capacityOf({ sql }: Transaction, { name, definition }: Handler, 
   const { concurrency: limit, rate } = definition
   const { first: firstLane, end: endLane } = lanesOf(name)
   const running = limit === undefined ? 0 : sql.value<number>(RUNNING, { ...rangeOfNames(name), firstLane, endLane, limit })
-  const second = secondOf(now)
+  const second = Math.floor(now / 1000)
   const window = [name, second - RATE_SECONDS, second + RATE_SECONDS]
   const starts = rate === undefined ? NO_STARTS : sql.one<typeof NO_STARTS>(STARTS, ...window)
   return capacityWithin(definition, { running, ...starts })
-}
-
-/** Counts attempts that start now against the rate of a handler. */
-export function addStarts({ sql }: Transaction, name: string, count: number, now: number): void {
-  sql.run(ADD_STARTS, { name, second: secondOf(now), count })
-  sql.run(FORGET_STARTS, name, secondOf(now) - KEEP_SECONDS)
-}
-
-function secondOf(now: number): number {
-  return Math.floor(now / 1000)
 }

@@ -3,11 +3,12 @@ import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
 import { isFinal, type Attempt, type ErrorCallbackProgress, type Task } from '../../../domain/task/task.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
-import { FRESH_ERROR_CALLBACK, changeKindOf, taskAfter } from '../../rules/report-effects.ts'
+import { FRESH_ERROR_CALLBACK, changeKindOf, correctedStart, taskAfter } from '../../rules/report-effects.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow, type TaskRow } from '../../rows/task-row.ts'
 import { insertRow } from '../rows/rows.ts'
 import { countRuns, removeRows } from '../tasks/remove.ts'
+import { correctStart } from './starts.ts'
 import type { Transaction, Verb } from '../session.ts'
 
 const RECORD = `
@@ -46,7 +47,11 @@ export function recordReport(transaction: Transaction, report: AttemptReport): T
   const after = emitReport(transaction, report, taskAfter(report, row.executed_at))
   if (after.state === 'retrying' || after.state === 'pending') cursors.lower(row.lane, after.dueAt)
   const { handler } = parseLane(row.lane)
-  if (handler !== undefined) cursors.openClosed(handler)
+  if (handler !== undefined) {
+    const correction = correctedStart(report)
+    if (correction !== undefined) correctStart(transaction, handler, correction)
+    cursors.openClosed(handler)
+  }
   if (after.state === 'successful' && row.remove_after === 1) {
     countRuns(transaction, { id: row.id, run_id: runId, trigger_at: triggerAt })
     removeRows(transaction, [{ id: row.id, name, state: after.state }])
