@@ -1,7 +1,7 @@
 /** The composition root: makes one node of store, caller, scheduler and API, and takes it apart again. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type Server, type ServerOptions } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism, hostname } from 'node:os'
 import { answerClientError } from './api/http/client-error.ts'
@@ -68,13 +68,7 @@ export async function start(config: Config, log: Log, { logFault, poolThreads }:
     ...{ store, node, clock, log, wake: scheduler.wake, readiness, stopping: closing.signal },
     ...{ random: Math.random, defaults: { timeout: timeoutMs / 1000 }, version: VERSION },
   })
-  const server = createServer(serverOptions(keepAliveMs), app).on('clientError', answerClientError)
-  // No header of a request is passed over: the size of all together is limited.
-  server.maxHeadersCount = 0
-  server.prependListener('request', (_req, res) => {
-    // A kept connection would be cut just when its client uses it again.
-    if (stopping.signal.aborted) res.setHeader('Connection', 'close')
-  })
+  const server = serverOf(app, keepAliveMs, stopping.signal)
   try {
     await scheduler.start(() => listen(server, config.listen))
   } catch (error) {
@@ -97,6 +91,16 @@ export async function start(config: Config, log: Log, { logFault, poolThreads }:
     log.info('node.stopped', { node })
   }
   return { address, stop }
+}
+
+/** @param stopping from when on no connection is kept: it would be cut just when its client uses it again */
+function serverOf(app: RequestListener, keepAliveMs: number, stopping: AbortSignal): Server {
+  const server = createServer(serverOptions(keepAliveMs), app).on('clientError', answerClientError)
+  // No header of a request is passed over: the size of all together is limited.
+  server.maxHeadersCount = 0
+  return server.prependListener('request', (_req, res) => {
+    if (stopping.aborted) res.setHeader('Connection', 'close')
+  })
 }
 
 function serverOptions(keepAliveMs: number): ServerOptions {

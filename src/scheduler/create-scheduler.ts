@@ -35,8 +35,7 @@ export function createScheduler(options: SchedulerOptions) {
   const clock = offsetClock(systemClock, clockOffset)
   const clockWatch = new ClockWatch({ store, clock: systemClock, offset: clockOffset, log })
   const followJump = () => clockWatch.followJump()
-  const hosts = new HostLimits(options)
-  const shortages = new ShortageWatch({ clock, log })
+  const [hosts, shortages] = [new HostLimits(options), new ShortageWatch({ clock, log })]
   const ticker: Ticker = new Ticker({ clock, log, pass: () => followJump().then(() => dispatcher.pass()) })
   /** To be called after a write that makes a task due at `dueAt`, epoch ms. */
   const wake = (dueAt: number): void => {
@@ -53,10 +52,8 @@ export function createScheduler(options: SchedulerOptions) {
   return {
     wake,
     readiness: () => ({
-      ...ticker.readiness(),
-      ...shortages.readiness(),
+      ...{ ...ticker.readiness(), ...shortages.readiness(), clockOffset: clockWatch.offset },
       upkeepFailure: leases.failure ?? upkeep.failure,
-      clockOffset: clockWatch.offset,
     }),
     /** for tests that drive one part alone */
     parts: { clockWatch, hosts, ticker, dispatcher, leases, upkeep },
@@ -74,16 +71,20 @@ export function createScheduler(options: SchedulerOptions) {
       for (const loop of [ticker, leases, upkeep, clockWatch]) loop.start()
     },
 
-    /** Claims nothing more, gives calls `graceMs` to end, hands the rest back, and waits a little for the saves. */
+    /** Claims nothing more, gives calls `graceMs` to end, hands the rest back, and waits a little for the saves. Leases are renewed until then. */
     async stop(graceMs: number): Promise<void> {
       unsubscribe?.()
       await Promise.all([...[ticker, upkeep, clockWatch].map((loop) => loop.stop()), caller.stop(graceMs)])
-      await new Promise<void>((resolve) => {
-        const cancel = clock.setTimer(SAVE_GRACE_MS, resolve)
-        void dispatcher.drained().then(cancel).then(resolve)
-      })
-      // The calls that were under way have needed their leases until now.
+      await atMost(SAVE_GRACE_MS, dispatcher.drained(), clock)
       await leases.stop()
     },
   }
+}
+
+/** Waits for `done`, but no longer than `ms`. */
+function atMost(ms: number, done: Promise<void>, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.setTimer(ms, resolve)
+    void done.then(cancel).then(resolve)
+  })
 }

@@ -128,7 +128,7 @@ describe('GET /ready', () => {
     api.readiness = { ...api.readiness, failure: new Error('SELECT * FROM confidential') }
     expect(await sentences()).toBe('the last tick failed: an error inside callme, see the log')
     api.readiness = { ready: true, lastTick: 0, clockOffset: 0, shortage: null, upkeepFailure: full }
-    expect(await sentences()).toBe('leases may not be renewed, because the last chores failed: the disk is full')
+    expect(await sentences()).toBe('the last chores, such as the renewal of leases, failed: the disk is full')
   })
 
   it.each([

@@ -1,5 +1,6 @@
 /** What a claimed task looks like on the wire. */
 import fc from '../support/fast-check.ts'
+import { LEASE_LEFT_MS, LEASE_MS } from '../../src/scheduler/leases.ts'
 import { describe, expect, it } from 'vitest'
 import type { CallRequest } from '../../src/caller/caller.ts'
 import type { JsonValue, TaskDefinition } from '../../src/domain/task/task.ts'
@@ -37,6 +38,8 @@ describe('the request', () => {
       mayReuseConnection: true,
       dueAt: MINUTE_MS,
       deadline: MINUTE_MS + 600_000,
+      claimedAt: MINUTE_MS,
+      leaseUntil: MINUTE_MS + LEASE_MS - LEASE_LEFT_MS,
     })
   })
 
