@@ -4,7 +4,7 @@
  */
 import { expect, it } from 'vitest'
 import { Random } from '../simulation/random.ts'
-import { WINDOW } from '../support/nodes.ts'
+import { IN_WINDOW, WINDOW } from '../support/nodes.ts'
 import { rest, runScene } from './chaos.ts'
 import type { Scene } from './chaos.ts'
 import { SERIES, aTask } from './definitions.ts'
@@ -56,7 +56,7 @@ it.concurrent(
 )
 
 async function expectPromisesKept(store: StoreKind, nodes: number, misfortune: (scene: Scene) => Promise<void>): Promise<void> {
-  const result = await runScene(store, { seed: SEED, nodes, plan: [] }, async (scene) => {
+  const result = await runScene(store, { seed: SEED, nodes, flags: IN_WINDOW, plan: [] }, async (scene) => {
     await prepare(scene)
     const working = beWorkers({ ...scene, silentUntil: 0 })
     try {

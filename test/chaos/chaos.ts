@@ -73,13 +73,15 @@ export interface Scene extends Omit<UsersOptions, 'count' | 'endsAt'> {
 
 interface SceneOptions extends Pick<ChaosOptions, 'seed'> {
   readonly nodes: number
+  /** of each node */
+  readonly flags?: readonly string[]
   readonly plan: readonly Fault[]
 }
 
 /** Starts a receiver and nodes, has a scene happen, and then has everybody testify and the judge speak. */
 export async function runScene(
   store: StoreKind,
-  { seed, nodes: count, plan }: SceneOptions,
+  { seed, nodes: count, flags = [], plan }: SceneOptions,
   scene: (shared: Scene) => Promise<void>,
 ): Promise<ChaosResult> {
   using folder = temporaryFolder()
@@ -88,7 +90,7 @@ export async function runScene(
   const troubles: Trouble[] = []
   const ended: Exit[] = []
   const onTrouble = (trouble: Trouble): void => void troubles.push(trouble)
-  const slotOptions = { storeUrl: place.url, onTrouble, onEnded: (exit: Exit) => void ended.push(exit) }
+  const slotOptions = { storeUrl: place.url, flags, onTrouble, onEnded: (exit: Exit) => void ended.push(exit) }
   await using nodes = new Slots(Array.from({ length: count }, () => new NodeSlot(slotOptions)))
   const { slots } = nodes
   const receiverUrl = await receiver.ask('open', seed)

@@ -8,6 +8,7 @@ const AGAIN_AFTER_MS = 300
 
 export interface SlotOptions {
   readonly storeUrl: string
+  readonly flags: readonly string[]
   readonly onTrouble: (trouble: Trouble) => void
   /** is told of a process that ended though nobody told it to */
   readonly onEnded: (exit: Exit) => void
@@ -27,7 +28,7 @@ export class NodeSlot {
   /** Starts a process, and another one where that cannot start, until one has: its store may be away. */
   async start(): Promise<void> {
     while (!this.#isClosed) {
-      const program = new Program(this.#options.storeUrl)
+      const program = new Program(this.#options.storeUrl, this.#options.flags)
       this.#starting = program
       try {
         await program.started()

@@ -2,7 +2,7 @@
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { startHolder } from '../support/holder.ts'
-import { WINDOW, ask, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
+import { IN_WINDOW, WINDOW, ask, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
 import type { Answer, Nodes } from '../support/nodes.ts'
 import { createDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
@@ -20,7 +20,7 @@ test.concurrent(
   async () => {
     await using server = await startPostgresServer()
     await using database = await createDatabase(server.url)
-    await using nodes = await startNodes(database.url, 3)
+    await using nodes = await startNodes(database.url, 3, IN_WINDOW)
     const receiver = await startReceiver()
     const events = await openEvents(nodes.programs[0]?.port ?? 0, { query: '?events=completed,retry,failed,skipped' })
     const endLoad = nodes.load(receiver.url)
@@ -98,7 +98,7 @@ interface Trouble {
 }
 
 async function expectToOutlast(database: TestDatabase, { begin, end, reads }: Trouble): Promise<void> {
-  await using nodes = await startNodes(database.url, 2)
+  await using nodes = await startNodes(database.url, 2, IN_WINDOW)
   const [holder, receiver] = [await startHolder(), await startReceiver()]
   await nodes.putMany(heldTasks(holder.url, 2 * WINDOW))
   await holder.waitFor(2 * WINDOW)

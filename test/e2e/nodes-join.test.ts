@@ -1,7 +1,7 @@
 /** Nodes come to a database without being told of each other: the first ones make its schema, a later one takes its share at once. */
 import { expect, test } from 'vitest'
 import { startHolder } from '../support/holder.ts'
-import { WINDOW, idOf, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
+import { IN_WINDOW, WINDOW, idOf, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
 import { createDatabase } from '../support/postgres.ts'
 import { Program } from '../support/program.ts'
 
@@ -22,7 +22,7 @@ test(`${TOGETHER} nodes that start at the same time on an empty database make it
 
 test('a node that joins takes its share of what waits, and one that leaves takes nothing with it', async () => {
   await using database = await createDatabase()
-  await using nodes = await startNodes(database.url, 2)
+  await using nodes = await startNodes(database.url, 2, IN_WINDOW)
   const holder = await startHolder()
   const tasks = 4 * WINDOW
   await nodes.putMany(

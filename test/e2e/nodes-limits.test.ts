@@ -1,7 +1,7 @@
 /** The limits of a handler hold over all nodes of one PostgreSQL, and work that is pulled through any of them goes to one worker. */
 import { expect, test } from 'vitest'
 import { startHolder } from '../support/holder.ts'
-import { WINDOW, startNodes, storedTasks } from '../support/nodes.ts'
+import { IN_WINDOW, WINDOW, startNodes, storedTasks } from '../support/nodes.ts'
 import type { Nodes } from '../support/nodes.ts'
 import { createDatabase } from '../support/postgres.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -42,7 +42,7 @@ test('no more calls of a handler are under way than its concurrency allows, whic
 
 test('no more calls of a handler start than its rate allows, whichever nodes make them, until it allows more', async () => {
   await using database = await createDatabase()
-  await using nodes = await startNodes(database.url, 3)
+  await using nodes = await startNodes(database.url, 3, IN_WINDOW)
   const receiver = await startReceiver()
   const holder = await startHolder()
   await nodes.send('/handler/rated.*', 'PUT', { rate: RATE })

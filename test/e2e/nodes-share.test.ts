@@ -4,7 +4,7 @@
  */
 import { expect, inject, test } from 'vitest'
 import { nameOf, startHolder } from '../support/holder.ts'
-import { WINDOW, idOf, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
+import { IN_WINDOW, WINDOW, idOf, isReady, startNodes, storedAttempts, storedTasks } from '../support/nodes.ts'
 import { createDatabase } from '../support/postgres.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import type { Program } from '../support/program.ts'
@@ -14,7 +14,7 @@ import { openEvents } from '../support/sse.ts'
 
 /** The night has time for more. */
 const TASKS = inject('isNightly') ? 10_000 : 3000
-/** Calls that are not answered until the test says so: more than three nodes make to a host that has not answered yet. */
+/** Calls that are not answered until the test says so: more than three nodes may have open. */
 const HELD = 60
 /** How many calls are made before two nodes fail. */
 const MIDDLE = TASKS / 3
@@ -49,7 +49,7 @@ test.concurrent(`${TASKS} tasks on one minute are shared by three nodes, and eac
 
 test.concurrent('with one node killed and one frozen for longer than its leases all ends, and late results change nothing', async () => {
   await using database = await createDatabase()
-  await using nodes = await startNodes(database.url, 3)
+  await using nodes = await startNodes(database.url, 3, IN_WINDOW)
   const [survivor, killed, frozen] = nodes.programs as [Program, Program, Program]
   const frozenId = await idOf(frozen)
   const receiver = await startReceiver()

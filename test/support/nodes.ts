@@ -28,8 +28,9 @@ export interface StoredAttempt {
   readonly node: string
 }
 
-/** How many calls a node has under way to a host that has not answered yet, where more are due. */
+/** How many calls a node has open to one host, where it is started with these flags. */
 export const WINDOW = 8
+export const IN_WINDOW = ['--max-inflight-per-host', String(WINDOW)]
 
 const TASKS_AT_ONCE = 1000
 const CLIENTS = 4
