@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
-import type { Database } from 'better-sqlite3'
+import type { Database, Statement } from 'better-sqlite3'
 import { CallmeError } from '../../../domain/errors.ts'
 import { damageOf, isBusy } from './store-error.ts'
 
@@ -54,6 +54,7 @@ interface OwnerRow {
 
 export class FileHold implements Hold {
   readonly #db: Database
+  readonly #find: Statement<[], OwnerRow>
   readonly #files: LockedFiles
   readonly #token: string
   readonly #identities: ReadonlyMap<string, string>
@@ -67,6 +68,7 @@ export class FileHold implements Hold {
    */
   constructor(db: Database, files: LockedFiles) {
     this.#db = db
+    this.#find = db.prepare(FIND)
     this.#files = files
     const { path, realPath, lockPath } = files
     this.#token = takeStore(db, path, identityOf(lockPath) ?? 'removed')
@@ -78,7 +80,7 @@ export class FileHold implements Hold {
 
   mustOwn(): void {
     this.#mustHold()
-    const owner = this.#owner()
+    const owner = this.#find.get()
     if (owner?.token !== this.#token) throw this.#lose('another callme has taken it over, or its content was replaced')
     if (owner.asked !== null) this.#db.prepare(ANSWER).run()
   }
@@ -123,10 +125,6 @@ export class FileHold implements Hold {
 
   #mustHold(): void {
     if (this.#lost !== undefined) throw this.#lost
-  }
-
-  #owner(): OwnerRow | undefined {
-    return this.#db.prepare<[], OwnerRow>(FIND).get()
   }
 
   #lose(reason: string, cause?: unknown): CallmeError {
