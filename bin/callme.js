@@ -6,7 +6,7 @@
 const OLDEST = '22.19'
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
-if (major > 22 || (major === 22 && minor >= 18)) {
+if (major > 22 || (major === 22 && minor >= 19)) {
   void import('./run.js')
 } else {
   const remedy = 'install a newer one, or in a checkout run `npm ci` and then `npx callme`, which brings its own'

@@ -8,7 +8,7 @@ import { PAGE_BYTES, weightOf } from '../rules/sizes.ts'
 import type { Store } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
 import { pullDue } from './claims/pull.ts'
-import type { GroupCommit, Place } from './commit/group-commit.ts'
+import type { GroupCommit } from './commit/group-commit.ts'
 import type { Hold } from './commit/hold.ts'
 import { storeError } from './commit/store-error.ts'
 import { HandlerChanges } from './handlers/backfill.ts'
@@ -27,23 +27,20 @@ import { removeTasks } from './tasks/remove.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
 import { runTask } from './tasks/run.ts'
 
-/** The scheduler does not wait for writes of clients. */
-const FIRST = (): Place => ({ isFirst: true })
-
 export class SqliteStore implements Store {
-  readonly put = this.#writing(putTasks, ([tasks]) => ({ weight: weightOf(tasks) }))
+  readonly put = this.#writing(putTasks, ([tasks]) => weightOf(tasks))
   readonly get = this.#reading(getTask)
   readonly history = this.#reading(readHistory)
-  readonly claimDue = this.#writing(claimDue, FIRST)
-  readonly record = this.#writing(recordReports, FIRST)
-  readonly expire = this.#writing(expireRows, FIRST)
+  readonly claimDue = this.#writing(claimDue)
+  readonly record = this.#writing(recordReports)
+  readonly expire = this.#writing(expireRows)
   readonly pull = this.#writing(pullDue)
   readonly acknowledge = this.#writing(acknowledge)
-  readonly renew = this.#writing(renewLeases, FIRST)
+  readonly renew = this.#writing(renewLeases)
   readonly rescue = this.#writing(rescueRows)
-  readonly reschedule = this.#writing(rescheduleBatch, ([{ limit }]) => ({ weight: limit }))
+  readonly reschedule = this.#writing(rescheduleBatch, ([{ limit }]) => limit)
   readonly run = this.#writing(runTask)
-  readonly prune = this.#writing(pruneRows, ([{ limit }]) => ({ weight: limit }))
+  readonly prune = this.#writing(pruneRows, ([{ limit }]) => limit)
   readonly putHandler = this.#changing(putHandler)
   readonly getHandler = this.#reading(findHandler)
   readonly listHandlers = this.#reading(listHandlers)
@@ -97,8 +94,7 @@ export class SqliteStore implements Store {
     let after: TaskKey | undefined
     do {
       const limits = { ...options, after, limit: options.limit - removed }
-      const place = { weight: limits.limit }
-      const batch = await this.#group.write((transaction) => removeTasks(transaction, { ...selection, states }, limits), place)
+      const batch = await this.#group.write((transaction) => removeTasks(transaction, { ...selection, states }, limits), limits.limit)
       removed += batch.removed
       after = batch.next
     } while (after && removed < options.limit)
@@ -122,9 +118,9 @@ export class SqliteStore implements Store {
 
   #writing<Args extends unknown[], T>(
     verb: (transaction: Transaction, ...args: Args) => T,
-    placeOf: (args: Args) => Place = () => ({}),
+    weightOfArgs: (args: Args) => number = () => 1,
   ): (...args: Args) => Promise<T> {
-    return (...args) => this.#group.write((transaction) => verb(transaction, ...args), placeOf(args))
+    return (...args) => this.#group.write((transaction) => verb(transaction, ...args), weightOfArgs(args))
   }
 
   #changing<Args extends unknown[], T>(verb: (transaction: Transaction, ...args: Args) => T): (...args: Args) => Promise<T> {

@@ -10,18 +10,11 @@ const PATIENCE_MS = 5000
 const TRY_AGAIN_MS = 20
 /** Further members wait for the next turn, so that other work gets its turn in between. Only a single member may weigh more. */
 const MOST_ROWS = 128
-
-/** The place of a write among those that wait. */
-export interface Place {
-  /** about how many rows it writes; 1 where absent */
-  readonly weight?: number
-  /** whether it comes before the others */
-  readonly isFirst?: boolean
-}
+/** A write of more rows is heavy: it has a group of its own. Light ones, such as claims, wait for one heavy one at the most. */
+const MOST_LIGHT_ROWS = 64
 
 interface Member<Context> {
   readonly weight: number
-  readonly isFirst: boolean
   /** monotonic ms of its call */
   readonly since: number
   readonly work: (context: Context) => unknown
@@ -65,6 +58,8 @@ export class GroupCommit<Context> {
   readonly #transaction: Transaction<(write: () => Answer<Context>[]) => Answer<Context>[]>
   #members: Member<Context>[] = []
   #flushing: Promise<void> | undefined
+  /** whether the last group was one of light writes, and others waited */
+  #wasLight = false
 
   constructor(db: Database, hooks: Hooks<Context>) {
     this.#db = db
@@ -75,10 +70,11 @@ export class GroupCommit<Context> {
   /**
    * Resolves with the value of `work` once its changes are durable; rejects with nothing changed.
    * @param work may run again after a rollback
+   * @param weight about how many rows it writes
    */
-  write<T>(work: (context: Context) => T, { weight = 1, isFirst = false }: Place = {}): Promise<T> {
+  write<T>(work: (context: Context) => T, weight = 1): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#members.push({ weight, isFirst, since: performance.now(), work, resolve: resolve as (value: unknown) => void, reject })
+      this.#members.push({ weight, since: performance.now(), work, resolve: resolve as (value: unknown) => void, reject })
       this.#flushing ??= this.#flush()
     })
   }
@@ -105,19 +101,19 @@ export class GroupCommit<Context> {
         else for (const { reject } of members) reject(storeError(error))
       }
     }
+    this.#wasLight = false
     this.#flushing = undefined
   }
 
-  /** Those that come first, then the others in their order, as many as one turn has time for. */
-  #nextGroup(): Member<Context>[] {
-    const waiting = [...this.#members.filter(({ isFirst }) => isFirst), ...this.#members.filter(({ isFirst }) => !isFirst)]
-    let rows = 0
-    const end = waiting.findIndex(({ weight }, index) => {
-      rows += weight
-      return index > 0 && rows > MOST_ROWS
-    })
-    this.#members = end === -1 ? [] : waiting.slice(end)
-    return end === -1 ? waiting : waiting.slice(0, end)
+  /** A heavy write and many light ones take turns. Light ones keep their order, and so do heavy ones. */
+  #nextGroup(): readonly Member<Context>[] {
+    const light = this.#members.filter(({ weight }) => weight <= MOST_LIGHT_ROWS)
+    const heavy = this.#members.find(({ weight }) => weight > MOST_LIGHT_ROWS)
+    const isTurnOfHeavy = heavy !== undefined && (light.length === 0 || this.#wasLight)
+    const group = new Set(isTurnOfHeavy ? [heavy] : firstRows(light))
+    this.#wasLight = !isTurnOfHeavy
+    this.#members = this.#members.filter((member) => !group.has(member))
+    return [...group]
   }
 
   /** Another program writes to the file. Members wait for it as long as they have patience. */
@@ -165,4 +161,11 @@ export class GroupCommit<Context> {
       throw error
     }
   }
+}
+
+/** The first of all, as many as one turn has time for. */
+function firstRows<Context>(members: readonly Member<Context>[]): readonly Member<Context>[] {
+  let rows = 0
+  const end = members.findIndex(({ weight }) => (rows += weight) > MOST_ROWS)
+  return end === -1 ? members : members.slice(0, end)
 }
