@@ -38,7 +38,7 @@ export interface HostLimitsOptions {
   readonly maxInflight: number
   /** how many calls may be open, those in slots included */
   readonly maxOpenCalls: number
-  /** the same for each host; undefined leaves a few to other hosts */
+  /** how many calls of one host may be open; as many as there are slots where undefined, because a host that slows down is not helped by more */
   readonly maxInflightPerHost: number | undefined
 }
 
@@ -73,14 +73,14 @@ export class HostLimits {
   readonly #inSlots = new Set<OpenCall>()
   #lastForgot = 0
 
-  constructor({ maxInflight, maxOpenCalls, maxInflightPerHost = Infinity }: HostLimitsOptions) {
+  constructor({ maxInflight, maxOpenCalls, maxInflightPerHost }: HostLimitsOptions) {
     const part = (of: number, round = Math.floor): Load => {
       const [slots = 0, open = 0, size = 0] = [maxInflight, maxOpenCalls, MOST_SIZE].map((all) => Math.max(1, round(all * of)))
       return { slots, open, size }
     }
-    const host = part(maxInflightPerHost === Infinity ? HOST_PART : 1, Math.ceil)
+    const host = part(maxInflightPerHost === undefined ? HOST_PART : 1, Math.ceil)
     this.maxInflight = maxInflight
-    this.#maxPerHost = maxInflightPerHost
+    this.#maxPerHost = maxInflightPerHost ?? maxInflight
     this.#most = { all: part(1), host, unproven: part(UNPROVEN_PART), silent: part(SILENT_PART) }
   }
 

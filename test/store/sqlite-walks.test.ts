@@ -75,10 +75,10 @@ test('a walk that another program stands in the way of is finished before the ne
   expect(lookAt(path).walks).toHaveLength(1)
 
   const other = new SqliteDatabase(path, { timeout: 0 })
+  const reopened = openSqliteStore(path)
   other.exec('BEGIN IMMEDIATE')
   let monotonic = 0
   vi.spyOn(performance, 'now').mockImplementation(() => (monotonic += 5000))
-  const reopened = openSqliteStore(path)
   await expect(reopened.putHandler('b', {}, CHANGE)).rejects.toMatchObject({ code: 'store_unavailable' })
   other.exec('COMMIT')
   other.close()

@@ -14,23 +14,28 @@ export interface Verb<I, O> {
   readonly write: (transaction: Transaction, inputs: readonly I[]) => Promise<readonly O[]>
   /** whether it has a transaction of its own, so that later calls see its commit and share none of its locks */
   readonly isAlone: boolean
+  /** whether its calls are written before those that wait */
+  readonly isUrgent: boolean
   /** the number of rows of an input */
   readonly weigh: (input: I) => number
 }
 
 /** A verb whose calls are written one after the other. */
-export function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>, { isAlone = false } = {}): Verb<I, O> {
+export function oneByOne<I, O>(
+  work: (transaction: Transaction, input: I) => Promise<O>,
+  { isAlone = false, isUrgent = false } = {},
+): Verb<I, O> {
   const write: Verb<I, O>['write'] = async (transaction, inputs) => {
     const answers: O[] = []
     for (const input of inputs) answers.push(await work(transaction, input))
     return answers
   }
-  return { write, isAlone, weigh: () => 1 }
+  return { write, isAlone, isUrgent, weigh: () => 1 }
 }
 
 /** A verb whose neighbouring calls are written by the same statements. */
-export function together<I, O>(write: Verb<I, O>['write'], weigh: (input: I) => number = () => 1): Verb<I, O> {
-  return { write, isAlone: false, weigh }
+export function together<I, O>(write: Verb<I, O>['write'], weigh: (input: I) => number = () => 1, { isUrgent = false } = {}): Verb<I, O> {
+  return { write, isAlone: false, isUrgent, weigh }
 }
 
 /** A call of any verb that waits for its answer. */
@@ -92,7 +97,8 @@ export class GroupWriter {
         ...{ verb, input, weight: verb.weigh(input), since: performance.now(), patienceMs, resolve, reject },
         writeRun: (transaction, members) => writeRun(verb, transaction, members),
       }
-      this.#members.push(call)
+      if (verb.isUrgent) this.#members.unshift(call)
+      else this.#members.push(call)
       this.#writing ??= this.#writeAll()
     })
   }

@@ -42,18 +42,25 @@ export const renew = together(
     await transaction.query(RENEW, arraysOf(renewed, 'name', 'triggerAt', 'runId', 'attempts', 'leaseUntil'))
     return renewals.map(() => undefined)
   },
+  () => 1,
+  // A lease that ends while its renewal waits would have a call made twice.
+  { isUrgent: true },
 )
 
 /** Takes tasks whose lease is over, or with `onlyNode` the tasks that other nodes have under way. */
-export const rescue = oneByOne(async (transaction, search: Parameters<Store['rescue']>[0]): Promise<Task[]> => {
-  const { session } = transaction
-  const { now } = search
-  const rows =
-    search.onlyNode === undefined ? await findLost(transaction, search) : await findAbandoned(transaction, search.onlyNode, search)
-  const tasks = await readTasks(transaction, session, rows)
-  const reports = tasks.map((task) => lossOf(task, now))
-  return (await writeReports(transaction, reports)).flatMap((task) => task ?? [])
-})
+export const rescue = oneByOne(
+  async (transaction, search: Parameters<Store['rescue']>[0]): Promise<Task[]> => {
+    const { session } = transaction
+    const { now } = search
+    const rows =
+      search.onlyNode === undefined ? await findLost(transaction, search) : await findAbandoned(transaction, search.onlyNode, search)
+    const tasks = await readTasks(transaction, session, rows)
+    const reports = tasks.map((task) => lossOf(task, now))
+    return (await writeReports(transaction, reports)).flatMap((task) => task ?? [])
+    // The next renewal waits for it.
+  },
+  { isUrgent: true },
+)
 
 async function findLost(transaction: Transaction, { now, limit }: { now: number; limit: number }): Promise<TaskRow[]> {
   const { leases } = transaction.session
