@@ -2,6 +2,7 @@
 import type { Clock, ClockOffset } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
+import { Periodic } from './periodic.ts'
 
 export interface ClockWatchOptions {
   readonly store: Pick<Store, 'time'>
@@ -29,16 +30,17 @@ const JUMP_MS = 100
 
 export class ClockWatch {
   readonly #options: ClockWatchOptions
-  #running: Promise<void> = Promise.resolve()
-  #cancelTimer: (() => void) | undefined
-  #isStopping = false
+  readonly #measuring: Periodic
   /** of the last sample that counted; undefined where nothing was measured */
   #lead: number | undefined
   #reportedOffset = 0
-  #isFailing = false
 
   constructor(options: ClockWatchOptions) {
     this.#options = options
+    const onFailure = (error: unknown, isFirst: boolean): void => {
+      if (isFirst) options.log.warn('clock.unmeasured', { err: error })
+    }
+    this.#measuring = new Periodic({ clock: options.clock, everyMs: EVERY_MS, work: () => this.runOnce(), onFailure })
   }
 
   /** The lead of the store's clock over the system's in ms; 0 where the store has no clock. */
@@ -48,16 +50,11 @@ export class ClockWatch {
 
   /** To be called once the first measurement has succeeded. */
   start(): void {
-    if (this.#lead === undefined) return
-    this.#cancelTimer = this.#options.clock.setTimer(EVERY_MS, () => {
-      this.#running = this.#runAndContinue()
-    })
+    if (this.#lead !== undefined) this.#measuring.startLater()
   }
 
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#cancelTimer?.()
-    await this.#running
+  stop(): Promise<void> {
+    return this.#measuring.stop()
   }
 
   /** Measures once. @throws CallmeError of the store; the offset stays as it was */
@@ -79,17 +76,6 @@ export class ClockWatch {
    */
   async followJump(): Promise<void> {
     if (this.#lead !== undefined && Math.abs(this.#leadNow() - this.#lead) > JUMP_MS) await this.runOnce()
-  }
-
-  async #runAndContinue(): Promise<void> {
-    try {
-      await this.runOnce()
-      this.#isFailing = false
-    } catch (error) {
-      if (!this.#isFailing) this.#options.log.warn('clock.unmeasured', { err: error })
-      this.#isFailing = true
-    }
-    if (!this.#isStopping) this.start()
   }
 
   /** @returns the best of some samples; undefined where the store has no clock */

@@ -3,6 +3,7 @@ import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import { renewLease, type SharedLease } from '../lease.ts'
 import type { Execution } from './execute.ts'
+import { Periodic } from './periodic.ts'
 
 export interface LeasesOptions extends Pick<Execution, 'store' | 'clock' | 'log' | 'node'> {
   /** the tasks that this node has claimed and not yet recorded */
@@ -33,17 +34,23 @@ export class Leases {
   readonly #options: LeasesOptions
   /** the ends of leases that were renewed, epoch ms */
   readonly #renewed = new WeakMap<Task, number>()
-  #running: Promise<void> = Promise.resolve()
-  #cancelTimer: (() => void) | undefined
-  #isStopping = false
+  readonly #looking: Periodic
   /** monotonic ms: the start of the last look that the store answered, and of the first one of those without a gap */
   #seenAt = -Infinity
   #steadySince = Infinity
-  /** the error of the last look; undefined where it was good. Leases may not be renewed meanwhile. */
-  failure: unknown
 
   constructor(options: LeasesOptions) {
     this.#options = options
+    const work = (): Promise<void> => options.followJump().then(() => this.runOnce())
+    const onFailure = (error: unknown): void => {
+      options.log.error('upkeep.failed', { err: error })
+    }
+    this.#looking = new Periodic({ clock: options.clock, everyMs: LOOK_EVERY_MS, work, onFailure })
+  }
+
+  /** The error of the last look; undefined where it was good. Leases may not be renewed meanwhile. */
+  get failure(): unknown {
+    return this.#looking.failure
   }
 
   /** Shows that this node lives, and rescues tasks that earlier processes left `running`. @param which the node whose own tasks stay, or whose name those processes had */
@@ -53,13 +60,11 @@ export class Leases {
   }
 
   start(): void {
-    this.#running = this.#runAndContinue()
+    this.#looking.start()
   }
 
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#cancelTimer?.()
-    await this.#running
+  stop(): Promise<void> {
+    return this.#looking.stop()
   }
 
   /** Renews, and then rescues what is lost. @throws CallmeError of the store */
@@ -75,21 +80,6 @@ export class Leases {
     this.#seenAt = startedAt
     // The answer may have waited for the store to come back.
     if (hasGap) this.#steadySince = clock.monotonic()
-  }
-
-  async #runAndContinue(): Promise<void> {
-    try {
-      await this.#options.followJump()
-      await this.runOnce()
-      this.failure = undefined
-    } catch (error) {
-      this.failure = error
-      this.#options.log.error('upkeep.failed', { err: error })
-    }
-    if (this.#isStopping) return
-    this.#cancelTimer = this.#options.clock.setTimer(LOOK_EVERY_MS, () => {
-      this.start()
-    })
   }
 
   async #renew(now: number): Promise<void> {

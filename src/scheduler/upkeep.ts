@@ -1,5 +1,6 @@
 /** Chores that may take long: prunes old tasks, and lets the store tidy up. */
 import type { Execution } from './execute.ts'
+import { Periodic } from './periodic.ts'
 
 export interface UpkeepOptions extends Pick<Execution, 'store' | 'clock' | 'log'> {
   /** how long finished tasks are kept; 0 keeps them all */
@@ -16,44 +17,34 @@ const PRUNED_AT_ONCE = 20_000
 
 export class Upkeep {
   readonly #options: UpkeepOptions
-  #running: Promise<void> = Promise.resolve()
-  #cancelTimer: (() => void) | undefined
-  #isStopping = false
-  /** the error of the last chores; undefined where they were done */
-  failure: unknown
+  readonly #chores: Periodic
 
   constructor(options: UpkeepOptions) {
     this.#options = options
+    const work = (): Promise<void> => options.followJump().then(() => this.runOnce())
+    const onFailure = (error: unknown): void => {
+      options.log.error('upkeep.failed', { err: error })
+    }
+    this.#chores = new Periodic({ clock: options.clock, everyMs: EVERY_MS, work, onFailure })
+  }
+
+  /** The error of the last chores; undefined where they were done. */
+  get failure(): unknown {
+    return this.#chores.failure
   }
 
   start(): void {
-    this.#cancelTimer = this.#options.clock.setTimer(EVERY_MS, () => {
-      this.#running = this.#runAndContinue()
-    })
+    this.#chores.startLater()
   }
 
-  async stop(): Promise<void> {
-    this.#isStopping = true
-    this.#cancelTimer?.()
-    await this.#running
+  stop(): Promise<void> {
+    return this.#chores.stop()
   }
 
   /** Does each chore once. @throws CallmeError of the store */
   async runOnce(): Promise<void> {
     await this.#prune()
     await this.#options.store.tidy()
-  }
-
-  async #runAndContinue(): Promise<void> {
-    try {
-      await this.#options.followJump()
-      await this.runOnce()
-      this.failure = undefined
-    } catch (error) {
-      this.failure = error
-      this.#options.log.error('upkeep.failed', { err: error })
-    }
-    if (!this.#isStopping) this.start()
   }
 
   async #prune(): Promise<void> {
@@ -64,7 +55,7 @@ export class Upkeep {
     do {
       batch = await store.prune({ before: clock.now() - retentionMs, limit: PRUNE_BATCH })
       pruned += batch
-    } while (batch > 0 && pruned < PRUNED_AT_ONCE && !this.#isStopping)
+    } while (batch > 0 && pruned < PRUNED_AT_ONCE && !this.#chores.isStopping)
     if (pruned > 0) log.info('pruned', { tasks: pruned })
   }
 }

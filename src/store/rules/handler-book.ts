@@ -81,6 +81,9 @@ export const RATE_SECONDS = 60
 /** Starts are remembered for longer, because the clock may be set forward and back. */
 export const KEEP_SECONDS = 3600
 
+/** When to claim again, epoch ms; undefined where another event comes first. */
+export const knownTime = (time: number): number | undefined => (time < NEVER ? time : undefined)
+
 export const noLimit = (): HandlerCapacity => ({ free: Infinity, opensAt: NEVER, hasRate: false })
 export const noCapacity = (): HandlerCapacity => ({ free: 0, opensAt: NEVER, hasRate: false })
 

@@ -8,7 +8,8 @@ import type { Claim, ClaimResult } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
 import type { ClaimView } from '../memory/lane-cursors.ts'
-import { claimRows, finishClaim, firstPlaces, knownTime, lockDue, moveRows, type LaneFirst, type LaneWish } from './claim-rows.ts'
+import { knownTime } from '../../rules/handler-book.ts'
+import { claimRows, finishClaim, firstPlaces, lockDue, moveRows, type LaneFirst, type LaneWish } from './claim-rows.ts'
 import { HandlerUsage } from '../handlers/handler-usage.ts'
 
 interface OpenLane extends LaneShare {

@@ -4,7 +4,6 @@ import type { HandlerDefinition } from '../../../domain/task/handler.ts'
 import type { Task } from '../../../domain/task/task.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { rulesText, toTask, type TaskRow } from '../../rows/task-row.ts'
-import { NEVER } from '../../rules/handler-book.ts'
 import { whyUncallable } from '../../rules/report-effects.ts'
 import type { Claim } from '../../store.ts'
 import type { Place, Transaction } from '../commit/transaction.ts'
@@ -130,11 +129,6 @@ export async function finishClaim(transaction: Transaction, claimed: readonly Ta
 
 export function oldestFirst(a: Pick<TaskRow, 'due_at' | 'id'>, b: Pick<TaskRow, 'due_at' | 'id'>): number {
   return a.due_at - b.due_at || a.id - b.id
-}
-
-/** When to claim again, epoch ms; undefined where another event comes first. */
-export function knownTime(time: number): number | undefined {
-  return time < NEVER ? time : undefined
 }
 
 function wishParams(wishes: readonly LaneWish[]): unknown[] {

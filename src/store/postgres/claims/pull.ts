@@ -1,10 +1,10 @@
 /** Hands due rows of one handler to a worker, as far as the handler has capacity. */
-import { NEVER } from '../../rules/handler-book.ts'
+import { NEVER, knownTime } from '../../rules/handler-book.ts'
 import { firstPage } from '../../rules/sizes.ts'
 import type { ClaimResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { findHandler } from '../handlers/change-handler.ts'
-import { claimForWorker, finishClaim, firstPlaces, knownTime, lockDue, oldestFirst } from './claim-rows.ts'
+import { claimForWorker, finishClaim, firstPlaces, lockDue, oldestFirst } from './claim-rows.ts'
 import { HandlerUsage } from '../handlers/handler-usage.ts'
 
 type Pull = Parameters<Store['pull']>[1] & { readonly handlerName: string }

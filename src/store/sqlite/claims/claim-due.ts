@@ -1,7 +1,7 @@
 /** The claim for calls: takes due rows lane by lane, shared evenly. It reads no row that waits behind a full lane. */
 import { hostOf } from '../../../domain/task/task.ts'
 import { ClaimShares, byTurn, type LaneShare, type LaneTurn } from '../../rules/claim-shares.ts'
-import { NEVER, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
+import { knownTime, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { rulesText, type TaskRow } from '../../rows/task-row.ts'
 import { PAGE_BYTES } from '../../rules/sizes.ts'
@@ -23,7 +23,7 @@ export const claimDue: Verb<'claimDue'> = (transaction, claim) => {
   const run = new ClaimRun(transaction, claim)
   const tasks = finishClaim(transaction, run.claim(), claim)
   const nextDue = run.nextDue()
-  return { tasks, nextDue: nextDue < NEVER ? nextDue : undefined }
+  return { tasks, nextDue: knownTime(nextDue) }
 }
 
 class ClaimRun {

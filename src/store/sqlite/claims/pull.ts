@@ -1,5 +1,5 @@
 /** The claim for a worker: takes due rows of one handler, and keeps the limits of that handler. */
-import { NEVER } from '../../rules/handler-book.ts'
+import { knownTime } from '../../rules/handler-book.ts'
 import { rulesText, type TaskRow } from '../../rows/task-row.ts'
 import { CLAIM_FOR_WORKER, FIND_DUE, type DueRow } from './claim-statements.ts'
 import { firstPage } from '../../rules/sizes.ts'
@@ -15,7 +15,7 @@ export const pullDue: Verb<'pull'> = (transaction, name, worker) => {
   const { now, node, leaseUntil } = worker
   const { free, hasRate, opensAt } = capacityOf(transaction, handler, now)
   const limit = Math.min(worker.limit, free)
-  if (limit <= 0) return { tasks: [], nextDue: opensAt < NEVER ? opensAt : undefined }
+  if (limit <= 0) return { tasks: [], nextDue: knownTime(opensAt) }
   const lanes = cursors.lanesOfHandler(name)
   const due = lanes.flatMap((lane) => sql.all<DueRow>(FIND_DUE, { lane, now, limit }))
   // The backfill of a new handler has not moved all of its rows out of these lanes yet.
@@ -26,5 +26,5 @@ export const pullDue: Verb<'pull'> = (transaction, name, worker) => {
   const rows = firstPage(oldest, ({ bytes }) => bytes).map(({ id }) => sql.one<TaskRow>(CLAIM_FOR_WORKER, { id, ...claimed }))
   if (hasRate && rows.length > 0) addStarts(transaction, name, rows.length, Math.floor(now / 1000))
   const nextDue = Math.min(...lanes.map((lane) => cursors.nextDueOfLane(lane, now)))
-  return { tasks: finishClaim(transaction, rows, worker), nextDue: nextDue < NEVER ? nextDue : undefined }
+  return { tasks: finishClaim(transaction, rows, worker), nextDue: knownTime(nextDue) }
 }
