@@ -1,10 +1,10 @@
 /** Opens a PostgreSQL database for one node of many: connects, brings the schema up to date, and reads what the others have committed. */
 import pg from 'pg'
 import { CallmeError } from '../../domain/errors.ts'
-import { readMigrations } from '../migrations.ts'
+import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { Database, closeConnections, connect, one } from './commit/database.ts'
 import { FIND_IDENTITY } from './commit/identity.ts'
-import { migrate } from './commit/migrate.ts'
+import { migrate, readVersion } from './commit/migrate.ts'
 import { storeError } from './commit/store-error.ts'
 import { openStreams } from './node.ts'
 import { PostgresStore } from './postgres-store.ts'
@@ -19,7 +19,7 @@ import { openSession } from './session.ts'
 export async function openPostgresStore(url: string, options: { readonly stopping?: AbortSignal } = {}): Promise<PostgresStore> {
   const connections = connect(url)
   try {
-    await migrateOnce(url)
+    await migrateWhereBehind(url, connections.reading)
     await makePartitions(connections.reading)
     connections.identity.opened(one(await connections.reading.query<{ id: string }>(FIND_IDENTITY)).id)
     const streams = await openStreams(connections.reading)
@@ -34,11 +34,14 @@ export async function openPostgresStore(url: string, options: { readonly stoppin
   }
 }
 
-/** Has a connection of its own without a time limit, because a step may take long. */
-async function migrateOnce(url: string): Promise<void> {
+/** A migration has a connection of its own without a time limit, because a step may take long. */
+async function migrateWhereBehind(url: string, reading: Database): Promise<void> {
+  const migrations = readMigrations('postgres')
+  const { current, worksWith } = await readVersion(reading)
+  if (pendingMigrations(migrations, current, worksWith).length === 0) return
   const database = new Database(url, 1, 0)
   try {
-    await migrate(database, readMigrations('postgres'))
+    await migrate(database, migrations)
   } finally {
     await database.end()
   }

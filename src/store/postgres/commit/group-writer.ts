@@ -21,16 +21,13 @@ export interface Verb<I, O> {
 }
 
 /** A verb whose calls are written one after the other. */
-export function oneByOne<I, O>(
-  work: (transaction: Transaction, input: I) => Promise<O>,
-  { isAlone = false, isUrgent = false } = {},
-): Verb<I, O> {
+export function oneByOne<I, O>(work: (transaction: Transaction, input: I) => Promise<O>, { isAlone = false } = {}): Verb<I, O> {
   const write: Verb<I, O>['write'] = async (transaction, inputs) => {
     const answers: O[] = []
     for (const input of inputs) answers.push(await work(transaction, input))
     return answers
   }
-  return { write, isAlone, isUrgent, weigh: () => 1 }
+  return { write, isAlone, isUrgent: false, weigh: () => 1 }
 }
 
 /** A verb whose neighbouring calls are written by the same statements. */

@@ -48,19 +48,15 @@ export const renew = together(
 )
 
 /** Takes tasks whose lease is over, or with `onlyNode` the tasks that other nodes have under way. */
-export const rescue = oneByOne(
-  async (transaction, search: Parameters<Store['rescue']>[0]): Promise<Task[]> => {
-    const { session } = transaction
-    const { now } = search
-    const rows =
-      search.onlyNode === undefined ? await findLost(transaction, search) : await findAbandoned(transaction, search.onlyNode, search)
-    const tasks = await readTasks(transaction, session, rows)
-    const reports = tasks.map((task) => lossOf(task, now))
-    return (await writeReports(transaction, reports)).flatMap((task) => task ?? [])
-    // The next renewal waits for it.
-  },
-  { isUrgent: true },
-)
+export const rescue = oneByOne(async (transaction, search: Parameters<Store['rescue']>[0]): Promise<Task[]> => {
+  const { session } = transaction
+  const { now } = search
+  const rows =
+    search.onlyNode === undefined ? await findLost(transaction, search) : await findAbandoned(transaction, search.onlyNode, search)
+  const tasks = await readTasks(transaction, session, rows)
+  const reports = tasks.map((task) => lossOf(task, now))
+  return (await writeReports(transaction, reports)).flatMap((task) => task ?? [])
+})
 
 async function findLost(transaction: Transaction, { now, limit }: { now: number; limit: number }): Promise<TaskRow[]> {
   const { leases } = transaction.session
