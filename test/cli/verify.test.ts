@@ -36,7 +36,7 @@ describe('callme verify', () => {
     expect(body).toMatchObject({ attempts: 1, p50: (JSON.parse(stdout) as { lateness: { p50: number } }).lateness.p50 })
     const text = await runCallme(['verify', '--store', setting, '--to', '2100-01-01T00:00:00Z'])
     expect(text.stdout).toMatch(
-      /\ndue {20}1\n {2}on time {14}1\n[^]*\nnot due yet {12}1\n\nlateness of 1 attempt, [^\n]*\n\nevery promise was kept\n$/,
+      /\ndue {20}1\n {2}on time {14}1\n[^]*\nnot due yet {12}1\n\nlateness of 1 attempt, [^\n]*\nstarted more than 1 s late: \d, more than 10 s: \d, more than 60 s: \d\n\nevery promise was kept\n$/,
     )
     expect(text.stdout).not.toContain('callme@')
     await program.kill()
