@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, matchesGlob } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, test, vi } from 'vitest'
 import { CallmeError } from '../../src/domain/errors.ts'
@@ -75,6 +75,18 @@ describe('a file that is open', () => {
     const reader = new SqliteDatabase(path, { readonly: true })
     expect(reader.prepare('SELECT name FROM tasks').pluck().all()).toEqual(['a-task'])
     reader.close()
+    await store.close()
+  })
+
+  test('makes no file beside it that git would offer to commit', async () => {
+    const folder = tempFolder()
+    const store = openSqliteStore(join(folder, 'callme.db'))
+    const ignored = readFileSync(new URL('../../.gitignore', import.meta.url), 'utf8')
+      .trim()
+      .split('\n')
+    const left = readdirSync(folder)
+    expect(left).toContain('callme.db.lock-journal')
+    expect(left.filter((name) => !ignored.some((pattern) => matchesGlob(name, pattern)))).toEqual([])
     await store.close()
   })
 
