@@ -1,5 +1,5 @@
 /** Opens the store that a node was told to use, or reads the ledger of it. */
-import type { StoreUrl } from '../config/store-url.ts'
+import { redact, type StoreUrl } from '../config/store-url.ts'
 import type { LedgerSnapshot } from './ledger.ts'
 import type { Store } from './store.ts'
 
@@ -11,7 +11,7 @@ import type { Store } from './store.ts'
 export async function openStore(where: StoreUrl, stopping: AbortSignal): Promise<Store> {
   if (where.kind === 'postgres') {
     const { openPostgresStore } = await import('./postgres/open-postgres-store.ts')
-    return openPostgresStore(where.url, { stopping })
+    return openPostgresStore(where.url, { stopping, name: `the store ${redact(where.url)}` })
   }
   const { openSqliteStore } = await import('./sqlite/open-sqlite-store.ts')
   return openSqliteStore(where.path)
@@ -29,7 +29,7 @@ export function isShared(where: StoreUrl): boolean {
 export async function readLedger<T>(where: StoreUrl, read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
   if (where.kind === 'postgres') {
     const { readPostgresLedger } = await import('./postgres/history/open-ledger.ts')
-    return readPostgresLedger(where.url, read)
+    return readPostgresLedger(where.url, read, `the store ${redact(where.url)}`)
   }
   const { readSqliteLedger } = await import('./sqlite/history/open-ledger.ts')
   return readSqliteLedger(where.path, read)

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join, matchesGlob } from 'node:path'
+import { join, matchesGlob, resolve } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, test, vi } from 'vitest'
 import { CallmeError } from '../../src/domain/errors.ts'
@@ -104,6 +104,22 @@ describe('a file that cannot be a store', () => {
     expect(refusalOf(path)).toMatchObject({ code: 'store_unavailable', message: `cannot open ${path}: its folder does not exist` })
   })
 
+  test('is refused with the file and the reason that is true', () => {
+    const folder = tempFolder()
+    writeFileSync(join(folder, 'notes.txt'), 'no database '.repeat(99))
+    mkdirSync(join(folder, 'locked.db.lock'))
+    symlinkSync(join(folder, 'none', 'x.db'), join(folder, 'link.db'))
+    for (const [name, file, reason] of [
+      ['.', folder, 'it is a folder and no file'],
+      ['notes.txt', 'notes.txt', 'it is not a database of SQLite, or its beginning is damaged'],
+      ['notes.txt/a.db', 'notes.txt/a.db', `${join(folder, 'notes.txt')} is a file and no folder`],
+      ['locked.db', 'locked.db.lock', 'it is a folder and no file'],
+      ['link.db', 'link.db', 'it is a link into a folder that does not exist'],
+      [`${'x'.repeat(300)}.db`, `${'x'.repeat(300)}.db`, 'its name is too long for the file system'],
+    ] as const)
+      expect(refusalOf(join(folder, name)).message).toBe(`cannot open ${resolve(folder, file)}: ${reason}`)
+  })
+
   test('is refused where it is a folder or something else than SQLite, and stays as it is', () => {
     const folder = tempFolder()
     expect(refusalOf(folder).code).toBe('store_unavailable')
@@ -121,7 +137,7 @@ describe('the schema', () => {
     setVersion(path, NEWEST + 7)
     expect(refusalOf(path)).toMatchObject({
       code: 'store_too_new',
-      message: `the store has schema version ${NEWEST + 7}, this callme knows versions up to ${NEWEST}: start the newer callme that last used it`,
+      message: `the store ${path} has schema version ${NEWEST + 7}, this callme knows versions up to ${NEWEST}: start the newer callme that last used it`,
     })
     setVersion(path, NEWEST)
     await openSqliteStore(path).close()

@@ -4,9 +4,10 @@ import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'
-import { FileHold, NO_HOLD, type LockedFiles } from './commit/hold.ts'
 import { inspect } from './commit/inspect.ts'
-import { isBusy, storeError } from './commit/store-error.ts'
+import { wrongPlace } from './commit/file-fault.ts'
+import { FileHold, NO_HOLD, type LockedFiles } from './commit/hold.ts'
+import { isBusy, openingError } from './commit/store-error.ts'
 
 /**
  * @param path a file, or `:memory:`
@@ -27,7 +28,7 @@ export function openSqliteStore(path: string): SqliteStore {
   } catch (error) {
     db?.close()
     lock?.unlock()
-    throw storeError(error)
+    throw openingError(error, path)
   }
 }
 
@@ -58,7 +59,7 @@ function takeLock(path: string): LockedFiles {
     holder.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     holder.close()
-    if (!isBusy(error)) throw storeError(error)
+    if (!isBusy(error)) throw openingError(error, lockPath)
     const message = `${path} is in use by another callme: a SQLite store serves one process; stop that one or give this one its own --store`
     throw new CallmeError('store_in_use', message, { cause: error })
   }
@@ -75,20 +76,21 @@ function openLockFile(lockPath: string): Database {
     accessSync(lockPath, constants.W_OK)
     return holder
   } catch (error) {
-    throw new CallmeError('store_unavailable', `cannot open ${lockPath}: ${(error as Error).message}`, { cause: error })
+    throw openingError(error, lockPath)
   }
 }
+
+const SECOND_NAME = 'it has a second name (a hard link), under which another callme could open it'
 
 /** All names of a file must lead to one lock. Only a file that is there has a real name, so a new one is made first. */
 function findRealPath(path: string): string {
   try {
     if (!existsSync(path)) closeSync(openSync(path, 'a'))
-    if (statSync(path).nlink > 1) throw new Error('it has a second name (a hard link), under which another callme could open it')
+    const fault = wrongPlace(path) ?? (statSync(path).nlink > 1 ? SECOND_NAME : undefined)
+    if (fault !== undefined) throw new CallmeError('store_unavailable', `cannot open ${path}: ${fault}`)
     return realpathSync(path)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const reason = code === 'ENOENT' ? 'its folder does not exist' : message
-    throw new CallmeError('store_unavailable', `cannot open ${path}: ${reason}`, { cause: error })
+    throw openingError(error, path)
   }
 }
 
@@ -96,7 +98,7 @@ function migrate(db: Database, path: string): void {
   const version = db.pragma('user_version', { simple: true }) as number
   const isForeign = version === 0 && db.prepare('SELECT 1 FROM sqlite_master').get() !== undefined
   if (isForeign) throw new CallmeError('store_unavailable', `${path} holds the tables of another program; give callme a file of its own`)
-  const steps = pendingMigrations(readMigrations('sqlite'), version)
+  const steps = pendingMigrations(`the store ${path}`, readMigrations('sqlite'), version)
   for (const { version, sql } of steps) {
     db.transaction(() => {
       db.pragma(`user_version = ${version}`)

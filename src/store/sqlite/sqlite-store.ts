@@ -138,7 +138,7 @@ export class SqliteStore implements Store {
       return work(this.#session)
     } catch (error) {
       this.#hold.failed(error)
-      throw storeError(error)
+      throw storeError(error, this.#db.name)
     }
   }
 }
