@@ -34,11 +34,11 @@ const EXPECTED = `a cron expression of 5 fields (${FIELDS.map(({ name }) => name
 /** Just before a leap year, which has every date. croner looks no further than 3000, so the check for a time that never comes is fast. */
 const BEFORE_LAST_LEAP_YEAR = new Date(Date.UTC(2995, 11, 31, 23, 59))
 
-const scheduleOf = memoize(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: '5-part', utcOffset: 0 }))
+const scheduleOf = memoize(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: '5-part', utcOffset: 0, domAndDow: needsBothDays(repeat) }))
 
 /**
- * Takes 5 fields with lists, ranges, steps and names, and the nicknames from `@yearly` to `@hourly`. Where both day of month and day of
- * week are given, either of them is enough. An expression that never comes true is refused.
+ * Takes 5 fields with lists, ranges, steps and names, and the nicknames from `@yearly` to `@hourly`. Where day of month and day of week are
+ * both restricted, either of them is enough. An expression that never comes true is refused.
  * @param timezone UTC where undefined
  */
 export function parseRecurrence(repeat: string, timezone = 'UTC'): Parsed<Recurrence> {
@@ -56,6 +56,12 @@ export function nextOccurrence(recurrence: Recurrence, after: number): number | 
   const wall = furthestWallTime(recurrence.timezone, minuteOf(after * 1000))
   const next = scheduleOf(recurrence.repeat).nextRun(new Date(wall * 1000))
   return next === null ? undefined : firstInstant(recurrence.timezone, next.getTime() / 1000)
+}
+
+/** Vixie cron and cronie: a field that begins with an asterisk is not restricted, even with a step. Then a day must match both fields. */
+function needsBothDays(repeat: string): boolean {
+  const [, , dayOfMonth, , dayOfWeek] = repeat.trim().split(/\s+/)
+  return [dayOfMonth, dayOfWeek].some((field) => field?.startsWith('*'))
 }
 
 function explainRepeat(repeat: string): Problem | undefined {
