@@ -4,6 +4,7 @@ import { refuse, type Parsed, type Problem } from '../domain/errors.ts'
 import { newTask, type NewTask, type TaskDefinition } from '../domain/task/task.ts'
 import { parseTaskName } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
+import { explainTimezone } from '../domain/time/time-zone.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
@@ -32,13 +33,14 @@ export function taskOf(name: string | undefined, { task_name, trigger_at, ...fie
 /** The time of the first task: `trigger_at`, or without it the first time of the series. */
 function timeOf(sent: TaskBody['trigger_at'], { repeat, timezone }: Pick<TaskBody, 'repeat' | 'timezone'>, now: number): Parsed<number> {
   if (repeat === undefined) {
-    if (timezone !== undefined) return refuse('/timezone', `timezone is that of repeat, and there is no repeat; got ${show(timezone)}`)
+    const problem = timezone === undefined ? undefined : explainTimezone(timezone)
+    if (problem) return { ok: false, problem }
     if (sent === undefined) return refuse('/trigger_at', `trigger_at is required: it must be ${taskSchema.properties.trigger_at.expects}`)
-    return parseTriggerTime(sent, now)
+    return parseTriggerTime(sent, { now, timezone })
   }
   const recurrence = parseRecurrence(repeat, timezone)
   if (!recurrence.ok) return recurrence
-  if (sent !== undefined) return parseTriggerTime(sent, now)
+  if (sent !== undefined) return parseTriggerTime(sent, { now, timezone })
   const first = nextOccurrence(recurrence.value, Math.floor(now / 1000))
   return first === undefined ? refuse('/repeat', `repeat must come true within ten years; got ${show(repeat)}`) : { ok: true, value: first }
 }

@@ -1,9 +1,13 @@
 /** A task on the wire. Only here do its fields get their JSON names. */
+import { formatLocalTime, isTimeZone } from '../domain/time/time-zone.ts'
 import { rfc3339 } from '../domain/time/trigger-time.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from '../domain/task/task.ts'
 import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
+
+/** Unix seconds. A damaged row may hold any time and any zone. */
+const LAST_LOCAL_TIME = 8e12
 
 /** Values of the server for fields that a task leaves out. */
 export interface ServerDefaults {
@@ -25,6 +29,8 @@ export interface WireTask extends Required<Omit<EffectiveDefinition, NullableFie
   /** Unix seconds */
   readonly trigger_at: string
   readonly trigger_time: string
+  /** the same time in the task's zone, with its offset; null where the task names neither a zone nor a `repeat` */
+  readonly local_time: string | null
   readonly task_state: TaskState
   readonly run_id: string
   /** attempts started in this run */
@@ -85,6 +91,7 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     task_name: task.name,
     trigger_at: String(task.triggerAt),
     trigger_time: triggerTime,
+    local_time: localTime(task),
     task_state: task.state,
     callback: definition.callback ?? null,
     callback_method: definition.callback_method,
@@ -116,6 +123,12 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     error_callback_result: task.errorCallback && presentErrorCallback(task.errorCallback),
     ...(history && { history: history.map(presentAttempt) }),
   }
+}
+
+function localTime({ triggerAt, definition: { repeat, timezone } }: Task): string | null {
+  const zone = timezone ?? (repeat === undefined ? undefined : 'UTC')
+  const isKnown = zone !== undefined && isTimeZone(zone) && Math.abs(triggerAt) < LAST_LOCAL_TIME
+  return isKnown ? formatLocalTime(zone, triggerAt) : null
 }
 
 function presentErrorCallback(progress: ErrorCallbackProgress): WireErrorCallbackResult {

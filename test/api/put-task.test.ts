@@ -169,9 +169,10 @@ describe('PUT /task/<name>', () => {
     expect(read).toMatchObject({ callback: `${CALLBACK}/new`, retry: 1, max_delay: 5, headers: { 'x-a': 'own' } })
   })
 
-  it('runs at once with +0m', async () => {
-    const answer = await put('now', { trigger_at: '+0m', callback: CALLBACK })
+  it.each(['+0m', 'now'])('runs at once with %s, and has its whole window', async (trigger_at) => {
+    const answer = await put('now', { trigger_at, callback: CALLBACK, max_delay: 1 })
     expect(answer.body.task.trigger_at).toBe(String(MINUTE - 60))
+    expect((await stored())[0]?.deadline).toBe(api.clock.now() + 60_000)
     expect(api.wakes[0]).toBeLessThanOrEqual(api.clock.now())
   })
 

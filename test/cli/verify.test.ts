@@ -34,7 +34,7 @@ describe('callme verify', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, due: 1, on_time: 1, not_due: 1, lateness: { attempts: 1 } })
     const { body } = await program.json('/lateness?name=now')
     expect(body).toMatchObject({ attempts: 1, p50: (JSON.parse(stdout) as { lateness: { p50: number } }).lateness.p50 })
-    const text = await runCallme(['verify', '--store', setting, '--to', '2100-01-01T00:00:00Z'])
+    const text = await runCallme(['verify', '--store', setting, '--from', '-1h', '--to', '2100-01-01'])
     expect(text.stdout).toMatch(
       /\ndue {20}1\n {2}on time {14}1\n[^]*\nnot due yet {12}1\n\nlateness of 1 attempt, [^\n]*\n\nevery promise was kept\n$/,
     )

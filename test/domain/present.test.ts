@@ -16,6 +16,7 @@ describe('a task on the wire', () => {
       task_name: 'a-task',
       trigger_at: String(MINUTE),
       trigger_time: '2027-01-15T08:00:00.000Z',
+      local_time: null,
       task_state: 'pending',
       callback: 'http://receiver.test/run',
       callback_method: 'GET',

@@ -17,7 +17,7 @@ const EXIT_BROKEN = 1
 export function verifyCommand(): Command {
   const command = new Command('verify').description('Account for every run that the store has recorded, also while callme runs.')
   addSettingOptions(command, ['store'])
-    .option('--from <time>', 'Only of entries whose trigger_at is at or after this Unix time or RFC 3339 time.')
+    .option('--from <time>', 'Only of entries whose trigger_at is at or after this time, such as -24h or 2030-01-01.')
     .option('--to <time>', 'Only of entries whose trigger_at is before this time.')
     .option('--json', 'Print JSON.')
   return command.action(async (options: { from?: string; to?: string; json?: boolean }) => {
@@ -41,8 +41,7 @@ function withoutOthers(env: Environment): Environment {
 
 function readTime(name: 'from' | 'to', text: string | undefined): { from?: number; to?: number } {
   if (text === undefined) return {}
-  const seconds = parseInstant(text)
-  if (seconds !== undefined) return { [name]: seconds }
-  const expected = 'a Unix time in seconds or an RFC 3339 time such as "2030-01-01T00:00:00Z"'
-  throw new CallmeError('bad_config', `--${name} must be ${expected}; got ${JSON.stringify(text)}`)
+  const parsed = parseInstant(`--${name}`, text, { now: Date.now() })
+  if (parsed.ok) return { [name]: parsed.value }
+  throw new CallmeError('bad_config', parsed.problem.detail)
 }

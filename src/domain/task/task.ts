@@ -71,7 +71,7 @@ export interface Task extends TaskKey {
   readonly host: string
   /** when the next attempt may start */
   readonly dueAt: number
-  /** when its window began: at its minute, or when a person had it run */
+  /** when its window began: at its minute, or when a person had it run or stored it within its minute */
   readonly windowFrom: number
   /** no attempt starts at or after this time */
   readonly deadline: number
@@ -141,20 +141,28 @@ export interface NewTask extends TaskKey {
   readonly definition: TaskDefinition
   readonly host: string
   readonly dueAt: number
+  readonly windowFrom: number
   readonly deadline: number
   readonly runId: string
+  readonly inAdvance: boolean
 }
 
-/** @param now the time of its storing, epoch ms: a task of the present minute is due then, not at the start of the minute */
-export function newTask(key: TaskKey, definition: TaskDefinition, now: number): NewTask {
+/**
+ * @param now the time of its storing, epoch ms: a task of the present minute is due then, and its window begins then
+ * @param atOnce a person wants it now, although its minute is a later one
+ */
+export function newTask(key: TaskKey, definition: TaskDefinition, now: number, atOnce = false): NewTask {
+  const windowFrom = atOnce ? now : Math.max(key.triggerAt * 1000, now)
   return {
     name: key.name,
     triggerAt: key.triggerAt,
     definition,
     host: hostOf(definition),
-    dueAt: Math.max(firstDueAt(key, definition), now),
-    deadline: deadlineOf(key.triggerAt * 1000, definition),
+    dueAt: atOnce ? now : Math.max(firstDueAt(key, definition), now),
+    windowFrom,
+    deadline: deadlineOf(windowFrom, definition),
     runId: randomUUID(),
+    inAdvance: key.triggerAt * 1000 > windowFrom,
   }
 }
 
@@ -163,10 +171,8 @@ export function pendingTask(task: NewTask, { created, now }: { created: number; 
   return {
     ...task,
     state: 'pending',
-    windowFrom: task.triggerAt * 1000,
     attempts: 0,
     lost: 0,
-    inAdvance: false,
     removeAfter: false,
     awaiting: null,
     claimedBy: null,

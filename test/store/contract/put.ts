@@ -29,6 +29,8 @@ const FULL: NewTask = {
   definition: DEFINITION,
   host: 'receiver.test:8443',
   dueAt: 253_402_300_740_017,
+  windowFrom: 253_402_300_740_018,
+  inAdvance: true,
   deadline: 253_402_300_740_019,
   runId: '0d9b8c1e-3f1a-4a63-9f0e-6a0f2b6c7d8e',
 }
@@ -38,9 +40,8 @@ const UNTOUCHED = { ...NEVER_RUN, rescheduledFrom: null }
 export default area('put', (test) => {
   test('stores a pending entry with every field as it was given', async ({ store, reopen }) => {
     const expected: Task = {
-      ...FULL,
       ...UNTOUCHED,
-      windowFrom: FULL.triggerAt * 1000,
+      ...FULL,
       created: 1_799_999_999_123,
       updated: 1_799_999_999_123,
     }
