@@ -22,7 +22,7 @@ export function parseTaskName(text: string): Parsed<string> {
   return refuse('/task_name', detail)
 }
 
-/** Reads `name@<unix minute>`. Any other text is a problem, `a@b@c` included. The problem names the key that was nearly sent, if there is one. */
+/** Reads `name@<unix minute>`. Any other text is a problem, `a@b@c` included. The problem names the key that was nearly sent. */
 export function parseTaskKey(text: string): Parsed<TaskKey> {
   const [name = '', time = '', ...rest] = text.split('@')
   const parsedName = parseTaskName(name)

@@ -50,13 +50,16 @@ const KEEP_ENDED = `
 
 /** The names stay locked until the transaction ends. The order keeps two transactions from waiting for each other. */
 const LOCK_NAMES = `
-  WITH n AS MATERIALIZED (SELECT DISTINCT hashtextextended('callme name ' || name, 0) AS number FROM unnest($1::text[]) AS k (name) ORDER BY number)
-  SELECT pg_advisory_xact_lock(number) FROM n`
+  WITH n AS MATERIALIZED (
+    SELECT DISTINCT hashtextextended('callme name ' || name, 0) AS number FROM unnest($1::text[]) AS k (name) ORDER BY number
+  ) SELECT pg_advisory_xact_lock(number) FROM n`
 const firstOf = (table: string, order: string): string =>
   `(SELECT ${columnsOf('t')} FROM callme.${table} t WHERE t.name = $1 ORDER BY t.trigger_at ${order} LIMIT 1)`
 const NOT_ENDED = firstOf('tasks', 'ASC')
 /** One statement, because a task may end between two. */
-const KEPT = `SELECT * FROM (SELECT 0 AS place, * FROM ${NOT_ENDED} t UNION ALL SELECT 1, * FROM ${firstOf('finished', 'DESC')} f) o ORDER BY place LIMIT 1`
+const KEPT = `
+  SELECT * FROM (SELECT 0 AS place, * FROM ${NOT_ENDED} t UNION ALL SELECT 1, * FROM ${firstOf('finished', 'DESC')} f) o
+  ORDER BY place LIMIT 1`
 
 export const putTasks = together(writeTasks, ({ tasks }: PutInput) => weightOf(tasks))
 

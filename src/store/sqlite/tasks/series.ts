@@ -26,7 +26,9 @@ export function continueSeries(transaction: Transaction, row: TaskRow, now: numb
   return null
 }
 
-/** The tasks that wait in the series of a name and that none follows yet, oldest first: one, or several that an older program has stored. */
+/**
+ * The tasks that wait in the series of a name and that none follows yet, oldest first: one, or several that an older program has stored.
+ */
 export function waitingInSeries({ sql }: Transaction, name: string): TaskRow[] {
   const rows: TaskRow[] = []
   const rowAfter = (minute: number): TaskRow | undefined => sql.get<TaskRow>(WAITING_IN_SERIES, name, minute)
