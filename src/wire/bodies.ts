@@ -19,6 +19,7 @@ export interface TaskBody {
   repeat?: string
   timezone?: string
   spread?: number
+  unique?: 'waiting' | 'ever'
 }
 
 export interface RescheduleBody {

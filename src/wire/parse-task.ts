@@ -18,7 +18,7 @@ const MAX_DEPTH = 100
 export const checkTask = compileCheck<TaskBody>(taskSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'task'))
 
 /** @param name the task's name from the path; without it the body must hold one @param now epoch ms */
-export function taskOf(name: string | undefined, { task_name, trigger_at, ...fields }: TaskBody, now: number): Parsed<NewTask> {
+export function taskOf(name: string | undefined, { task_name, trigger_at, unique, ...fields }: TaskBody, now: number): Parsed<NewTask> {
   const parsedName = nameOf(name, task_name)
   if (!parsedName.ok) return parsedName
   const triggerAt = timeOf(trigger_at, fields, now)
@@ -27,7 +27,8 @@ export function taskOf(name: string | undefined, { task_name, trigger_at, ...fie
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now, and in the name of JSON's values.
-  return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition, now) }
+  const task = newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition, now)
+  return { ok: true, value: unique === undefined ? task : { ...task, unique } }
 }
 
 /** The time of the first task: `trigger_at`, or without it the first time of the series. */

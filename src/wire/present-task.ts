@@ -26,6 +26,8 @@ export interface WireTask extends Required<Omit<EffectiveDefinition, NullableFie
   readonly ack_timeout: number | null
   readonly repeat: string | null
   readonly task_name: string
+  /** `<task_name>@<trigger_at>` */
+  readonly key: string
   /** Unix seconds */
   readonly trigger_at: string
   readonly trigger_time: string
@@ -89,6 +91,7 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
   const created = rfc3339(task.created)
   return {
     task_name: task.name,
+    key: formatTaskKey(task),
     trigger_at: String(task.triggerAt),
     trigger_time: triggerTime,
     local_time: localTime(task),

@@ -29,6 +29,7 @@ describe('PUT /task/<name>', () => {
     const now = new Date(api.clock.now()).toISOString()
     expect(expectTask(answer.body.task)).toEqual({
       task_name: 'first',
+      key: `first@${triggerAt}`,
       trigger_at: String(triggerAt),
       trigger_time: due,
       task_state: 'pending',

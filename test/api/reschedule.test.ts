@@ -102,7 +102,7 @@ describe('POST /reschedule/<key>', () => {
     await api.called('gone', 404)
     await post(`/reschedule/${key('gone', 0)}?trigger_at=+1h`)
     expect(expectProblem(await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h`), 409)).toContain(
-      `rescheduled already, to ${MINUTE - 60 + 3600}; add all=true`,
+      `@${MINUTE - 60 + 3600}"; add all=true`,
     )
     expect((await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h&all=true`)).body.rescheduled).toBe(1)
   })

@@ -64,3 +64,43 @@ describe('a task that repeats', () => {
     expect(answer.body.task.trigger_at).toBe(String(MINUTE + 60))
   })
 })
+
+describe('a second PUT of a name', () => {
+  const nightly = { callback: CALLBACK, repeat: '0 2 * * *' }
+
+  it('with another repeat takes the place of the task that waits in its series', async () => {
+    const first = await api.http.put('/task/nightly').send(nightly).expect(201)
+    const second = await api.http
+      .put('/task/nightly')
+      .send({ ...nightly, repeat: '30 3 * * *' })
+      .expect(200)
+    expect(second.body).toMatchObject({ replaces: first.body.task.key, task: { repeat: '30 3 * * *' } })
+    const many = await api.http.post('/tasks').send([{ ...nightly, task_name: 'nightly' }])
+    expect(many.body).toEqual({ results: [{ status: 200, key: first.body.task.key, replaces: second.body.task.key }] })
+    expect((await api.http.get('/task/nightly')).body.tasks).toMatchObject([{ repeat: '0 2 * * *' }])
+    const refused = await api.http
+      .put('/task/nightly')
+      .set('If-None-Match', '*')
+      .send({ ...nightly, trigger_at: '+5h' })
+    expect(expectProblem(refused, 412)).toContain(`the entry "${String(first.body.task.key)}" exists`)
+  })
+
+  it.each(['waiting', 'ever'])('with unique %s answers with the one that is there, and stores nothing', async (unique) => {
+    const path = `/task/once-${unique}`
+    const { task } = (
+      await api.http
+        .put(path)
+        .send({ ...GOOD, unique })
+        .expect(201)
+    ).body
+    const { length } = api.wakes
+    const again = await api.http.put(path).send({ ...GOOD, trigger_at: '+1h', unique })
+    expect(again.status).toBe(200)
+    expect(again.body).toEqual({ message: 'nothing was stored, because this entry of the name is there', stored: false, task })
+    expect(again.headers['location']).toBe(`/task/${String(task.key)}`)
+    const many = await api.http.post('/tasks').send([{ ...GOOD, task_name: `once-${unique}`, unique }])
+    expect([many.status, many.body]).toEqual([200, { results: [{ status: 200, key: task.key, stored: false }] }])
+    expect(api.wakes).toHaveLength(length)
+    expect(expectProblem(await api.http.put(path).send({ ...GOOD, unique: 'yes' }), 400, '/unique')).toContain('"waiting" or "ever"')
+  })
+})

@@ -30,6 +30,7 @@ function isErrorCallbackResult(value: unknown): boolean {
 /** Every member of a task on the wire, and how a right value of it is known. */
 const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: unknown) => boolean>> = {
   task_name: text(/./),
+  key: text(KEY),
   trigger_at: text(UNIX_SECONDS),
   trigger_time: text(RFC3339),
   local_time: orNull(text(LOCAL)),

@@ -11,12 +11,20 @@ import { parseJson } from '../http/read-body.ts'
 import { elementsOf, inSlices } from '../http/slices.ts'
 import type { Turns } from '../http/turns.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
-import { refusalOf, replacesNothing } from './put-task.ts'
+import { refusalOf, replacesNothing, statusOf } from './put-task.ts'
 
 const MAX_TASKS = 1000
 const EXAMPLE = '{"task_name":"a","trigger_at":"+6h","callback":"http://example.com/run"}'
 
-type WireResult = { readonly status: 200 | 201; readonly key: string } | ({ readonly status: number } & PresentedError)
+/** `replaces` is the key of the task of the series whose place it takes. `stored` is false where a unique task was there. */
+interface WireStored {
+  readonly status: 200 | 201
+  readonly key: string
+  readonly replaces?: string
+  readonly stored?: false
+}
+
+type WireResult = WireStored | ({ readonly status: number } & PresentedError)
 
 const body = {
   schema: { type: 'array', items: taskSchema },
@@ -35,10 +43,10 @@ export const putTasks = endpoint(
       const newTasks = tasks.flatMap((task) => (task.ok ? [task.value] : []))
       const stored = newTasks.length === 0 ? [] : await turns.take(() => store.put(newTasks, { now, ifAbsent }))
       const results = resultsOf(tasks, stored)
-      const dueAts = stored.flatMap((result) => ('task' in result ? [result.task.dueAt] : []))
+      const dueAts = stored.flatMap((result) => ('task' in result && result.status !== 'kept' ? [result.task.dueAt] : []))
       if (dueAts.length > 0) wake(Math.min(...dueAts))
-      for (const result of results) if ('key' in result) log.debug('task.stored', { task: result.key })
-      return { status: dueAts.length === results.length ? 200 : 207, body: { results } }
+      for (const result of results) if ('key' in result && result.stored !== false) log.debug('task.stored', { task: result.key })
+      return { status: results.every((result) => 'key' in result) ? 200 : 207, body: { results } }
     },
 )
 
@@ -90,8 +98,11 @@ function resultsOf(tasks: readonly Parsed<NewTask>[], stored: readonly PutResult
     if (!task.ok) return failure(badRequest(task.problem))
     const result = remaining.next().value
     if (result === undefined) throw new Error('the store gave fewer results than it was given tasks')
-    if (!('task' in result)) return failure(refusalOf(result.status, task.value))
-    return { status: result.status === 'created' ? 201 : 200, key: formatTaskKey(result.task) }
+    if (!('task' in result)) return failure(refusalOf(result, task.value))
+    const key = formatTaskKey(result.task)
+    if (result.status === 'kept') return { status: 200, key, stored: false }
+    const { replaces } = result
+    return { status: statusOf(result), key, ...(replaces && { replaces: formatTaskKey(replaces) }) }
   })
 }
 

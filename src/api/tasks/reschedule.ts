@@ -125,7 +125,11 @@ async function refuseUntaken(store: Store, target: Target, all: boolean): Promis
   if (!isFailure(task.state)) {
     throw untaken(target, `is ${task.state}, and only failed and skipped entries are taken; add all=true to take it too`)
   }
-  if (task.rescheduledTo !== null) throw untaken(target, `was rescheduled already, to ${task.rescheduledTo}; add all=true to do it again`)
+  if (task.rescheduledTo !== null)
+    throw untaken(
+      target,
+      `was rescheduled already, to "${formatTaskKey({ ...task, triggerAt: task.rescheduledTo })}"; add all=true to do it again`,
+    )
 }
 
 function untaken(target: Target, reason: string): CallmeError {

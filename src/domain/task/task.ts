@@ -136,6 +136,9 @@ export interface Attempt {
 /** `accepted`: its acknowledgement is awaited. `retrying`: another attempt follows. `lost`: another one follows and uses up no retry. */
 export type AttemptOutcome = 'successful' | 'accepted' | 'retrying' | 'failed' | 'lost'
 
+/** What keeps a task from being stored: a task of its name that has not ended, or `ever` each one that is kept. */
+export type Unique = 'waiting' | 'ever'
+
 /** A task that is to be stored as `pending`. */
 export interface NewTask extends TaskKey {
   readonly definition: TaskDefinition
@@ -145,6 +148,7 @@ export interface NewTask extends TaskKey {
   readonly deadline: number
   readonly runId: string
   readonly inAdvance: boolean
+  readonly unique?: Unique
 }
 
 /**
