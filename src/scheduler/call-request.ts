@@ -3,13 +3,15 @@ import type { CallRequest } from '../caller/caller.ts'
 import { isErrorCallback, reportedKey, type ErrorReport } from '../domain/task/error-callback.ts'
 import { presentAttempt, presentTask } from '../wire/present-task.ts'
 import { LEASE_LEFT_MS } from './leases.ts'
-import { maxAttempts, withDefaults, type JsonValue, type Task } from '../domain/task/task.ts'
+import { maxAttempts, withDefaults, type ExpectedStatuses, type JsonValue, type Task } from '../domain/task/task.ts'
 
 export interface CallDefaults {
   /** sent as `User-Agent: callme/<version>` */
   readonly version: string
   /** of one attempt, where the task has none */
   readonly timeoutMs: number
+  /** where neither task nor handler says which statuses count as success */
+  readonly expectedStatus: ExpectedStatuses
 }
 
 /**
@@ -48,9 +50,9 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest |
 }
 
 /** The body of an error callback: the task as the API shows it, with its payload beside it. */
-function reportOf(callback: Task, { timeoutMs }: CallDefaults): JsonValue {
+function reportOf(callback: Task, { timeoutMs, expectedStatus }: CallDefaults): JsonValue {
   const report = callback.definition.payload as unknown as ErrorReport
-  const { payload, ...task } = presentTask(report.task, { timeout: timeoutMs / 1000 })
+  const { payload, ...task } = presentTask(report.task, { timeout: timeoutMs / 1000, expectedStatus })
   const attempts = report.attempts.map(presentAttempt)
   return { task, attempts, last_attempt: attempts.at(-1) ?? null, payload } as unknown as JsonValue
 }

@@ -2,13 +2,22 @@
 import { rfc3339 } from '../domain/time/trigger-time.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from '../domain/task/task.ts'
-import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
+import type {
+  Attempt,
+  AttemptOutcome,
+  EffectiveDefinition,
+  ErrorCallbackProgress,
+  ExpectedStatuses,
+  Task,
+  TaskState,
+} from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 
 /** Values of the server for fields that a task leaves out. */
 export interface ServerDefaults {
   /** seconds */
   readonly timeout: number
+  readonly expectedStatus: ExpectedStatuses
 }
 
 /** The fields that have no default. */
@@ -90,7 +99,7 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     callback_method: definition.callback_method,
     payload: definition.payload,
     headers: redact(definition.headers),
-    expected_http_status: definition.expected_http_status,
+    expected_http_status: task.definition.expected_http_status ?? defaults.expectedStatus,
     retry: definition.retry,
     max_delay: definition.max_delay,
     timeout: definition.timeout ?? defaults.timeout,

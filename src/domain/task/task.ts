@@ -29,6 +29,7 @@ export type CallMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type Delivery = 'at_least_once' | 'at_most_once'
 /** A status such as 204, or a class such as `"2xx"`. */
 export type ExpectedStatus = number | string
+export type ExpectedStatuses = ExpectedStatus | readonly ExpectedStatus[]
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue }
 
 /** The definition from the client, with wire names. An absent field takes its default when it is read, not when it is stored. */
@@ -38,7 +39,7 @@ export interface TaskDefinition {
   readonly callback_method?: CallMethod
   readonly payload?: JsonValue
   readonly headers?: Readonly<Record<string, string>>
-  readonly expected_http_status?: ExpectedStatus | readonly ExpectedStatus[]
+  readonly expected_http_status?: ExpectedStatuses
   /** how many times a failed call is tried again */
   readonly retry?: number
   /** minutes */
