@@ -53,22 +53,15 @@ export async function start(config: Config, log: Log, { logFault, poolThreads }:
   const node = `${nodeName}#${randomUUID().slice(0, 8)}`
   const [stopping, closing] = [new AbortController(), new AbortController()]
   const store = await openStore(config.store, stopping.signal)
-  const clockOffset = newClockOffset()
-  const lease = newLease()
+  const [clockOffset, lease] = [newClockOffset(), newLease()]
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
   const calls = { workers, concurrency: maxOpenCalls, ...(poolThreads !== undefined && { poolThreads }) }
   const caller = createWorkerPool({ ...calls, clock, clockOffset, lease, log })
   const scheduler = createScheduler({
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, lease, log, node, nodeName },
-    ...{
-      maxInflight,
-      maxOpenCalls,
-      maxInflightPerHost,
-      retentionMs,
-      defaults: { version: VERSION, timeoutMs, expectedStatus },
-      random: Math.random,
-    },
+    ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, random: Math.random },
+    defaults: { version: VERSION, timeoutMs, expectedStatus },
   })
   const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault?.() })
   const app = createApp({

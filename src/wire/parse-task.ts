@@ -7,6 +7,7 @@ import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
+import { storedPayload } from './json-text.ts'
 import { compileCheck, escapePointer, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -25,8 +26,9 @@ export function taskOf(name: string | undefined, { task_name, trigger_at, ...fie
   const problem = checkCall(fields)
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
-  // The types differ only in the case of the method, which is right now, and in the name of JSON's values.
-  return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition, now) }
+  // The types differ only in the case of the method, which is right now.
+  const definition = { ...fields, ...storedPayload(fields) } as TaskDefinition
+  return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, definition, now) }
 }
 
 /** The time of the first task: `trigger_at`, or without it the first time of the series. */

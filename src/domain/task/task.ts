@@ -38,6 +38,8 @@ export interface TaskDefinition {
   readonly callback?: string
   readonly callback_method?: CallMethod
   readonly payload?: JsonValue
+  /** `payload` is the text of a JSON value, as it came: written anew it would change */
+  readonly payload_is_json?: true
   readonly headers?: Readonly<Record<string, string>>
   readonly expected_http_status?: ExpectedStatuses
   /** how many times a failed call is tried again */
@@ -59,7 +61,7 @@ export interface TaskDefinition {
   readonly spread?: number
 }
 
-type WithoutDefault = 'callback' | 'timeout' | 'error_callback' | 'ack_timeout' | 'repeat'
+type WithoutDefault = 'payload_is_json' | 'callback' | 'timeout' | 'error_callback' | 'ack_timeout' | 'repeat'
 
 /** A definition with every default filled in, except the server's own `timeout`. */
 export type EffectiveDefinition = Required<Omit<TaskDefinition, WithoutDefault>> & Pick<TaskDefinition, WithoutDefault>
