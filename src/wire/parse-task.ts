@@ -8,6 +8,7 @@ import { explainTimezone } from '../domain/time/time-zone.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
+import { storedPayload } from './json-text.ts'
 import { compileCheck, escapePointer, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -26,8 +27,9 @@ export function taskOf(name: string | undefined, { task_name, trigger_at, unique
   const problem = checkCall(fields)
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
-  // The types differ only in the case of the method, which is right now, and in the name of JSON's values.
-  const task = newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition, now)
+  // The types differ only in the case of the method, which is right now.
+  const definition = { ...fields, ...storedPayload(fields) } as TaskDefinition
+  const task = newTask({ name: parsedName.value, triggerAt: triggerAt.value }, definition, now)
   return { ok: true, value: unique === undefined ? task : { ...task, unique } }
 }
 

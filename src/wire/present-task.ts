@@ -1,9 +1,19 @@
 /** A task on the wire. Only here do its fields get their JSON names. */
 import { formatLocalTime, isTimeZone } from '../domain/time/time-zone.ts'
 import { rfc3339 } from '../domain/time/trigger-time.ts'
+import { shownPayload, type JsonText } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from '../domain/task/task.ts'
-import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
+import type {
+  Attempt,
+  AttemptOutcome,
+  EffectiveDefinition,
+  ErrorCallbackProgress,
+  ExpectedStatuses,
+  JsonValue,
+  Task,
+  TaskState,
+} from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 
 /** Unix seconds. A damaged row may hold any time and any zone. */
@@ -13,14 +23,16 @@ const LAST_LOCAL_TIME = 8e12
 export interface ServerDefaults {
   /** seconds */
   readonly timeout: number
+  readonly expectedStatus: ExpectedStatuses
 }
 
-/** The fields that have no default. */
-type NullableField = 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
+/** The fields that look otherwise here. */
+type NullableField = 'payload' | 'payload_is_json' | 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
 
 /** A time is RFC 3339 in UTC, unless its comment says Unix seconds. A field that does not apply is null. */
 export interface WireTask extends Required<Omit<EffectiveDefinition, NullableField>> {
   readonly callback: string | null
+  readonly payload: JsonValue | JsonText
   readonly error_callback: string | null
   /** minutes */
   readonly ack_timeout: number | null
@@ -98,9 +110,9 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     task_state: task.state,
     callback: definition.callback ?? null,
     callback_method: definition.callback_method,
-    payload: definition.payload,
+    payload: shownPayload(definition),
     headers: redact(definition.headers),
-    expected_http_status: definition.expected_http_status,
+    expected_http_status: task.definition.expected_http_status ?? defaults.expectedStatus,
     retry: definition.retry,
     max_delay: definition.max_delay,
     timeout: definition.timeout ?? defaults.timeout,

@@ -7,7 +7,7 @@ import { expectTask } from '../support/wire.ts'
 import { aRunningTask } from './running-task.ts'
 
 const MINUTE_MS = MINUTE * 1000
-const SERVER = { timeout: 15 }
+const SERVER = { timeout: 15, expectedStatus: 200 }
 
 describe('a task on the wire', () => {
   test('says of what was not asked for that it is not there, and shows every default', () => {

@@ -4,11 +4,12 @@ import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../.
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { NewTask } from '../../domain/task/task.ts'
 import type { PutResult } from '../../store/store.ts'
+import { elementsOf, keepTexts } from '../../wire/json-text.ts'
 import { checkTask, taskOf } from '../../wire/parse-task.ts'
 import { endpoint } from '../endpoint.ts'
 import { httpStatusOf, presentError, type PresentedError } from '../http/problem.ts'
 import { parseJson } from '../http/read-body.ts'
-import { elementsOf, inSlices } from '../http/slices.ts'
+import { inSlices } from '../http/slices.ts'
 import type { Turns } from '../http/turns.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
 import { refusalOf, replacesNothing, statusOf } from './put-task.ts'
@@ -56,7 +57,7 @@ async function readTasks(body: string, now: number, turns: Turns): Promise<Parse
   if (isArray && !body.endsWith(']')) refuseArray(body)
   const texts = isArray ? await inSlices(elementsOf(body), turns, (text) => text) : body.split('\n').filter((line) => line.trim() !== '')
   checkNumber(texts)
-  return inSlices(texts, turns, (text) => parseTask(isArray ? readElement(text, body) : readLine(text), now))
+  return inSlices(texts, turns, (text) => parseTask(isArray ? readElement(text, body) : readLine(text), text, now))
 }
 
 function checkNumber(values: readonly string[]): void {
@@ -86,9 +87,10 @@ function readLine(line: string): Parsed<unknown> {
   return refuse('', `${parsed.problem.detail}; each task stands on a line of its own (curl keeps them with --data-binary)`)
 }
 
-function parseTask(value: Parsed<unknown>, now: number): Parsed<NewTask> {
+function parseTask(value: Parsed<unknown>, text: string, now: number): Parsed<NewTask> {
   const checked = value.ok ? checkTask(value.value) : value
-  return checked.ok ? taskOf(undefined, checked.value, now) : checked
+  const kept = checked.ok ? keepTexts(checked.value, text) : checked
+  return kept.ok ? taskOf(undefined, kept.value, now) : kept
 }
 
 /** @param stored the results for the good tasks, in their order */

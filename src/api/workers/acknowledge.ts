@@ -6,6 +6,7 @@ import { formatTaskKey } from '../../domain/task/task-key.ts'
 import { isFinal, type Task } from '../../domain/task/task.ts'
 import type { AckResult } from '../../store/store.ts'
 import type { AckBody } from '../../wire/bodies.ts'
+import { JsonText } from '../../wire/json-text.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
 import type { AppOptions } from '../app-options.ts'
@@ -44,7 +45,7 @@ export const acknowledge = endpoint(
 
 function textOf(detail: AckBody['detail']): string | null {
   if (detail === undefined || detail === null) return null
-  return truncateText(Buffer.from(typeof detail === 'string' ? detail : JSON.stringify(detail)))
+  return truncateText(Buffer.from(typeof detail === 'string' ? detail : detail instanceof JsonText ? detail.text : JSON.stringify(detail)))
 }
 
 function refusalOf({ status, task }: Exclude<AckResult, { status: 'acknowledged' | 'unknown' }>, ack: AckBody): CallmeError {

@@ -29,6 +29,7 @@ export type CallMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type Delivery = 'at_least_once' | 'at_most_once'
 /** A status such as 204, or a class such as `"2xx"`. */
 export type ExpectedStatus = number | string
+export type ExpectedStatuses = ExpectedStatus | readonly ExpectedStatus[]
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue }
 
 /** The definition from the client, with wire names. An absent field takes its default when it is read, not when it is stored. */
@@ -37,8 +38,10 @@ export interface TaskDefinition {
   readonly callback?: string
   readonly callback_method?: CallMethod
   readonly payload?: JsonValue
+  /** `payload` is the text of a JSON value, as it came: written anew it would change */
+  readonly payload_is_json?: true
   readonly headers?: Readonly<Record<string, string>>
-  readonly expected_http_status?: ExpectedStatus | readonly ExpectedStatus[]
+  readonly expected_http_status?: ExpectedStatuses
   /** how many times a failed call is tried again */
   readonly retry?: number
   /** minutes */
@@ -58,7 +61,7 @@ export interface TaskDefinition {
   readonly spread?: number
 }
 
-type WithoutDefault = 'callback' | 'timeout' | 'error_callback' | 'ack_timeout' | 'repeat'
+type WithoutDefault = 'payload_is_json' | 'callback' | 'timeout' | 'error_callback' | 'ack_timeout' | 'repeat'
 
 /** A definition with every default filled in, except the server's own `timeout`. */
 export type EffectiveDefinition = Required<Omit<TaskDefinition, WithoutDefault>> & Pick<TaskDefinition, WithoutDefault>

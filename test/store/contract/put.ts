@@ -112,6 +112,17 @@ export default area('put', (test) => {
     })
   }
 
+  test('keeps the text of a payload, also in a copy', async ({ store }) => {
+    const definition = { payload: '{ "2": 1.0,\n"1": 1e400, "\\u0000": "\\ud800" }', payload_is_json: true } as const
+    await store.put([aTask({ definition }), aTask({ name: 'plain', definition: { payload: definition.payload } })], { now: DUE })
+    await store.reschedule({ ...{ selection: {}, all: true, triggerAt: MINUTE + 60, now: DUE, dryRun: false }, limit: 9 })
+    const tasks = await listAll(store)
+    expect(tasks.map(({ definition: { payload, payload_is_json } }) => [payload, payload_is_json])).toEqual([
+      [definition.payload, true],
+      [definition.payload, undefined],
+    ])
+  })
+
   test('with ifAbsent stores what is not there', async ({ store }) => {
     const results = await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 }), aTask()], { now: DUE, ifAbsent: true })
     expect(results.map(({ status }) => status)).toEqual(['created', 'created', 'exists'])
