@@ -1,5 +1,4 @@
 /** JSON texts that are kept as they came, because a reader and a writer of JSON would change their numbers, their order or their escapes. */
-import { randomUUID } from 'node:crypto'
 import { refuse, type Parsed } from '../domain/errors.ts'
 import type { JsonValue, TaskDefinition } from '../domain/task/task.ts'
 
@@ -12,7 +11,7 @@ const [OPEN_BRACKET, OPEN_BRACE, CLOSE_BRACKET, CLOSE_BRACE] = [0x5b, 0x7b, 0x5d
 const NAME = /^\s*("(?:[^"\\]|\\.)*")\s*:/
 
 /** No client can know this string, so it stands for nothing else. */
-const PLACE = randomUUID()
+const PLACE = crypto.randomUUID()
 /** The texts that the present `writeJson` has met, in their order. */
 let met: string[] = []
 

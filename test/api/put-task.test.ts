@@ -32,6 +32,7 @@ describe('PUT /task/<name>', () => {
       key: `first@${triggerAt}`,
       trigger_at: String(triggerAt),
       trigger_time: due,
+      local_time: null,
       task_state: 'pending',
       callback: CALLBACK,
       callback_method: 'GET',

@@ -14,6 +14,7 @@ describe('a task on the wire', () => {
     const task = aRunningTask({ state: 'pending', attempts: 0, updated: MINUTE_MS - 3_600_000, claimedBy: null, leaseUntil: null })
     expect(expectTask(presentTask(task, SERVER))).toEqual({
       task_name: 'a-task',
+      key: `a-task@${MINUTE}`,
       trigger_at: String(MINUTE),
       trigger_time: '2027-01-15T08:00:00.000Z',
       local_time: null,

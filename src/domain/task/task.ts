@@ -174,7 +174,7 @@ export function newTask(key: TaskKey, definition: TaskDefinition, now: number, a
 }
 
 /** A task that has just been stored. */
-export function pendingTask(task: NewTask, { created, now }: { created: number; now: number }): Task {
+export function pendingTask({ unique, ...task }: NewTask, { created, now }: { created: number; now: number }): Task {
   return {
     ...task,
     state: 'pending',

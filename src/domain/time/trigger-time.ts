@@ -69,7 +69,7 @@ export function parseInstant(name: string, text: string, context: TimeContext): 
   return seconds === undefined || !(Math.abs(seconds) < 1e12) ? refused(`be ${EXPECTED_INSTANT}`) : { ok: true, value: seconds }
 }
 
-const WHERE = 'say where its time of day is: with an offset such as "Z" or "+01:00", or with timezone'
+const WHERE = 'be a time with an offset such as "Z" or "+01:00" where no timezone is given'
 const DISTANCE = /^([+-])(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/
 
 /** A time that is relative to now, in whole seconds. `unit` is the smallest one that was written. */
