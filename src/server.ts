@@ -48,25 +48,25 @@ export interface ProcessFacts {
  * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
  */
 export async function start(config: Config, log: Log, { logFault, poolThreads }: ProcessFacts = {}): Promise<RunningNode> {
-  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, keepAliveMs, shutdownTimeoutMs } = config
+  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, expectedStatus, keepAliveMs, shutdownTimeoutMs } = config
   const { maxOpenCalls = Math.max(maxInflight, mostOpenCalls()), nodeName = hostname() } = config
   const node = `${nodeName}#${randomUUID().slice(0, 8)}`
   const [stopping, closing] = [new AbortController(), new AbortController()]
   const store = await openStore(config.store, stopping.signal)
-  const clockOffset = newClockOffset()
-  const lease = newLease()
+  const [clockOffset, lease] = [newClockOffset(), newLease()]
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
   const calls = { workers, concurrency: maxOpenCalls, ...(poolThreads !== undefined && { poolThreads }) }
   const caller = createWorkerPool({ ...calls, clock, clockOffset, lease, log })
   const scheduler = createScheduler({
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, lease, log, node, nodeName },
-    ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
+    ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, random: Math.random },
+    defaults: { version: VERSION, timeoutMs, expectedStatus },
   })
   const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault?.() })
   const app = createApp({
     ...{ store, node, clock, log, wake: scheduler.wake, readiness, stopping: closing.signal },
-    ...{ random: Math.random, defaults: { timeout: timeoutMs / 1000 }, version: VERSION },
+    ...{ random: Math.random, defaults: { timeout: timeoutMs / 1000, expectedStatus }, version: VERSION },
   })
   const server = serverOf(app, keepAliveMs, stopping.signal)
   try {

@@ -21,6 +21,7 @@ describe('settings', () => {
       listen: { host: '127.0.0.1', port: 6777 },
       store: { kind: 'sqlite', path: 'callme.db' },
       timeoutMs: 15_000,
+      expectedStatus: 200,
       maxInflight: 256,
       maxOpenCalls: undefined,
       maxInflightPerHost: undefined,
@@ -39,6 +40,15 @@ describe('settings', () => {
       maxInflightPerHost: 4,
       logLevel: 'info',
     })
+  })
+
+  it.each([
+    ['2xx', '2xx'],
+    ['204', 204],
+    ['200,204,3xx', [200, 204, '3xx']],
+  ])('count %s as success where neither task nor handler says so', (text, expected) => {
+    expect(loadConfig({ 'expected-http-status': text }, {}).expectedStatus).toEqual(expected)
+    expect(refusal({ 'expected-http-status': `${text},` })).toContain('a status from 100 to 599')
   })
 
   it('treat an empty variable as not set', () => {

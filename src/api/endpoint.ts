@@ -57,7 +57,7 @@ interface CheckedRequest<K extends keyof Targets, Q, B> {
 }
 
 /** A JSON answer. */
-interface Answer {
+export interface Answer {
   readonly status: number
   readonly body: unknown
   readonly headers?: OutgoingHttpHeaders

@@ -1,5 +1,6 @@
 /** The configuration of a node, from its settings. Flags and environment are parameters; nothing else is read. */
 import type { Problem } from '../domain/errors.ts'
+import type { ExpectedStatuses } from '../domain/task/task.ts'
 import type { LogLevel } from '../telemetry/log.ts'
 import { isLoopback, parseListen, type Listen } from './listen.ts'
 import { badConfig, badValue, effectiveSettings, labelOf, type Environment, type Flags, type SettingName, type Values } from './settings.ts'
@@ -9,6 +10,7 @@ export interface Config {
   readonly listen: Listen
   readonly store: StoreUrl
   readonly timeoutMs: number
+  readonly expectedStatus: ExpectedStatuses
   readonly maxInflight: number
   /** undefined leaves it to the process */
   readonly maxOpenCalls: number | undefined
@@ -44,6 +46,7 @@ export function loadConfig(flags: Flags, env: Environment): Config {
     listen,
     store,
     timeoutMs: values.timeout * SECOND_MS,
+    expectedStatus: readStatuses(values['expected-http-status']),
     maxInflight,
     maxOpenCalls,
     maxInflightPerHost: values['max-inflight-per-host'],
@@ -53,6 +56,12 @@ export function loadConfig(flags: Flags, env: Environment): Config {
     shutdownTimeoutMs: values['shutdown-timeout'] * SECOND_MS,
     nodeName: values['node-name'],
   }
+}
+
+/** @param text one status or class, or several with commas, as the schema has checked it */
+function readStatuses(text: string): ExpectedStatuses {
+  const statuses = text.split(',').map((one) => (one.endsWith('xx') ? one : Number(one)))
+  return statuses.length === 1 && statuses[0] !== undefined ? statuses[0] : statuses
 }
 
 function openToAll(label: string, sent: string): Problem {

@@ -38,6 +38,7 @@ export interface Values {
   listen: string
   store: string
   timeout: number
+  'expected-http-status': string
   'max-inflight': number
   'max-open-calls'?: number
   'max-inflight-per-host'?: number

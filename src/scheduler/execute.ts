@@ -42,8 +42,10 @@ interface Listeners {
 }
 
 /** Resolves when the report of the call is durable. */
-export async function execute(task: Task, execution: Execution, { onRequest, onResult }: Listeners): Promise<void> {
+export async function execute(claimed: Task, execution: Execution, { onRequest, onResult }: Listeners): Promise<void> {
   const { caller, clock, node, defaults, random, shortages } = execution
+  // The report, its event and its error callback all show the status that the answer was measured against.
+  const task: Task = { ...claimed, definition: { expected_http_status: defaults.expectedStatus, ...claimed.definition } }
   const request = requestOf(task, defaults)
   if (typeof request !== 'string') onRequest(request)
   const result: CallResult = typeof request === 'string' ? { kind: 'not_called', reason: request } : await caller.call(request)

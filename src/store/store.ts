@@ -6,7 +6,7 @@
 import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
 import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../domain/task/task.ts'
-import type { LostChanges, TaskChange } from '../domain/task/task-change.ts'
+import type { ChangesPage } from '../domain/task/task-change.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from './ledger.ts'
 
@@ -17,7 +17,8 @@ export interface TaskStore {
   /**
    * Stores each task as `pending`, or replaces the one that has its key; all in one commit. Results are in the order of `tasks`. A stored
    * task that is `running` stays as it is, and with `ifAbsent` every stored task does. A task without a callback needs a handler that has
-   * one or says `pull`; without such a handler nothing is stored.
+   * one or says `pull`; without such a handler nothing is stored. A name has one series: a task with `repeat` takes the place of the task
+   * that waits in it, whatever its minute. A task with `unique` is not stored beside one that it says. Both hold over all nodes.
    */
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]>
 
@@ -155,15 +156,18 @@ export interface ChangeLog {
   onChange(listener: () => void): () => void
 }
 
-export interface ChangesPage {
-  readonly changes: TaskChange[]
-  readonly lost?: LostChanges[]
-  readonly first: number
-  readonly last: number
+/** `kept`: this task is there, the given one is `unique`, and nothing has changed. */
+export type PutResult = StoredTask | { readonly status: 'kept'; readonly task: Task } | PutRefusal
+
+export interface StoredTask {
+  readonly status: 'created' | 'replaced'
+  readonly task: Task
+  /** the task of the series whose place it takes; it is gone where it has another key */
+  readonly replaces?: TaskKey
 }
 
-export type PutResult =
-  { readonly status: 'created' | 'replaced'; readonly task: Task } | { readonly status: 'running' | 'exists' | 'no_callback' }
+/** The key is that of the stored task, where it is another one. */
+export type PutRefusal = { readonly status: 'exists'; readonly key?: TaskKey } | { readonly status: 'running' | 'no_callback' }
 
 export interface Acknowledgement {
   readonly key: TaskKey

@@ -19,10 +19,12 @@ export interface TaskBody {
   repeat?: string
   timezone?: string
   spread?: number
+  unique?: 'waiting' | 'ever'
 }
 
 export interface RescheduleBody {
   trigger_at?: string | number
+  timezone?: string
 }
 
 export interface ListQuery {
@@ -30,6 +32,7 @@ export interface ListQuery {
   state?: string
   from?: string
   to?: string
+  timezone?: string
   future_only?: '' | 'true' | '1' | 'false' | '0'
   limit?: string
   start_from?: string
@@ -44,6 +47,7 @@ export interface RescheduleQuery {
   state?: string
   from?: string
   to?: string
+  timezone?: string
   future_only?: '' | 'true' | '1' | 'false' | '0'
   limit?: string
   pretty?: '' | 'true' | '1' | 'false' | '0'
@@ -56,6 +60,7 @@ export interface DeleteQuery {
   state?: string
   from?: string
   to?: string
+  timezone?: string
   future_only?: '' | 'true' | '1' | 'false' | '0'
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
@@ -101,6 +106,7 @@ export interface LatenessQuery {
   name?: string
   from?: string
   to?: string
+  timezone?: string
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 

@@ -4,9 +4,11 @@ import { refuse, type Parsed, type Problem } from '../domain/errors.ts'
 import { newTask, type NewTask, type TaskDefinition } from '../domain/task/task.ts'
 import { parseTaskName } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
+import { explainTimezone } from '../domain/time/time-zone.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
+import { storedPayload } from './json-text.ts'
 import { compileCheck, escapePointer, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -17,7 +19,7 @@ const MAX_DEPTH = 100
 export const checkTask = compileCheck<TaskBody>(taskSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'task'))
 
 /** @param name the task's name from the path; without it the body must hold one @param now epoch ms */
-export function taskOf(name: string | undefined, { task_name, trigger_at, ...fields }: TaskBody, now: number): Parsed<NewTask> {
+export function taskOf(name: string | undefined, { task_name, trigger_at, unique, ...fields }: TaskBody, now: number): Parsed<NewTask> {
   const parsedName = nameOf(name, task_name)
   if (!parsedName.ok) return parsedName
   const triggerAt = timeOf(trigger_at, fields, now)
@@ -25,20 +27,23 @@ export function taskOf(name: string | undefined, { task_name, trigger_at, ...fie
   const problem = checkCall(fields)
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
-  // The types differ only in the case of the method, which is right now, and in the name of JSON's values.
-  return { ok: true, value: newTask({ name: parsedName.value, triggerAt: triggerAt.value }, fields as TaskDefinition, now) }
+  // The types differ only in the case of the method, which is right now.
+  const definition = { ...fields, ...storedPayload(fields) } as TaskDefinition
+  const task = newTask({ name: parsedName.value, triggerAt: triggerAt.value }, definition, now)
+  return { ok: true, value: unique === undefined ? task : { ...task, unique } }
 }
 
 /** The time of the first task: `trigger_at`, or without it the first time of the series. */
 function timeOf(sent: TaskBody['trigger_at'], { repeat, timezone }: Pick<TaskBody, 'repeat' | 'timezone'>, now: number): Parsed<number> {
   if (repeat === undefined) {
-    if (timezone !== undefined) return refuse('/timezone', `timezone is that of repeat, and there is no repeat; got ${show(timezone)}`)
+    const problem = timezone === undefined ? undefined : explainTimezone(timezone)
+    if (problem) return { ok: false, problem }
     if (sent === undefined) return refuse('/trigger_at', `trigger_at is required: it must be ${taskSchema.properties.trigger_at.expects}`)
-    return parseTriggerTime(sent, now)
+    return parseTriggerTime(sent, { now, timezone })
   }
   const recurrence = parseRecurrence(repeat, timezone)
   if (!recurrence.ok) return recurrence
-  if (sent !== undefined) return parseTriggerTime(sent, now)
+  if (sent !== undefined) return parseTriggerTime(sent, { now, timezone })
   const first = nextOccurrence(recurrence.value, Math.floor(now / 1000))
   return first === undefined ? refuse('/repeat', `repeat must come true within ten years; got ${show(repeat)}`) : { ok: true, value: first }
 }

@@ -1,30 +1,50 @@
 /** A task on the wire. Only here do its fields get their JSON names. */
+import { formatLocalTime, isTimeZone } from '../domain/time/time-zone.ts'
 import { rfc3339 } from '../domain/time/trigger-time.ts'
+import { shownPayload, type JsonText } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from '../domain/task/task.ts'
-import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
+import type {
+  Attempt,
+  AttemptOutcome,
+  EffectiveDefinition,
+  ErrorCallbackProgress,
+  ExpectedStatuses,
+  JsonValue,
+  Task,
+  TaskState,
+} from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
+
+/** Unix seconds. A damaged row may hold any time and any zone. */
+const LAST_LOCAL_TIME = 8e12
 
 /** Values of the server for fields that a task leaves out. */
 export interface ServerDefaults {
   /** seconds */
   readonly timeout: number
+  readonly expectedStatus: ExpectedStatuses
 }
 
-/** The fields that have no default. */
-type NullableField = 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
+/** The fields that look otherwise here. */
+type NullableField = 'payload' | 'payload_is_json' | 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
 
 /** A time is RFC 3339 in UTC, unless its comment says Unix seconds. A field that does not apply is null. */
 export interface WireTask extends Required<Omit<EffectiveDefinition, NullableField>> {
   readonly callback: string | null
+  readonly payload: JsonValue | JsonText
   readonly error_callback: string | null
   /** minutes */
   readonly ack_timeout: number | null
   readonly repeat: string | null
   readonly task_name: string
+  /** `<task_name>@<trigger_at>` */
+  readonly key: string
   /** Unix seconds */
   readonly trigger_at: string
   readonly trigger_time: string
+  /** the same time in the task's zone, with its offset; null where the task names neither a zone nor a `repeat` */
+  readonly local_time: string | null
   readonly task_state: TaskState
   readonly run_id: string
   /** attempts started in this run */
@@ -83,14 +103,16 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
   const created = rfc3339(task.created)
   return {
     task_name: task.name,
+    key: formatTaskKey(task),
     trigger_at: String(task.triggerAt),
     trigger_time: triggerTime,
+    local_time: localTime(task),
     task_state: task.state,
     callback: definition.callback ?? null,
     callback_method: definition.callback_method,
-    payload: definition.payload,
+    payload: shownPayload(definition),
     headers: redact(definition.headers),
-    expected_http_status: definition.expected_http_status,
+    expected_http_status: task.definition.expected_http_status ?? defaults.expectedStatus,
     retry: definition.retry,
     max_delay: definition.max_delay,
     timeout: definition.timeout ?? defaults.timeout,
@@ -116,6 +138,12 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     error_callback_result: task.errorCallback && presentErrorCallback(task.errorCallback),
     ...(history && { history: history.map(presentAttempt) }),
   }
+}
+
+function localTime({ triggerAt, definition: { repeat, timezone } }: Task): string | null {
+  const zone = timezone ?? (repeat === undefined ? undefined : 'UTC')
+  const isKnown = zone !== undefined && isTimeZone(zone) && Math.abs(triggerAt) < LAST_LOCAL_TIME
+  return isKnown ? formatLocalTime(zone, triggerAt) : null
 }
 
 function presentErrorCallback(progress: ErrorCallbackProgress): WireErrorCallbackResult {

@@ -10,6 +10,7 @@ const CONFIG: Config = {
   listen: { host: '127.0.0.1', port: 0 },
   store: { kind: 'sqlite', path: ':memory:' },
   timeoutMs: 15_000,
+  expectedStatus: 200,
   maxInflight: 10,
   maxOpenCalls: 100,
   maxInflightPerHost: undefined,

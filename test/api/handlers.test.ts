@@ -259,7 +259,7 @@ describe('a task whose name has a handler', () => {
     await put('a', { callback: NEW_CALLBACK, callback_method: 'PUT' }).expect(200)
     expect(await readTask('a')).toMatchObject({ callback: NEW_CALLBACK, callback_method: 'PUT', timeout: 15 })
     const [claimed] = await api.claimAll()
-    expect(claimed && callRequestOf(claimed, { version: VERSION, timeoutMs: 15_000 })).toMatchObject({
+    expect(claimed && callRequestOf(claimed, { version: VERSION, timeoutMs: 15_000, expectedStatus: 200 })).toMatchObject({
       url: NEW_CALLBACK,
       method: 'PUT',
       timeoutMs: 15_000,
@@ -340,7 +340,7 @@ describe('a handler that is needed', () => {
     expect((await attempt('?force')).status).toBe(200)
     expect(await readTask('a')).toMatchObject({ task_state: 'pending', callback: null })
     const [task] = await api.claimAll()
-    expect(task && callRequestOf(task, { version: VERSION, timeoutMs: 15_000 })).toBeUndefined()
+    expect(task && callRequestOf(task, { version: VERSION, timeoutMs: 15_000, expectedStatus: 200 })).toBeUndefined()
     await end(task, { kind: 'not_called', reason: 'no_callback' })
     const ended = await readTask('a')
     expect(ended).toMatchObject({ task_state: 'failed', attempts: 0, error: expect.stringContaining('handler') })

@@ -48,6 +48,7 @@ describe('GET /lateness', () => {
     expect(await read(`${all}&name=mail.*`)).toMatchObject({ name: 'mail.*', attempts: 2, p50: 3, max: 700 })
     expect(await read(`${all}&name=report`)).toMatchObject({ attempts: 1, p50: 50 })
     expect(await read(`from=2027-01-15T08:00:00Z&to=${MINUTE + 60}`)).toMatchObject({ attempts: 1, max: 3 })
+    expect(await read(`from=2027-01-15T09:01&to=+1h&timezone=Europe/Berlin`)).toMatchObject({ attempts: 2 })
     expect(await read(`${all}&name=nobody`)).toMatchObject({ attempts: 0, p50: null, p99: null, max: null })
   })
 

@@ -29,8 +29,10 @@ describe('PUT /task/<name>', () => {
     const now = new Date(api.clock.now()).toISOString()
     expect(expectTask(answer.body.task)).toEqual({
       task_name: 'first',
+      key: `first@${triggerAt}`,
       trigger_at: String(triggerAt),
       trigger_time: due,
+      local_time: null,
       task_state: 'pending',
       callback: CALLBACK,
       callback_method: 'GET',
@@ -169,9 +171,10 @@ describe('PUT /task/<name>', () => {
     expect(read).toMatchObject({ callback: `${CALLBACK}/new`, retry: 1, max_delay: 5, headers: { 'x-a': 'own' } })
   })
 
-  it('runs at once with +0m', async () => {
-    const answer = await put('now', { trigger_at: '+0m', callback: CALLBACK })
+  it.each(['+0m', 'now'])('runs at once with %s, and has its whole window', async (trigger_at) => {
+    const answer = await put('now', { trigger_at, callback: CALLBACK, max_delay: 1 })
     expect(answer.body.task.trigger_at).toBe(String(MINUTE - 60))
+    expect((await stored())[0]?.deadline).toBe(api.clock.now() + 60_000)
     expect(api.wakes[0]).toBeLessThanOrEqual(api.clock.now())
   })
 

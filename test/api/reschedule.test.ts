@@ -66,6 +66,9 @@ describe('POST /reschedule/<key>', () => {
     ['body as a number', '', { trigger_at: MINUTE - 60 + 7200 }],
     ['query as a number', `?trigger_at=${MINUTE - 60 + 7200}`, {}],
     ['query as an RFC 3339 time', `?trigger_at=${new Date((MINUTE - 60 + 7200) * 1000).toISOString()}`, {}],
+    ['body in a zone', '', { trigger_at: '2027-01-15 10:59', timezone: 'Europe/Berlin' }],
+    ['query in a zone', '?trigger_at=2027-01-15T10:59&timezone=Europe/Berlin', undefined],
+    ['query as a sum', '?trigger_at=+1h60m', undefined],
     ['query with an offset', `?trigger_at=${new Date((MINUTE - 60 + 7200 + 3600) * 1000).toISOString().slice(0, 19)}+01:00`, {}],
   ])('takes the new time from the %s', async (_where, query, body) => {
     await api.called('gone', 404)
@@ -99,7 +102,7 @@ describe('POST /reschedule/<key>', () => {
     await api.called('gone', 404)
     await post(`/reschedule/${key('gone', 0)}?trigger_at=+1h`)
     expect(expectProblem(await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h`), 409)).toContain(
-      `rescheduled already, to ${MINUTE - 60 + 3600}; add all=true`,
+      `@${MINUTE - 60 + 3600}"; add all=true`,
     )
     expect((await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h&all=true`)).body.rescheduled).toBe(1)
   })

@@ -35,7 +35,7 @@ describe('callme verify', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, due: 1, on_time: 1, not_due: 1, lateness: { attempts: 1 } })
     const { body } = await program.json('/lateness?name=now')
     expect(body).toMatchObject({ attempts: 1, p50: (JSON.parse(stdout) as { lateness: { p50: number } }).lateness.p50 })
-    const text = await runCallme(['verify', '--store', setting, '--to', '2100-01-01T00:00:00Z'])
+    const text = await runCallme(['verify', '--store', setting, '--from', '-1h', '--to', '2100-01-01 09:00', '--timezone', 'Europe/Berlin'])
     expect(text.stdout).toMatch(
       /\ndue {20}1\n {2}on time {14}1\n[^]*\nnot due yet {12}1\n\nlateness of 1 attempt, [^\n]*\nstarted more than 1 s late: \d, more than 10 s: \d, more than 60 s: \d\n\nevery promise was kept\n$/,
     )
@@ -62,6 +62,12 @@ describe('callme verify', () => {
   it.each([
     [['--from', 'yesterday'], 2, /^callme: --from must be a Unix time in seconds or an RFC 3339 time such as [^\n]*; got "yesterday"\n$/],
     [['--from', '1800000060', '--to', '1800000000'], 2, /^callme: --from must be before --to; got 1800000060 and 1800000000\n$/],
+    [
+      ['--to', '2100-01-01 09:00'],
+      2,
+      /^callme: --to must be a time with an offset [^\n]* where no timezone is given; got "2100-01-01 09:00"\n$/,
+    ],
+    [['--timezone', 'Berlin'], 2, /^callme: --timezone must be the name of an IANA time zone [^\n]*; got "Berlin"\n$/],
     [['--too', '5'], 2, /unknown option '--too'[^]*--to/],
     [['--store', 'sqlite:none/none.db'], 1, /^callme: cannot open none\/none\.db: [^\n]+\n$/],
     [['--store', 'sqlite:none.db'], 1, /^callme: cannot open none\.db: it does not exist\n$/],

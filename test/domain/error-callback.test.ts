@@ -48,6 +48,8 @@ describe('the error callback', () => {
       },
       host: 'alarm.test:8443',
       dueAt: NOW,
+      windowFrom: NOW,
+      inAdvance: false,
       deadline: NOW + 180_000,
       runId: expect.stringMatching(UUID) as string,
     })

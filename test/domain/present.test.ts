@@ -7,15 +7,17 @@ import { expectTask } from '../support/wire.ts'
 import { aRunningTask } from './running-task.ts'
 
 const MINUTE_MS = MINUTE * 1000
-const SERVER = { timeout: 15 }
+const SERVER = { timeout: 15, expectedStatus: 200 }
 
 describe('a task on the wire', () => {
   test('says of what was not asked for that it is not there, and shows every default', () => {
     const task = aRunningTask({ state: 'pending', attempts: 0, updated: MINUTE_MS - 3_600_000, claimedBy: null, leaseUntil: null })
     expect(expectTask(presentTask(task, SERVER))).toEqual({
       task_name: 'a-task',
+      key: `a-task@${MINUTE}`,
       trigger_at: String(MINUTE),
       trigger_time: '2027-01-15T08:00:00.000Z',
+      local_time: null,
       task_state: 'pending',
       callback: 'http://receiver.test/run',
       callback_method: 'GET',

@@ -114,3 +114,17 @@ async function clear(store: Store, { now }: Run): Promise<void> {
   await finishAll(store, await listAll(store, { states: ['running'] }), now)
   await store.remove({}, { now, limit: 100 })
 }
+
+test('nodes that begin series of one name at once leave one, and of unique tasks one is stored', async () => {
+  const { nodes } = await openNodes()
+  const repeating = (n: number) => aTask({ name: 'series', triggerAt: MINUTE + n * 60, definition: { repeat: '@hourly' } })
+  const unique = (n: number) => aTask({ name: 'unique', triggerAt: MINUTE + n * 60, unique: 'waiting' })
+  await nodes[0].put([repeating(0)], { now: DUE - 9 })
+  const all = Array.from({ length: 24 }, (_, n) => (nodes[n % 3] ?? nodes[0]).put([repeating(n), unique(n)], { now: DUE + n }))
+  const results = (await Promise.all([...all, claimAll(nodes[1]).then(() => [])])).flat()
+  const waiting = await nodes[2].list({ states: ['pending'] }, { limit: 99 })
+  const heads = waiting.tasks.filter(({ name, repeatedTo }) => name === 'series' && repeatedTo === null)
+  expect(heads).toHaveLength(1)
+  expect(results.filter(({ status }) => status === 'kept')).toHaveLength(23)
+  await expectCountsToAddUp(nodes[0])
+})

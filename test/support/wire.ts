@@ -4,6 +4,7 @@ import type { WireErrorCallbackResult, WireTask } from '../../src/wire/present-t
 import { TASK_STATES } from '../../src/domain/task/task.ts'
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const LOCAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$/
 const UNIX_SECONDS = /^\d+$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const KEY = /^.+@\d+$/
@@ -29,8 +30,10 @@ function isErrorCallbackResult(value: unknown): boolean {
 /** Every member of a task on the wire, and how a right value of it is known. */
 const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: unknown) => boolean>> = {
   task_name: text(/./),
+  key: text(KEY),
   trigger_at: text(UNIX_SECONDS),
   trigger_time: text(RFC3339),
+  local_time: orNull(text(LOCAL)),
   task_state: (value) => (TASK_STATES as readonly unknown[]).includes(value),
   callback: orNull(text(/^https?:/)),
   callback_method: text(/^[A-Z]+$/),

@@ -1,5 +1,6 @@
 /** Writes JSON answers: compact, or with `?pretty` indented by four spaces. */
 import type { OutgoingHttpHeaders } from 'node:http'
+import { writeJson } from '../../wire/json-text.ts'
 import type { Request, Response } from 'express'
 
 export const INDENT = 4
@@ -11,7 +12,7 @@ export function isPretty(req: Request): boolean {
 }
 
 export function sendJson(req: Request, res: Response, status: number, body: unknown, headers: OutgoingHttpHeaders = {}): void {
-  sendText(res, status, isPretty(req) ? `${JSON.stringify(body, null, INDENT)}\n` : JSON.stringify(body), headers)
+  sendText(res, status, isPretty(req) ? `${writeJson(body, INDENT)}\n` : writeJson(body), headers)
 }
 
 /** Sends JSON text as it is. `writeHead` and `end` cost a fraction of `res.send`. */

@@ -1,4 +1,5 @@
 /** Builds `{"tasks":[…], …}` piece by piece, so that a long list need not be in memory as a whole. */
+import { writeJson } from '../../wire/json-text.ts'
 import type { WireTask } from '../../wire/present-task.ts'
 import { INDENT } from './respond.ts'
 
@@ -25,9 +26,7 @@ export class TaskListText {
     const separator = this.#count === 0 ? '' : ','
     this.#count += 1
     // No string in JSON holds a raw line break, so this indents and changes nothing.
-    return this.#pretty
-      ? separator + ITEM_BREAK + JSON.stringify(task, null, INDENT).replaceAll('\n', ITEM_BREAK)
-      : separator + JSON.stringify(task)
+    return this.#pretty ? separator + ITEM_BREAK + writeJson(task, INDENT).replaceAll('\n', ITEM_BREAK) : separator + writeJson(task)
   }
 
   /** @param members follow the list */

@@ -4,19 +4,28 @@ import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../.
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { NewTask } from '../../domain/task/task.ts'
 import type { PutResult } from '../../store/store.ts'
+import { elementsOf, keepTexts } from '../../wire/json-text.ts'
 import { checkTask, taskOf } from '../../wire/parse-task.ts'
 import { endpoint } from '../endpoint.ts'
 import { httpStatusOf, presentError, type PresentedError } from '../http/problem.ts'
 import { parseJson } from '../http/read-body.ts'
-import { elementsOf, inSlices } from '../http/slices.ts'
+import { inSlices } from '../http/slices.ts'
 import type { Turns } from '../http/turns.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
-import { refusalOf, replacesNothing } from './put-task.ts'
+import { refusalOf, replacesNothing, statusOf } from './put-task.ts'
 
 const MAX_TASKS = 1000
 const EXAMPLE = '{"task_name":"a","trigger_at":"+6h","callback":"http://example.com/run"}'
 
-type WireResult = { readonly status: 200 | 201; readonly key: string } | ({ readonly status: number } & PresentedError)
+/** `replaces` is the key of the task of the series whose place it takes. `stored` is false where a unique task was there. */
+interface WireStored {
+  readonly status: 200 | 201
+  readonly key: string
+  readonly replaces?: string
+  readonly stored?: false
+}
+
+type WireResult = WireStored | ({ readonly status: number } & PresentedError)
 
 const body = {
   schema: { type: 'array', items: taskSchema },
@@ -35,10 +44,10 @@ export const putTasks = endpoint(
       const newTasks = tasks.flatMap((task) => (task.ok ? [task.value] : []))
       const stored = newTasks.length === 0 ? [] : await turns.take(() => store.put(newTasks, { now, ifAbsent }))
       const results = resultsOf(tasks, stored)
-      const dueAts = stored.flatMap((result) => ('task' in result ? [result.task.dueAt] : []))
+      const dueAts = stored.flatMap((result) => ('task' in result && result.status !== 'kept' ? [result.task.dueAt] : []))
       if (dueAts.length > 0) wake(Math.min(...dueAts))
-      for (const result of results) if ('key' in result) log.debug('task.stored', { task: result.key })
-      return { status: dueAts.length === results.length ? 200 : 207, body: { results } }
+      for (const result of results) if ('key' in result && result.stored !== false) log.debug('task.stored', { task: result.key })
+      return { status: results.every((result) => 'key' in result) ? 200 : 207, body: { results } }
     },
 )
 
@@ -48,7 +57,7 @@ async function readTasks(body: string, now: number, turns: Turns): Promise<Parse
   if (isArray && !body.endsWith(']')) refuseArray(body)
   const texts = isArray ? await inSlices(elementsOf(body), turns, (text) => text) : body.split('\n').filter((line) => line.trim() !== '')
   checkNumber(texts)
-  return inSlices(texts, turns, (text) => parseTask(isArray ? readElement(text, body) : readLine(text), now))
+  return inSlices(texts, turns, (text) => parseTask(isArray ? readElement(text, body) : readLine(text), text, now))
 }
 
 function checkNumber(values: readonly string[]): void {
@@ -78,9 +87,10 @@ function readLine(line: string): Parsed<unknown> {
   return refuse('', `${parsed.problem.detail}; each task stands on a line of its own (curl keeps them with --data-binary)`)
 }
 
-function parseTask(value: Parsed<unknown>, now: number): Parsed<NewTask> {
+function parseTask(value: Parsed<unknown>, text: string, now: number): Parsed<NewTask> {
   const checked = value.ok ? checkTask(value.value) : value
-  return checked.ok ? taskOf(undefined, checked.value, now) : checked
+  const kept = checked.ok ? keepTexts(checked.value, text) : checked
+  return kept.ok ? taskOf(undefined, kept.value, now) : kept
 }
 
 /** @param stored the results for the good tasks, in their order */
@@ -90,8 +100,11 @@ function resultsOf(tasks: readonly Parsed<NewTask>[], stored: readonly PutResult
     if (!task.ok) return failure(badRequest(task.problem))
     const result = remaining.next().value
     if (result === undefined) throw new Error('the store gave fewer results than it was given tasks')
-    if (!('task' in result)) return failure(refusalOf(result.status, task.value))
-    return { status: result.status === 'created' ? 201 : 200, key: formatTaskKey(result.task) }
+    if (!('task' in result)) return failure(refusalOf(result, task.value))
+    const key = formatTaskKey(result.task)
+    if (result.status === 'kept') return { status: 200, key, stored: false }
+    const { replaces } = result
+    return { status: statusOf(result), key, ...(replaces && { replaces: formatTaskKey(replaces) }) }
   })
 }
 

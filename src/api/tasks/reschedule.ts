@@ -14,7 +14,7 @@ import { compileCheck, show } from '../../wire/validate.ts'
 import type { EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { jsonBody } from '../http/read-body.ts'
-import { isOn } from '../http/read-query.ts'
+import { isOn, readTimeContext } from '../http/read-query.ts'
 import { describeTarget, isKey, type Target } from '../http/read-target.ts'
 import { CONTENT_TYPE, isPretty } from '../http/respond.ts'
 import { refuseUnknown, selectionOf } from '../http/selection.ts'
@@ -62,15 +62,18 @@ function readSelection(target: Target, query: RescheduleQuery, now: number): Omi
 }
 
 function readTime(body: RescheduleBody, query: RescheduleQuery, now: number): number {
-  if (body.trigger_at !== undefined && query.trigger_at !== undefined && String(body.trigger_at) !== query.trigger_at) {
-    const detail = `trigger_at must be given once; got ${show(body.trigger_at)} in the body and ${show(query.trigger_at)} in the query`
-    throw badRequest({ pointer: '/trigger_at', detail })
-  }
-  if (body.trigger_at !== undefined) return valueOrThrow(parseTriggerTime(body.trigger_at, now))
-  if (query.trigger_at === undefined) return nextMinute(now)
-  const parsed = parseTriggerTime(query.trigger_at, now)
-  if (!parsed.ok) throw badRequest({ ...parsed.problem, pointer: '?trigger_at' })
-  return parsed.value
+  const triggerAt = givenOnce('trigger_at', body.trigger_at, query.trigger_at)
+  const context = readTimeContext({ timezone: givenOnce('timezone', body.timezone, query.timezone) }, now)
+  if (triggerAt === undefined) return nextMinute(now)
+  const parsed = parseTriggerTime(triggerAt, context)
+  if (!parsed.ok && body.trigger_at === undefined) throw badRequest({ ...parsed.problem, pointer: '?trigger_at' })
+  return valueOrThrow(parsed)
+}
+
+function givenOnce<T extends string | number>(field: string, inBody?: T, inQuery?: string): T | string | undefined {
+  if (inBody === undefined || inQuery === undefined || String(inBody) === inQuery) return inBody ?? inQuery
+  const detail = `${field} must be given once; got ${show(inBody)} in the body and ${show(inQuery)} in the query`
+  throw badRequest({ pointer: `/${field}`, detail })
 }
 
 /** Yields no empty batch: the store may pass over many tasks without taking one. */
@@ -122,7 +125,11 @@ async function refuseUntaken(store: Store, target: Target, all: boolean): Promis
   if (!isFailure(task.state)) {
     throw untaken(target, `is ${task.state}, and only failed and skipped entries are taken; add all=true to take it too`)
   }
-  if (task.rescheduledTo !== null) throw untaken(target, `was rescheduled already, to ${task.rescheduledTo}; add all=true to do it again`)
+  if (task.rescheduledTo !== null)
+    throw untaken(
+      target,
+      `was rescheduled already, to "${formatTaskKey({ ...task, triggerAt: task.rescheduledTo })}"; add all=true to do it again`,
+    )
 }
 
 function untaken(target: Target, reason: string): CallmeError {

@@ -96,8 +96,11 @@ function judgeAnswer(task: Task, answer: Result<'answered'>, now: number, random
     return { event: 'accepted', until: now + definition.ack_timeout * 60_000 }
   }
   const unexpected = `answered ${answer.status}, expected ${[definition.expected_http_status].flat().join(' or ')}`
-  const reason = answer.error === undefined ? unexpected : `${unexpected}; ${answer.error}`
-  if (isPermanent(answer.status)) return { event: 'gave_up', reason }
+  // To the receiver the work is done, and another call would do it twice.
+  const hasSucceeded = isExpected(answer.status, '2xx')
+  const remedy = hasSucceeded ? '"expected_http_status":"2xx" would take it' : undefined
+  const reason = [unexpected, remedy, answer.error].filter((part) => part !== undefined).join('; ')
+  if (hasSucceeded || isPermanent(answer.status)) return { event: 'gave_up', reason }
   return judgeFailure(task, reason, now, random, retryAfterMs(answer.retryAfter, now))
 }
 

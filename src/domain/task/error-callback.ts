@@ -46,6 +46,8 @@ export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: n
     },
     host: hostOf({ callback }),
     dueAt: now,
+    windowFrom: now,
+    inAdvance: false,
     deadline: now + max_delay * 60_000,
     runId: randomUUID(),
   }

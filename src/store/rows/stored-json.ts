@@ -33,6 +33,7 @@ const KINDS: { readonly [Field in keyof Required<Definition>]: Kind } = {
   callback: ADDRESS,
   callback_method: TEXT,
   payload: ANYTHING,
+  payload_is_json: SWITCH,
   headers: HEADERS,
   expected_http_status: STATUS,
   retry: COUNT,
@@ -59,6 +60,8 @@ export function readDefinition<D extends TaskDefinition | HandlerDefinition>(tex
     const kind = Object.hasOwn(KINDS, field) ? KINDS[field as keyof Definition] : ANYTHING
     if (!kind.is(one)) return unreadable(`its ${field} is not ${kind.expects}`)
   }
+  const { payload, payload_is_json: isJson } = value
+  if (isJson === true && (typeof payload !== 'string' || parse(payload) === undefined)) return unreadable('its payload is not valid JSON')
   return { ok: true, value: value as D }
 }
 

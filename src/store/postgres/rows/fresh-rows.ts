@@ -11,6 +11,7 @@ import { KEYS, arraysOf, assignments, byKey, keyOf, ofKeys, queryKeys, type KeyC
 
 /** The columns of `FreshRow` as JSON. */
 const FRESH = `(name text, "triggerAt" bigint, lane text, "dueAt" bigint, deadline bigint, "runId" text, now bigint,
+  "windowFrom" bigint, "inAdvance" smallint,
   "rescheduledFrom" bigint, "repeatedTo" bigint, definition text)`
 
 /** The columns that each run begins afresh. */
@@ -22,15 +23,17 @@ export const NEW_RUN = {
 
 /** All statements lock rows in the order of keys, so no two transactions wait for each other. */
 const INSERT = `
-  INSERT INTO callme.tasks (name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
+  INSERT INTO callme.tasks (name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, window_from, created, updated,
     rescheduled_from, repeated_to, definition)
-  SELECT name, "triggerAt", 'pending', lane, "dueAt", deadline, "runId", 0, 0, 0, now, now, "rescheduledFrom", "repeatedTo", definition
+  SELECT name, "triggerAt", 'pending', lane, "dueAt", deadline, "runId", 0, 0, "inAdvance", "windowFrom", now, now,
+    "rescheduledFrom", "repeatedTo", definition
   FROM json_to_recordset($1) AS r ${FRESH} ORDER BY name COLLATE "C", "triggerAt"
   ON CONFLICT (name, trigger_at) DO NOTHING RETURNING id, name, trigger_at`
 const become = (oldMinute: string): string => `
   UPDATE callme.tasks t SET ${assignments({
     ...NEW_RUN,
     ...{ trigger_at: 'r."triggerAt"', lane: 'r.lane', due_at: 'r."dueAt"', deadline: 'r.deadline', run_id: 'r."runId"', updated: 'r.now' },
+    ...{ window_from: 'r."windowFrom"', in_advance: 'r."inAdvance"' },
     ...{ rescheduled_from: 'r."rescheduledFrom"', repeated_to: 'r."repeatedTo"', definition: 'r.definition' },
   })}
   FROM json_to_recordset($1) AS r ${FRESH} WHERE t.name = r.name AND t.trigger_at = r."${oldMinute}"`

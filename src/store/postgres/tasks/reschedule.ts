@@ -43,7 +43,7 @@ export async function rescheduleBatch(transaction: Transaction, request: Resched
   const { rows, next } = await readPage(transaction, batch.selection, request.after?.key, request.limit)
   const taken = (await lockFound(transaction, rows)).filter((row) => isTaken(request, batch, row))
   const { triggerAt: wanted, now } = request
-  const moves = await planMoves(transaction, taken, { passed: batch.passed, wanted, now })
+  const moves = await planMoves(transaction, taken, { ...batch, wanted, now })
   return endBatch(batch, await makeMoves(transaction, moves, now), next)
 }
 
@@ -51,7 +51,7 @@ export async function rescheduleBatch(transaction: Transaction, request: Resched
 async function planMoves(
   transaction: Transaction,
   rows: readonly TaskRow[],
-  { passed, wanted, now }: Pick<RescheduleBatch, 'passed'> & { wanted: number; now: number },
+  { passed, atOnce, wanted, now }: Pick<RescheduleBatch, 'passed' | 'atOnce'> & { wanted: number; now: number },
 ): Promise<Move[]> {
   const byName = Map.groupBy(rows, ({ name }) => name)
   const searches = [...byName].map(([name, { length: count }]) => ({ name, from: passed.get(name) ?? wanted, count }))
@@ -66,7 +66,7 @@ async function planMoves(
     // A later row of the name may take the minute of this one.
     if (own < Infinity && triggerAt !== own) minutes.splice(minutes.filter((minute) => minute < own).length, 0, own)
     passed.set(name, triggerAt)
-    const task = newTask({ name, triggerAt }, ownDefinition(row), now)
+    const task = newTask({ name, triggerAt }, ownDefinition(row), now, atOnce)
     // A copy is not part of the series of its original. A moved task keeps its place in the series.
     const options = { now, definition, rescheduledFrom: before, repeatedTo }
     return { row, fresh: freshRow(transaction.session.handlers, { ...task, host: parseLane(row.lane).host }, options).row }

@@ -10,10 +10,10 @@ const FIND = 'SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'
 /** Without the definition, which holds the reported task. */
 const FIND_PROGRESS = 'SELECT state, attempts, executed_at, response_status, error FROM tasks WHERE name = ? AND trigger_at = ?'
 const INSERT = `
-  INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
+  INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, window_from, created, updated,
     rescheduled_from, repeated_to, definition)
-  VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @repeatedTo,
-    @definition)
+  VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, @inAdvance, @windowFrom, @now, @now,
+    @rescheduledFrom, @repeatedTo, @definition)
   ON CONFLICT (name, trigger_at) DO NOTHING`
 const MOVE = 'UPDATE tasks SET lane = ? WHERE id = ?'
 
