@@ -3,12 +3,17 @@ import { redact, type StoreUrl } from '../config/store-url.ts'
 import type { LedgerSnapshot } from './ledger.ts'
 import type { Store } from './store.ts'
 
+interface OpenedStore extends Store {
+  /** whether nothing was there before */
+  readonly isNew: boolean
+}
+
 /**
  * Only the driver that is needed is loaded.
  * @param stopping from when on nobody waits long for a store that does not answer
  * @throws CallmeError `store_unavailable`, `store_in_use`, `store_too_new`, with a sentence for the one who started the node
  */
-export async function openStore(where: StoreUrl, stopping: AbortSignal): Promise<Store> {
+export async function openStore(where: StoreUrl, stopping: AbortSignal): Promise<OpenedStore> {
   if (where.kind === 'postgres') {
     const { openPostgresStore } = await import('./postgres/open-postgres-store.ts')
     return openPostgresStore(where.url, { stopping, name: `the store ${redact(where.url)}` })

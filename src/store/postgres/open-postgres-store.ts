@@ -24,27 +24,28 @@ export async function openPostgresStore(url: string, options: OpenOptions = {}):
   const { name = 'the store' } = options
   const connections = connect(url)
   try {
-    await migrateWhereBehind(url, name, connections.reading)
+    const isNew = await migrateWhereBehind(url, name, connections.reading)
     await makePartitions(connections.reading)
     connections.identity.opened(one(await connections.reading.query<{ id: string }>(FIND_IDENTITY)).id)
     const streams = await openStreams(connections.reading)
     const session = openSession(connections, Object.values(streams))
     await session.peers.catchUp()
-    return new PostgresStore(connections, session, streams, options.stopping ?? new AbortController().signal)
+    return new PostgresStore(connections, session, streams, options.stopping ?? new AbortController().signal, isNew)
   } catch (error) {
     await closeConnections(connections)
     throw openingError(error, name)
   }
 }
 
-/** A migration has a connection of its own without a time limit, because a step may take long. */
-async function migrateWhereBehind(url: string, name: string, reading: Database): Promise<void> {
+/** @returns whether there was nothing before. A migration has a connection of its own without a time limit, because a step may take long. */
+async function migrateWhereBehind(url: string, name: string, reading: Database): Promise<boolean> {
   const migrations = readMigrations('postgres')
   const { current, worksWith } = await readVersion(reading)
-  if (pendingMigrations(name, migrations, current, worksWith).length === 0) return
+  if (pendingMigrations(name, migrations, current, worksWith).length === 0) return false
   const database = new Database(url, 1, 0)
   try {
     await migrate(database, migrations)
+    return current === 0
   } finally {
     await database.end()
   }

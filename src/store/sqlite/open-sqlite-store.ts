@@ -21,10 +21,10 @@ export function openSqliteStore(path: string): SqliteStore {
     // Another program that writes must not hold up this process. The group commit waits by itself.
     db = new SqliteDatabase(path, { timeout: 0 })
     setPragmas(db, path)
-    migrate(db, path)
+    const isNew = migrate(db, path)
     if (lock !== undefined) inspect(db, path)
     const hold = lock === undefined ? NO_HOLD : new FileHold(db, lock)
-    return new SqliteStore(db, hold, () => lock?.unlock())
+    return new SqliteStore(db, hold, () => lock?.unlock(), isNew)
   } catch (error) {
     db?.close()
     lock?.unlock()
@@ -94,7 +94,8 @@ function findRealPath(path: string): string {
   }
 }
 
-function migrate(db: Database, path: string): void {
+/** @returns whether the file was empty */
+function migrate(db: Database, path: string): boolean {
   const version = db.pragma('user_version', { simple: true }) as number
   const isForeign = version === 0 && db.prepare('SELECT 1 FROM sqlite_master').get() !== undefined
   if (isForeign) throw new CallmeError('store_unavailable', `${path} holds the tables of another program; give callme a file of its own`)
@@ -105,4 +106,5 @@ function migrate(db: Database, path: string): void {
       db.exec(sql)
     }).immediate()
   }
+  return version === 0
 }

@@ -54,6 +54,7 @@ export class SqliteStore implements Store {
   /** No other process can have the file open. */
   readonly announce = (): Promise<void> => Promise.resolve()
   readonly tidy = (): Promise<void> => Promise.resolve()
+  readonly isNew: boolean
   readonly #db: Database
   readonly #hold: Hold
   readonly #session: Session
@@ -62,7 +63,8 @@ export class SqliteStore implements Store {
   readonly #afterClose: () => void
 
   /** @param db a migrated database, which nobody else uses from now on */
-  constructor(db: Database, hold: Hold, afterClose: () => void) {
+  constructor(db: Database, hold: Hold, afterClose: () => void, isNew = false) {
+    this.isNew = isNew
     this.#db = db
     this.#hold = hold
     const { session, group } = openSession(db, hold)
