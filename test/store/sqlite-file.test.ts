@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, matchesGlob, resolve } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, test, vi } from 'vitest'
@@ -191,6 +191,34 @@ test('a write is on disk when it is acknowledged: write-ahead log, synchronous F
   expect(reader.pragma('journal_mode', { simple: true })).toBe('wal')
   reader.close()
   await store.close()
+})
+
+test('the file shrinks after old tasks were removed, in steps between which a write takes its turn', async () => {
+  const path = join(tempFolder(), 'callme.db')
+  const store = openSqliteStore(path)
+  const definition = { callback: 'http://receiver.test/', payload: 'x'.repeat(60_000) }
+  await store.put(
+    Array.from({ length: 300 }, (_, n) => aTask({ name: `n${n}`, definition })),
+    { now: NOW },
+  )
+  await store.remove({}, { now: NOW, limit: 1000 })
+  const pages = () => {
+    const db = new SqliteDatabase(path, { readonly: true })
+    const count = db.pragma('page_count', { simple: true }) as number
+    db.close()
+    return count
+  }
+  const full = pages()
+  let isTidy = false
+  const tidying = store.tidy().then(() => (isTidy = true))
+  await store.put([aTask({ name: 'meanwhile' })], { now: NOW })
+  expect(isTidy).toBe(false)
+  await tidying
+  expect(full).toBeGreaterThan(4000)
+  expect(pages()).toBeLessThan(700)
+  expect((await listAll(store)).map(({ name }) => name)).toEqual(['meanwhile'])
+  await store.close()
+  expect(statSync(path).size).toBeLessThan(700 * 4096)
 })
 
 function setVersion(path: string, version: number): void {

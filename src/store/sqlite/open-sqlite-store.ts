@@ -34,6 +34,8 @@ export function openSqliteStore(path: string): SqliteStore {
 
 /** Whatever the build of SQLite and the file say. Triggers, foreign keys and LIKE are not used, so their settings do not matter. */
 function setPragmas(db: Database, path: string): void {
+  // Only a file that is still empty takes it. Then the file can shrink when old tasks are removed.
+  db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
   if (mode !== 'wal' && path !== ':memory:')
     throw new CallmeError('store_unavailable', `${path} cannot have a write-ahead log: its journal mode stays ${String(mode)}`)

@@ -19,6 +19,7 @@ import { expireRows } from './results/expire.ts'
 import { recordReports } from './results/record.ts'
 import { renewLeases, rescueRows } from './results/rescue.ts'
 import { pruneRows } from './retention/prune.ts'
+import { SHRINK_PAGES, SHRINK_STEPS, canShrink, shrink } from './retention/shrink.ts'
 import { readPage } from './rows/pages.ts'
 import { getTask, readTask } from './rows/rows.ts'
 import { openSession, type Session, type Transaction } from './session.ts'
@@ -53,7 +54,6 @@ export class SqliteStore implements Store {
   readonly onDue = (): (() => void) => () => undefined
   /** No other process can have the file open. */
   readonly announce = (): Promise<void> => Promise.resolve()
-  readonly tidy = (): Promise<void> => Promise.resolve()
   readonly isNew: boolean
   readonly #db: Database
   readonly #hold: Hold
@@ -108,6 +108,14 @@ export class SqliteStore implements Store {
       changeLog.proveWritable()
     })
     return this.#read(({ changeLog }) => changeLog.counts())
+  }
+
+  async tidy(): Promise<void> {
+    for (let step = 0; step < SHRINK_STEPS && (await this.#read(() => canShrink(this.#db))); step += 1) {
+      await this.#group.write(() => {
+        shrink(this.#db)
+      }, SHRINK_PAGES)
+    }
   }
 
   async close(): Promise<void> {
