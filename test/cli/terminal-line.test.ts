@@ -6,7 +6,7 @@ import { createLog, type Log } from '../../src/telemetry/log.ts'
 function shown(work: (log: Log) => void): string[] {
   const written: string[] = []
   work(createLog('info', { isTTY: true, write: (line) => written.push(line) }))
-   
+
   return written.map((line) => line.replaceAll(/\x1b\[\d+m/g, '').replace(/^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] /, ''))
 }
 
