@@ -82,7 +82,7 @@ export function meantBy(sent: string, known: readonly string[]): string | undefi
 /** One wrong letter in four, or two letters that have changed places. */
 function isNear(sent: string, known: string): boolean {
   const [length, most] = [Math.min(sent.length, known.length), Math.max(sent.length, known.length)]
-  const allowed = length < 3 ? 0 : Math.max(1, Math.floor(length / 4))
+  const allowed = most < 3 ? 0 : Math.max(1, Math.floor(length / 4))
   if (most - length > allowed) return false
   return leven(sent, known) <= allowed || (length > 3 && lettersOf(sent) === lettersOf(known))
 }
