@@ -44,6 +44,16 @@ export function isUnavailable(error: unknown): boolean {
 /** A fault of the database becomes `store_unavailable`. Any other error is a defect and stays. */
 export function storeError(error: unknown): unknown {
   if (!isUnavailable(error) || error instanceof CallmeError) return error
-  const message = error instanceof Error && error.message !== '' ? error.message : codeOf(error)
-  return new CallmeError('store_unavailable', `the store does not answer: ${message}`, { cause: error })
+  return new CallmeError('store_unavailable', `the store does not answer: ${reasonOf(error)}`, { cause: error })
+}
+
+/** The same for a database that is being opened, with all that it refuses. @param name of the store, for the sentence */
+export function openingError(error: unknown, name: string): unknown {
+  const cause = error instanceof CallmeError ? error.cause : error
+  if (!isUnavailable(cause) && !(cause instanceof pg.DatabaseError)) return error
+  return new CallmeError('store_unavailable', `cannot open ${name}: ${reasonOf(cause)}`, { cause })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && error.message !== '' ? error.message : codeOf(error)
 }
