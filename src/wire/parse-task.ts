@@ -1,6 +1,6 @@
 /** Checks a task that a client sent, and turns it into the task that is stored. */
 import taskSchema from '../../schema/api/task.json' with { type: 'json' }
-import { refuse, type Parsed, type Problem } from '../domain/errors.ts'
+import { refuse, type Parsed } from '../domain/errors.ts'
 import { newTask, type NewTask, type TaskDefinition } from '../domain/task/task.ts'
 import { parseTaskName } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
@@ -8,12 +8,11 @@ import { explainTimezone } from '../domain/time/time-zone.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
-import { storedPayload } from './json-text.ts'
-import { compileCheck, escapePointer, findMisplaced, show } from './validate.ts'
+import { storedPayloads } from './json-text.ts'
+import { checkTemplates } from './template-rules.ts'
+import { compileCheck, findDeep, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
-
-const MAX_DEPTH = 100
 
 /** The shape of a task. Its name, its time and the call itself are checked by `taskOf`. */
 export const checkTask = compileCheck<TaskBody>(taskSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'task'))
@@ -24,11 +23,11 @@ export function taskOf(name: string | undefined, { task_name, trigger_at, unique
   if (!parsedName.ok) return parsedName
   const triggerAt = timeOf(trigger_at, fields, now)
   if (!triggerAt.ok) return triggerAt
-  const problem = checkCall(fields)
+  const problem = checkCall(fields) ?? checkTemplates({ error_payload: fields.error_payload })
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.
-  const definition = { ...fields, ...storedPayload(fields) } as TaskDefinition
+  const definition = { ...fields, ...storedPayloads(fields) } as TaskDefinition
   const task = newTask({ name: parsedName.value, triggerAt: triggerAt.value }, definition, now)
   return { ok: true, value: unique === undefined ? task : { ...task, unique } }
 }
@@ -56,17 +55,4 @@ function nameOf(fromPath: string | undefined, fromBody: string | undefined): Par
   }
   if (fromBody === undefined || fromBody === fromPath) return { ok: true, value: fromPath }
   return refuse('/task_name', `task_name must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(fromBody)}`)
-}
-
-function findDeep(body: unknown): Problem | undefined {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
-  const field = Object.entries(body).find(([, value]) => isDeeper(value, MAX_DEPTH))?.[0]
-  if (field === undefined) return undefined
-  const detail = `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper`
-  return { pointer: `/${escapePointer(field)}`, detail }
-}
-
-function isDeeper(value: unknown, limit: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return limit === 0 || Object.values(value).some((inner) => isDeeper(inner, limit - 1))
 }

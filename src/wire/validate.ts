@@ -16,6 +16,7 @@ export interface Check<T> {
 }
 
 const SHOWN_LENGTH = 60
+const MAX_DEPTH = 100
 
 const HANDLER_FIELDS = Object.keys(handler.properties)
 const TASK_FIELDS = Object.keys(task.properties)
@@ -116,4 +117,18 @@ export function findMisplaced(body: unknown, sentFor: 'task' | 'handler'): Probl
   const { fields, advice } = MISPLACED[sentFor]
   const field = fields.find((name) => Object.hasOwn(body, name))
   return field === undefined ? undefined : { pointer: `/${field}`, detail: `${field} ${advice}` }
+}
+
+/** Finds a field that is nested deeper than a payload may be. */
+export function findDeep(body: unknown): Problem | undefined {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
+  const field = Object.entries(body).find(([, value]) => isDeeper(value, MAX_DEPTH))?.[0]
+  if (field === undefined) return undefined
+  const detail = `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper`
+  return { pointer: `/${escapePointer(field)}`, detail }
+}
+
+function isDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return limit === 0 || Object.values(value).some((inner) => isDeeper(inner, limit - 1))
 }

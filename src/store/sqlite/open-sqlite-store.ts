@@ -2,6 +2,7 @@
 import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statSync } from 'node:fs'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
+import type { OnFailure } from '../../domain/task/error-callback.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import { FileHold, NO_HOLD, type LockedFiles } from './commit/hold.ts'
@@ -10,10 +11,11 @@ import { isBusy, storeError } from './commit/store-error.ts'
 
 /**
  * @param path a file, or `:memory:`
+ * @param options `onFailure`: whom to tell of bad ends where neither task nor handler says so
  * @throws CallmeError `store_in_use` when another process has the file, `store_too_new` when a newer callme has changed it,
  * `store_unavailable` when it is damaged, or cannot be opened or written
  */
-export function openSqliteStore(path: string): SqliteStore {
+export function openSqliteStore(path: string, options: { readonly onFailure?: OnFailure | undefined } = {}): SqliteStore {
   const lock = path === ':memory:' ? undefined : takeLock(path)
   let db: Database | undefined
   try {
@@ -23,7 +25,7 @@ export function openSqliteStore(path: string): SqliteStore {
     migrate(db, path)
     if (lock !== undefined) inspect(db, path)
     const hold = lock === undefined ? NO_HOLD : new FileHold(db, lock)
-    return new SqliteStore(db, hold, () => lock?.unlock())
+    return new SqliteStore(db, hold, () => lock?.unlock(), options.onFailure)
   } catch (error) {
     db?.close()
     lock?.unlock()
