@@ -1,7 +1,7 @@
 /** Whom a node tells of bad ends, by its settings. */
 import { faultOfUrl } from '../domain/task/callback-url.ts'
 import type { OnFailure } from '../domain/task/error-callback.ts'
-import { MAX_TEMPLATE_BYTES, holdsPlaceholder } from '../domain/task/template.ts'
+import { MAX_ERROR_PAYLOAD_BYTES, holdsPlaceholder } from '../domain/task/template.ts'
 import type { Values } from './settings.ts'
 
 type Names = 'on-failure' | 'on-failure-payload'
@@ -16,7 +16,7 @@ export function readOnFailure({ 'on-failure': url, 'on-failure-payload': payload
 }
 
 function isBody(text: string): boolean {
-  if (text.includes('{id}') || Buffer.byteLength(text) > MAX_TEMPLATE_BYTES) return false
+  if (text.includes('{id}') || Buffer.byteLength(text) > MAX_ERROR_PAYLOAD_BYTES) return false
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null

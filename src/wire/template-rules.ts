@@ -1,7 +1,7 @@
 /** The rules for templates that a schema cannot express. */
 import type { Problem } from '../domain/errors.ts'
 import { isPattern } from '../domain/task/name-pattern.ts'
-import { MAX_TEMPLATE_BYTES, faultOfTemplate, holdsPlaceholder, textOf } from '../domain/task/template.ts'
+import { MAX_ERROR_PAYLOAD_BYTES, MAX_HANDLER_PAYLOAD_BYTES, faultOfTemplate, holdsPlaceholder, textOf } from '../domain/task/template.ts'
 import type { JsonValue } from '../domain/task/task.ts'
 import type { HandlerBody } from './bodies.ts'
 import { JsonText } from './json-text.ts'
@@ -35,10 +35,11 @@ function checkErrorCallback(url = ''): Problem | undefined {
 function checkPayload(field: 'payload' | 'error_payload', payload: unknown, handler: string | undefined): Problem | undefined {
   if (payload === undefined) return undefined
   const text = payload instanceof JsonText ? payload.text : textOf(payload as JsonValue)
+  const most = field === 'payload' ? MAX_HANDLER_PAYLOAD_BYTES : MAX_ERROR_PAYLOAD_BYTES
   const bytes = Buffer.byteLength(text)
-  if (bytes <= MAX_TEMPLATE_BYTES) return checkId(field, text, handler)
+  if (bytes <= most) return checkId(field, text, handler)
   const owner = handler === undefined ? '' : ' of a handler'
-  return { pointer: `/${field}`, detail: `${field}${owner} must be at most ${MAX_TEMPLATE_BYTES} bytes; got ${bytes}` }
+  return { pointer: `/${field}`, detail: `${field}${owner} must be at most ${most} bytes; got ${bytes}` }
 }
 
 function checkId(field: Field, text = '', handler: string | undefined): Problem | undefined {

@@ -33,8 +33,8 @@ it.each([
   ['error_payload', '{id}', 'error_payload must not hold {id}'],
   ['error_callback', `${CALLBACK}/{name}`, 'error_callback must not hold placeholders, but error_payload may'],
   ['payload', `${LARGE}x`, 'payload of a handler must be at most 16384 bytes; got 16385'],
-  ['error_payload', [LARGE], 'error_payload of a handler must be at most 16384 bytes; got 16388'],
-  ['error_payload', 7, 'error_payload must be a string, an object or an array, at most 16 KiB; got 7'],
+  ['error_payload', [LARGE], 'error_payload of a handler must be at most 4096 bytes; got 16388'],
+  ['error_payload', 7, 'error_payload must be a string, an object or an array, at most 4 KiB; got 7'],
 ])('a handler is refused for its %s %j', async (field, value, words) => {
   expect(expectProblem(await put('/handler/a', { callback: CALLBACK, [field]: value }), 400, `/${field}`)).toContain(words)
 })

@@ -7,7 +7,9 @@ import type { JsonValue, Task, TaskDefinition } from './task.ts'
 export const CALL_PLACEHOLDERS = ['{name}', '{id}', '{minute}', '{run_id}', '{attempt}'] as const
 
 /** A handler's payload stands in each of its tasks, of which an answer may hold a thousand. */
-export const MAX_TEMPLATE_BYTES = 16 * 1024
+export const MAX_HANDLER_PAYLOAD_BYTES = 16 * 1024
+/** It stands in each claimed row and in each change of a task too. */
+export const MAX_ERROR_PAYLOAD_BYTES = 4 * 1024
 
 /** Which values of a definition are templates of its handler. */
 export interface Templates {
