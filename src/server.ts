@@ -55,7 +55,7 @@ export async function start(config: Config, log: Log, { logFault, poolThreads }:
   const { maxOpenCalls = Math.max(maxInflight, mostOpenCalls()), nodeName = hostname() } = config
   const node = `${nodeName}#${randomUUID().slice(0, 8)}`
   const [stopping, closing] = [new AbortController(), new AbortController()]
-  const store = await openStore(config.store, stopping.signal)
+  const store = await openStore(config.store, { stopping: stopping.signal, onFailure: config.onFailure })
   const [clockOffset, lease] = [newClockOffset(), newLease()]
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1

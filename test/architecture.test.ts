@@ -42,7 +42,7 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/store/migrations.ts', ours: [DOMAIN], packages: [], node: ['node:fs'] },
   { part: 'src/store/sqlite/', ours: [DOMAIN, ...SHARED], packages: ['better-sqlite3'] },
   { part: 'src/store/postgres/', ours: [DOMAIN, ...SHARED], packages: ['pg'] },
-  { part: 'src/store/open-store.ts', ours: ['src/config/', 'src/store/'], packages: [], node: [] },
+  { part: 'src/store/open-store.ts', ours: [DOMAIN, 'src/config/', 'src/store/'], packages: [], node: [] },
   { part: CALLER, ours: [DOMAIN, LEASE], packages: [], node: [] },
   { part: LEASE, ours: [], packages: [], node: [] },
   { part: CLOCK, ours: [], packages: [], node: [] },

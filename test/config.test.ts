@@ -51,6 +51,24 @@ describe('settings', () => {
     expect(refusal({ 'expected-http-status': `${text},` })).toContain('a status from 100 to 599')
   })
 
+  it('say whom to tell of bad ends, and with what body', () => {
+    const url = 'https://chat.test/hook'
+    expect(loadConfig({ 'on-failure': url }, {}).onFailure).toEqual({ error_callback: url })
+    const body = { error_payload: '{ "text":"{error}"}', error_payload_is_json: true }
+    expect(loadConfig({ 'on-failure': url, 'on-failure-payload': body.error_payload }, {}).onFailure).toEqual({
+      error_callback: url,
+      ...body,
+    })
+    for (const bad of ['chat.test', 'https://me:hush@chat.test/', `${url}/{name}`]) {
+      expect(refusal({ 'on-failure': bad })).toMatch(/^--on-failure must be an absolute http or https URL .*; got/)
+      expect(refusal({ 'on-failure': bad })).not.toContain('hush')
+    }
+    for (const bad of ['text', '7', '{"text":"{id}"}', `["${'x'.repeat(16 * 1024)}"]`]) {
+      expect(refusal({ 'on-failure': url, 'on-failure-payload': bad })).toMatch(/^--on-failure-payload must be a JSON object or array/)
+    }
+    expect(refusal({ 'on-failure-payload': '{}' })).toContain('beside --on-failure')
+  })
+
   it('treat an empty variable as not set', () => {
     expect(loadConfig({}, { CALLME_TIMEOUT: '', CALLME_STORE: '' })).toEqual(loadConfig({}, {}))
   })

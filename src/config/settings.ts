@@ -39,6 +39,8 @@ export interface Values {
   store: string
   timeout: number
   'expected-http-status': string
+  'on-failure'?: string
+  'on-failure-payload'?: string
   'max-inflight': number
   'max-open-calls'?: number
   'max-inflight-per-host'?: number

@@ -1,6 +1,7 @@
 /** Makes the HTTP request of a claimed task. */
 import type { CallRequest } from '../caller/caller.ts'
 import { isErrorCallback, reportedKey, type ErrorReport } from '../domain/task/error-callback.ts'
+import { filledDefinition, filledErrorPayload } from '../domain/task/template.ts'
 import { writeJson } from '../wire/json-text.ts'
 import { presentAttempt, presentTask } from '../wire/present-task.ts'
 import { LEASE_LEFT_MS } from './leases.ts'
@@ -21,7 +22,7 @@ export interface CallDefaults {
  * @returns undefined where there is no URL
  */
 export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest | undefined {
-  const definition = withDefaults(task.definition)
+  const definition = withDefaults(filledDefinition(task))
   if (definition.callback === undefined) return undefined
   const { callback_method: method } = definition
   const { payload, payload_is_json: isJson = typeof payload !== 'string' } = isErrorCallback(task) ? reportOf(task, defaults) : definition
@@ -50,10 +51,13 @@ export function callRequestOf(task: Task, defaults: CallDefaults): CallRequest |
   }
 }
 
-/** The body of an error callback: the task as the API shows it, with its payload beside it. */
+/** The body of an error callback: the one that its task or handler asks for, or the task as the API shows it, with its payload beside it. */
 function reportOf(callback: Task, { timeoutMs, expectedStatus }: CallDefaults): Pick<TaskDefinition, 'payload' | 'payload_is_json'> {
   const report = callback.definition.payload as unknown as ErrorReport
-  const { payload, ...task } = presentTask(report.task, { timeout: timeoutMs / 1000, expectedStatus })
+  const wanted = filledErrorPayload(report.task)
+  if (wanted !== undefined) return wanted
+  const called = { ...report.task, definition: filledDefinition(report.task) }
+  const { payload, ...task } = presentTask(called, { timeout: timeoutMs / 1000, expectedStatus })
   const attempts = report.attempts.map(presentAttempt)
   return { payload: writeJson({ task, attempts, last_attempt: attempts.at(-1) ?? null, payload }), payload_is_json: true }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { reportOf, type AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
+import { leadsElsewhere } from '../domain/task/template.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Log, LogEvent } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
@@ -60,9 +61,11 @@ export async function execute(claimed: Task, execution: Execution, { onRequest, 
 }
 
 /** @returns why there is no request, where there is none. A damaged payload of an error callback may make any error. */
-function requestOf(task: Task, defaults: CallDefaults): CallRequest | 'no_callback' | 'unreadable' {
+function requestOf(task: Task, defaults: CallDefaults): CallRequest | 'no_callback' | 'unreadable' | 'leads_elsewhere' {
   try {
-    return callRequestOf(task, defaults) ?? 'no_callback'
+    const request = callRequestOf(task, defaults)
+    if (request === undefined) return 'no_callback'
+    return leadsElsewhere(task, request.url) ? 'leads_elsewhere' : request
   } catch {
     return 'unreadable'
   }

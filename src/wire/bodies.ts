@@ -15,6 +15,7 @@ export interface TaskBody {
   timeout?: number
   delivery?: 'at_least_once' | 'at_most_once'
   error_callback?: string
+  error_payload?: string | { [k: string]: unknown } | unknown[]
   ack_timeout?: number
   repeat?: string
   timezone?: string
@@ -69,15 +70,20 @@ export interface PlainQuery {
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 
+export type Payload = string | number | boolean | { [k: string]: unknown } | unknown[] | null
+export type ErrorPayload = string | { [k: string]: unknown } | unknown[]
+
 export interface HandlerBody {
   callback?: string
   callback_method?: string
+  payload?: Payload
   headers?: Headers
   expected_http_status?: (number | string) | (number | string)[]
   retry?: number
   max_delay?: number
   timeout?: number
   error_callback?: string
+  error_payload?: ErrorPayload
   delivery?: 'at_least_once' | 'at_most_once'
   ack_timeout?: number
   concurrency?: number

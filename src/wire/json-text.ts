@@ -3,7 +3,8 @@ import { refuse, type Parsed } from '../domain/errors.ts'
 import type { JsonValue, TaskDefinition } from '../domain/task/task.ts'
 
 /** The members of a body that a client gets back, or passes on. */
-const KEPT = ['payload', 'detail'] as const
+const KEPT = ['payload', 'error_payload', 'detail'] as const
+type PayloadFields = Pick<TaskDefinition, 'payload' | 'payload_is_json' | 'error_payload' | 'error_payload_is_json'>
 type Kept = Readonly<Partial<Record<(typeof KEPT)[number], unknown>>>
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
@@ -38,7 +39,7 @@ export function writeJson(value: unknown, indent = 0): string {
   return parts.map((part, index) => part + (met[index] ?? '')).join('')
 }
 
-/** A checked body whose payload or detail is a `JsonText` where writing it anew would change it. @param text the body as it came */
+/** A checked body each of whose texts is a `JsonText` where writing it anew would change it. @param text the body as it came */
 export function keepTexts<B extends Kept>(body: B, text: string): Parsed<B> {
   const kept: Record<string, JsonText> = {}
   for (const name of KEPT) {
@@ -53,14 +54,17 @@ export function keepTexts<B extends Kept>(body: B, text: string): Parsed<B> {
   return { ok: true, value: { ...body, ...kept } }
 }
 
-/** The payload as a definition keeps it. */
-export function storedPayload({ payload }: Pick<Kept, 'payload'>): Pick<TaskDefinition, 'payload' | 'payload_is_json'> {
-  if (payload instanceof JsonText) return { payload: payload.text, payload_is_json: true }
-  return payload === undefined ? {} : { payload: payload as JsonValue }
+/** The payloads as a definition keeps them. */
+export function storedPayloads(fields: Pick<Kept, 'payload' | 'error_payload'>): Partial<PayloadFields> {
+  const { payload, error_payload } = fields
+  return {
+    ...(payload instanceof JsonText && { payload: payload.text, payload_is_json: true }),
+    ...(error_payload instanceof JsonText && { error_payload: error_payload.text, error_payload_is_json: true }),
+  }
 }
 
-/** The payload of a definition as `writeJson` takes it. */
-export function shownPayload({ payload = '', payload_is_json: isJson }: TaskDefinition): JsonValue | JsonText {
+/** A payload of a definition as `writeJson` takes it. */
+export function shownPayload(payload: JsonValue, isJson: true | undefined): JsonValue | JsonText {
   return isJson === true && typeof payload === 'string' ? new JsonText(payload) : payload
 }
 

@@ -4,13 +4,15 @@ import { refuseAll, type Parsed } from '../domain/errors.ts'
 import type { HandlerDefinition } from '../domain/task/handler.ts'
 import type { HandlerBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
-import { compileCheck, findMisplaced, show } from './validate.ts'
+import { storedPayloads } from './json-text.ts'
+import { checkTemplates } from './template-rules.ts'
+import { compileCheck, findDeep, findMisplaced, show } from './validate.ts'
 
 export const HANDLER_EXAMPLE = '{"callback":"http://example.com/run","concurrency":5}'
 
 /** The shape of a handler. Its name and the call itself are checked by `handlerOf`. */
 export const checkHandler = compileCheck<HandlerBody>(handlerSchema, 'body', {
-  before: (body) => findMisplaced(body, 'handler'),
+  before: (body) => [...findDeep(body), ...findMisplaced(body, 'handler')],
   after: checkCall,
 })
 
@@ -21,9 +23,9 @@ export function handlerOf(fromPath: string, { name, task_name, ...fields }: Hand
     pointer: `/${field}`,
     detail: `${field} must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(sent)}`,
   }))
-  const problems = [...wrongNames, ...checkCall(fields)]
+  const problems = [...wrongNames, ...checkCall(fields), ...checkTemplates(fields, fromPath)]
   if (problems.length > 0) return refuseAll(problems)
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.
-  return { ok: true, value: fields as HandlerDefinition }
+  return { ok: true, value: { ...fields, ...storedPayloads(fields) } as HandlerDefinition }
 }

@@ -1,6 +1,6 @@
 /** Checks a task that a client sent, and turns it into the task that is stored. */
 import taskSchema from '../../schema/api/task.json' with { type: 'json' }
-import { problemsIn, refuse, refuseAll, type Parsed, type Problem } from '../domain/errors.ts'
+import { problemsIn, refuse, refuseAll, type Parsed } from '../domain/errors.ts'
 import { newTask, type NewTask, type TaskDefinition } from '../domain/task/task.ts'
 import { parseTaskName } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
@@ -8,12 +8,12 @@ import { explainTimezone } from '../domain/time/time-zone.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
-import { storedPayload } from './json-text.ts'
-import { compileCheck, escapePointer, findMisplaced, show } from './validate.ts'
+import { storedPayloads } from './json-text.ts'
+import { checkTemplates } from './template-rules.ts'
+import { compileCheck, findDeep, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
 
-const MAX_DEPTH = 100
 /** They are judged together. */
 const TIMES = ['trigger_at', 'repeat', 'timezone']
 
@@ -28,12 +28,12 @@ export function taskOf(name: string | undefined, body: TaskBody, now: number): P
   const { task_name, trigger_at: _, unique, ...fields } = body
   const parsedName = nameOf(name, task_name)
   const triggerAt = timeOf(body, now)
-  const inCall = checkCall(fields)
-  if (!parsedName.ok || !triggerAt.ok || inCall.length > 0)
-    return refuseAll([...problemsIn(parsedName), ...problemsIn(triggerAt), ...inCall])
+  const problems = [...checkCall(fields), ...checkTemplates({ error_payload: fields.error_payload })]
+  if (!parsedName.ok || !triggerAt.ok || problems.length > 0)
+    return refuseAll([...problemsIn(parsedName), ...problemsIn(triggerAt), ...problems])
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.
-  const definition = { ...fields, ...storedPayload(fields) } as TaskDefinition
+  const definition = { ...fields, ...storedPayloads(fields) } as TaskDefinition
   const task = newTask({ name: parsedName.value, triggerAt: triggerAt.value }, definition, now)
   return { ok: true, value: unique === undefined ? task : { ...task, unique } }
 }
@@ -60,17 +60,4 @@ function nameOf(fromPath: string | undefined, fromBody: string | undefined): Par
   }
   if (fromBody === undefined || fromBody === fromPath) return { ok: true, value: fromPath }
   return refuse('/task_name', `task_name must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(fromBody)}`)
-}
-
-function findDeep(body: object): Problem[] {
-  const fields = Object.entries(body).filter(([, value]) => isDeeper(value, MAX_DEPTH))
-  return fields.map(([field]) => ({
-    pointer: `/${escapePointer(field)}`,
-    detail: `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper`,
-  }))
-}
-
-function isDeeper(value: unknown, limit: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return limit === 0 || Object.values(value).some((inner) => isDeeper(inner, limit - 1))
 }

@@ -27,13 +27,15 @@ export interface ServerDefaults {
 }
 
 /** The fields that look otherwise here. */
-type NullableField = 'payload' | 'payload_is_json' | 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
+type PayloadField = 'payload' | 'payload_is_json' | 'error_payload' | 'error_payload_is_json' | 'templates'
+type NullableField = PayloadField | 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
 
 /** A time is RFC 3339 in UTC, unless its comment says Unix seconds. A field that does not apply is null. */
 export interface WireTask extends Required<Omit<EffectiveDefinition, NullableField>> {
   readonly callback: string | null
   readonly payload: JsonValue | JsonText
   readonly error_callback: string | null
+  readonly error_payload: JsonValue | JsonText
   /** minutes */
   readonly ack_timeout: number | null
   readonly repeat: string | null
@@ -110,13 +112,14 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     task_state: task.state,
     callback: definition.callback ?? null,
     callback_method: definition.callback_method,
-    payload: shownPayload(definition),
+    payload: shownPayload(definition.payload, definition.payload_is_json),
     headers: redact(definition.headers),
     expected_http_status: task.definition.expected_http_status ?? defaults.expectedStatus,
     retry: definition.retry,
     max_delay: definition.max_delay,
     timeout: definition.timeout ?? defaults.timeout,
     error_callback: definition.error_callback ?? null,
+    error_payload: shownPayload(definition.error_payload ?? null, definition.error_payload_is_json),
     delivery: definition.delivery,
     ack_timeout: definition.ack_timeout ?? null,
     repeat: definition.repeat ?? null,

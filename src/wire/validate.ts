@@ -28,6 +28,7 @@ export interface Rules<T> {
 /** A body may hold as many wrong members as it has bytes. */
 const MOST_PROBLEMS = 10
 const SHOWN_LENGTH = 60
+const MAX_DEPTH = 100
 
 const HANDLER_FIELDS = Object.keys(handler.properties)
 const TASK_FIELDS = Object.keys(task.properties)
@@ -184,4 +185,18 @@ export function findMisplaced(body: object, sentFor: 'task' | 'handler'): Proble
   const { fields, advice } = MISPLACED[sentFor]
   const sent = fields.filter((name) => Object.hasOwn(body, name))
   return sent.map((field) => ({ pointer: `/${field}`, detail: `${field} ${advice}` }))
+}
+
+/** Finds the fields that are nested deeper than a payload may be. */
+export function findDeep(body: object): Problem[] {
+  const fields = Object.entries(body).filter(([, value]) => isDeeper(value, MAX_DEPTH))
+  return fields.map(([field]) => ({
+    pointer: `/${escapePointer(field)}`,
+    detail: `${field.slice(0, 60)} must be nested at most ${MAX_DEPTH} levels deep; it is deeper`,
+  }))
+}
+
+function isDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return limit === 0 || Object.values(value).some((inner) => isDeeper(inner, limit - 1))
 }

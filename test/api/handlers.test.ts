@@ -197,7 +197,7 @@ describe('a handler definition', () => {
     expect([await handlers(), api.wakes, api.logged]).toEqual([[], [], []])
   })
 
-  it.each(['payload', 'trigger_at', 'repeat', 'timezone', 'spread'])('is refused for %s, which belongs to a task', async (field) => {
+  it.each(['trigger_at', 'repeat', 'timezone', 'spread'])('is refused for %s, which belongs to a task', async (field) => {
     const sentence = expectProblem(await put('a', { calback: CALLBACK, [field]: '+6h' }), 400, `/${field}`)
     expect(sentence).toBe(`${field} belongs to a task, not to the handler of a name; send it with PUT /task/<name>`)
   })

@@ -43,6 +43,7 @@ describe('PUT /task/<name>', () => {
       max_delay: 10,
       timeout: DEFAULT_TIMEOUT,
       error_callback: null,
+      error_payload: null,
       delivery: 'at_least_once',
       ack_timeout: null,
       repeat: null,

@@ -20,9 +20,10 @@ describe('callme config', () => {
     expect(JSON.parse(stdout)).toMatchObject({ timeout: 30, retention: 0, 'no-auth': true, listen: ':7000' })
   })
 
-  it('prints the store without its password', async () => {
-    const { stdout } = await runCallme(['config'], { CALLME_STORE: 'postgres://me:hush@db/tasks' })
-    expect(JSON.parse(stdout)).toMatchObject({ store: 'postgres://me:***@db/tasks' })
+  it('prints the store without its password, and a chat without its path', async () => {
+    const secrets = { CALLME_STORE: 'postgres://me:hush@db/tasks', CALLME_ON_FAILURE: 'https://chat.test/hook/hush' }
+    const { stdout } = await runCallme(['config'], secrets)
+    expect(JSON.parse(stdout)).toMatchObject({ store: 'postgres://me:***@db/tasks', 'on-failure': 'https://chat.test/***' })
     expect(configTable(effectiveSettings({ store: 'postgres://db/tasks?password=hush' }, {}))).not.toContain('hush')
   })
 

@@ -28,6 +28,7 @@ describe('a task on the wire', () => {
       max_delay: 10,
       timeout: 15,
       error_callback: null,
+      error_payload: null,
       delivery: 'at_least_once',
       ack_timeout: null,
       repeat: null,

@@ -44,6 +44,7 @@ const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: 
   max_delay: integer,
   timeout: integer,
   error_callback: orNull(text(/^https?:/)),
+  error_payload: (value) => value !== undefined,
   delivery: text(/^at_(least|most)_once$/),
   ack_timeout: orNull(integer),
   repeat: orNull(text(/./)),

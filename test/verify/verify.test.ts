@@ -64,7 +64,7 @@ describe.each(PLACES)('the account of a store on %s', (_, makePlace) => {
 
   async function open(): Promise<void> {
     place = await makePlace()
-    store = await openStore(place.where, new AbortController().signal)
+    store = await openStore(place.where, { stopping: new AbortController().signal })
     onTestFinished(() => store.close())
   }
 

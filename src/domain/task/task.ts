@@ -1,6 +1,7 @@
 /** A task, its states, and its definition from the client. Times are epoch milliseconds unless a comment says seconds. */
 import { createHash, randomUUID } from 'node:crypto'
 import { formatTaskKey, type TaskKey } from './task-key.ts'
+import type { Templates } from './template.ts'
 
 /** Each state, and who moves it next. */
 export const TASK_STATES = [
@@ -51,6 +52,9 @@ export interface TaskDefinition {
   readonly delivery?: Delivery
   /** a URL that is called when the task ends `failed` or `skipped` */
   readonly error_callback?: string
+  /** the body of that call, a template; it is kept as `payload` is */
+  readonly error_payload?: JsonValue
+  readonly error_payload_is_json?: true
   /** how many minutes an accepted call has until its acknowledgement */
   readonly ack_timeout?: number
   /** a cron expression: each task of the series is followed by the next one */
@@ -59,9 +63,12 @@ export interface TaskDefinition {
   readonly timezone?: string
   /** the first attempt falls into so many seconds from the start of the minute */
   readonly spread?: number
+  /** the values that are those of the handler and hold placeholders; no row has this */
+  readonly templates?: Templates
 }
 
-type WithoutDefault = 'payload_is_json' | 'callback' | 'timeout' | 'error_callback' | 'ack_timeout' | 'repeat'
+type ErrorFields = 'error_callback' | 'error_payload' | 'error_payload_is_json'
+type WithoutDefault = 'payload_is_json' | 'callback' | 'timeout' | ErrorFields | 'ack_timeout' | 'repeat' | 'templates'
 
 /** A definition with every default filled in, except the server's own `timeout`. */
 export type EffectiveDefinition = Required<Omit<TaskDefinition, WithoutDefault>> & Pick<TaskDefinition, WithoutDefault>

@@ -1,4 +1,5 @@
 /** Opens a PostgreSQL database for one node of many: connects, brings the schema up to date, and reads what the others have committed. */
+import type { OnFailure } from '../../domain/task/error-callback.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { Database, closeConnections, connect, one } from './commit/database.ts'
 import { FIND_IDENTITY } from './commit/identity.ts'
@@ -14,6 +15,8 @@ interface OpenOptions {
   readonly stopping?: AbortSignal
   /** for sentences, without a password */
   readonly name?: string
+  /** whom this node tells of bad ends where neither task nor handler says so */
+  readonly onFailure?: OnFailure | undefined
 }
 
 /**
@@ -28,7 +31,7 @@ export async function openPostgresStore(url: string, options: OpenOptions = {}):
     await makePartitions(connections.reading)
     connections.identity.opened(one(await connections.reading.query<{ id: string }>(FIND_IDENTITY)).id)
     const streams = await openStreams(connections.reading)
-    const session = openSession(connections, Object.values(streams))
+    const session = openSession(connections, Object.values(streams), options.onFailure)
     await session.peers.catchUp()
     return new PostgresStore(connections, session, streams, options.stopping ?? new AbortController().signal, isNew)
   } catch (error) {

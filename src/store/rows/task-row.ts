@@ -78,7 +78,7 @@ export function toTask(row: TaskRow, handler: Handler | undefined): Task {
   const stored = readDefinition<TaskDefinition>(row.definition)
   const own = stored.ok ? stored.value : UNKNOWN
   const defaults = defaultsOf(row, handler)
-  const definition = stored.ok ? withHandler(own, defaults) : own
+  const definition = stored.ok ? withHandler(own, defaults, handler?.name) : own
   const { handler: waitsFor, host } = parseLane(row.lane)
   const windowFrom = row.window_from ?? row.trigger_at * 1000
   const isKnown = stored.ok && handler?.unreadable === undefined

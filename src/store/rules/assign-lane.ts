@@ -19,9 +19,9 @@ export interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' |
 
 /** @returns the task with its handler's values, and the lane of its row */
 function assignLane(handlers: HandlerBook, task: NewTask): NewTask & { readonly lane: string } {
-  const handler = handlers.of(task.name)?.definition
+  const handler = handlers.of(task.name)
   if (handler === undefined && task.definition.callback !== undefined) return { ...task, lane: task.host }
-  const definition = withHandler(task.definition, handler)
+  const definition = withHandler(task.definition, handler?.definition, handler?.name)
   const deadline = task.definition.max_delay === undefined ? deadlineOf(task.windowFrom, definition) : task.deadline
   return { ...task, definition, deadline, host: task.host || hostOf(definition), lane: handlers.laneOf(task.name, task.host) }
 }

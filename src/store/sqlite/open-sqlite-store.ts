@@ -2,6 +2,7 @@
 import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statSync } from 'node:fs'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
+import type { OnFailure } from '../../domain/task/error-callback.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'
 import { inspect } from './commit/inspect.ts'
@@ -11,10 +12,11 @@ import { isBusy, openingError } from './commit/store-error.ts'
 
 /**
  * @param path a file, or `:memory:`
+ * @param options `onFailure`: whom to tell of bad ends where neither task nor handler says so
  * @throws CallmeError `store_in_use` when another process has the file, `store_too_new` when a newer callme has changed it,
  * `store_unavailable` when it is damaged, or cannot be opened or written
  */
-export function openSqliteStore(path: string): SqliteStore {
+export function openSqliteStore(path: string, options: { readonly onFailure?: OnFailure | undefined } = {}): SqliteStore {
   const lock = path === ':memory:' ? undefined : takeLock(path)
   let db: Database | undefined
   try {
@@ -24,7 +26,7 @@ export function openSqliteStore(path: string): SqliteStore {
     const isNew = migrate(db, path)
     if (lock !== undefined) inspect(db, path)
     const hold = lock === undefined ? NO_HOLD : new FileHold(db, lock)
-    return new SqliteStore(db, hold, () => lock?.unlock(), isNew)
+    return new SqliteStore(db, hold, () => lock?.unlock(), { ...options, isNew })
   } catch (error) {
     db?.close()
     lock?.unlock()

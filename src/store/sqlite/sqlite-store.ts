@@ -1,6 +1,7 @@
 /** The SQLite store: each verb of the seam is one member of a group commit. Reads see committed rows. */
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
+import type { OnFailure } from '../../domain/task/error-callback.ts'
 import { TASK_STATES, type TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import type { TaskRow } from '../rows/task-row.ts'
@@ -63,11 +64,16 @@ export class SqliteStore implements Store {
   readonly #afterClose: () => void
 
   /** @param db a migrated database, which nobody else uses from now on */
-  constructor(db: Database, hold: Hold, afterClose: () => void, isNew = false) {
+  constructor(
+    db: Database,
+    hold: Hold,
+    afterClose: () => void,
+    { isNew, onFailure }: { isNew: boolean; onFailure?: OnFailure | undefined },
+  ) {
     this.isNew = isNew
     this.#db = db
     this.#hold = hold
-    const { session, group } = openSession(db, hold)
+    const { session, group } = openSession(db, hold, onFailure)
     this.#session = session
     this.#group = group
     this.#handlerChanges = new HandlerChanges(session.sql, group)
