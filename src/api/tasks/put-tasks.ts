@@ -3,7 +3,7 @@ import taskSchema from '../../../schema/api/task.json' with { type: 'json' }
 import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { NewTask } from '../../domain/task/task.ts'
-import type { PutResult } from '../../store/store.ts'
+import type { PutResult } from '../../domain/task/client-write.ts'
 import { elementsOf, keepTexts } from '../../wire/json-text.ts'
 import { checkTask, taskOf } from '../../wire/parse-task.ts'
 import { endpoint } from '../endpoint.ts'
