@@ -4,20 +4,29 @@ import { refuse, type Parsed } from '../domain/errors.ts'
 import type { HandlerDefinition } from '../domain/task/handler.ts'
 import type { HandlerBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
+import type { WireHandler } from './present-handler.ts'
+import { SENT_BACK, checkSentBack, keepSecrets, letPass, type SentBack, type Stored } from './put-back.ts'
 import { compileCheck, findMisplaced, show } from './validate.ts'
 
 export const HANDLER_EXAMPLE = '{"callback":"http://example.com/run","concurrency":5}'
 
-/** The shape of a handler. Its name and the call itself are checked by `handlerOf`. */
-export const checkHandler = compileCheck<HandlerBody>(handlerSchema, 'body', (body) => findMisplaced(body, 'handler'))
+export type SentHandler = HandlerBody & SentBack
 
-/** @param fromPath the name that the path holds */
-export function handlerOf(fromPath: string, { name, task_name, ...fields }: HandlerBody): Parsed<HandlerDefinition> {
+/** The shape of a handler. Its name and the call itself are checked by `handlerOf`. */
+export const checkHandler = letPass(
+  compileCheck<HandlerBody>(handlerSchema, 'body', (body) => findMisplaced(body, 'handler')),
+  ['created', 'updated', 'error'],
+)
+
+/** @param fromPath the name that the path holds @param stored the handler that the client may have read: what is equal to it is let pass */
+export function handlerOf(fromPath: string, sent: SentHandler, stored?: Stored<WireHandler, HandlerDefinition>): Parsed<HandlerDefinition> {
+  const { name, task_name, [SENT_BACK]: _sentBack, ...fields } = sent
   for (const [field, sent] of Object.entries({ name, task_name })) {
     if (sent === undefined || sent === fromPath) continue
     return refuse(`/${field}`, `${field} must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(sent)}`)
   }
-  const problem = checkCall(fields)
+  if (fields.headers !== undefined) fields.headers = keepSecrets(fields.headers, stored)
+  const problem = checkSentBack(sent, stored?.shown) ?? checkCall(fields)
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.

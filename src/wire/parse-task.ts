@@ -2,29 +2,43 @@
 import taskSchema from '../../schema/api/task.json' with { type: 'json' }
 import { refuse, type Parsed, type Problem } from '../domain/errors.ts'
 import { newTask, type NewTask, type TaskDefinition } from '../domain/task/task.ts'
-import { parseTaskName } from '../domain/task/task-key.ts'
+import { parseTaskKey, parseTaskName, type TaskKey } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
 import { explainTimezone } from '../domain/time/time-zone.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
 import { storedPayload } from './json-text.ts'
+import { SHOWN_MEMBERS, type WireTask } from './present-task.ts'
+import { SENT_BACK, checkSentBack, keepSecrets, letPass, type SentBack, type Stored } from './put-back.ts'
 import { compileCheck, escapePointer, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
 
 const MAX_DEPTH = 100
 
-/** The shape of a task. Its name, its time and the call itself are checked by `taskOf`. */
-export const checkTask = compileCheck<TaskBody>(taskSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'task'))
+export type SentTask = TaskBody & SentBack
+export type StoredTask = Stored<WireTask, TaskDefinition>
 
-/** @param name the task's name from the path; without it the body must hold one @param now epoch ms */
-export function taskOf(name: string | undefined, { task_name, trigger_at, unique, ...fields }: TaskBody, now: number): Parsed<NewTask> {
+/** The shape of a task. Its name, its time and the call itself are checked by `taskOf`. */
+export const checkTask = letPass(
+  compileCheck<TaskBody>(taskSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'task')),
+  SHOWN_MEMBERS,
+)
+
+/**
+ * @param name the task's name from the path; without it the body must hold one
+ * @param now epoch ms
+ * @param stored the task that the client may have read: what is equal to it is let pass
+ */
+export function taskOf(name: string | undefined, sent: SentTask, now: number, stored?: StoredTask): Parsed<NewTask> {
+  const { task_name, trigger_at, unique, [SENT_BACK]: _sentBack, ...fields } = sent
   const parsedName = nameOf(name, task_name)
   if (!parsedName.ok) return parsedName
-  const triggerAt = timeOf(trigger_at, fields, now)
+  const triggerAt = timeOf(trigger_at, fields, now, stored?.shown.trigger_at)
   if (!triggerAt.ok) return triggerAt
-  const problem = checkCall(fields)
+  if (fields.headers !== undefined) fields.headers = keepSecrets(fields.headers, stored)
+  const problem = checkSentBack(sent, stored?.shown) ?? checkCall(fields)
   if (problem) return { ok: false, problem }
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.
@@ -33,16 +47,35 @@ export function taskOf(name: string | undefined, { task_name, trigger_at, unique
   return { ok: true, value: unique === undefined ? task : { ...task, unique } }
 }
 
-/** The time of the first task: `trigger_at`, or without it the first time of the series. */
-function timeOf(sent: TaskBody['trigger_at'], { repeat, timezone }: Pick<TaskBody, 'repeat' | 'timezone'>, now: number): Parsed<number> {
+/** The key of the stored task that a body means; undefined where it means none. */
+export function sentKey(fromPath: string | undefined, sent: SentTask, now: number): TaskKey | undefined {
+  const { task_name, trigger_at, [SENT_BACK]: shown = {} } = sent
+  const name = nameOf(fromPath, task_name)
+  if (!name.ok) return undefined
+  // A minute that has come is no time for a new task.
+  const key = parseTaskKey(String(shown['key']))
+  if (key.ok && key.value.name === name.value && String(key.value.triggerAt) === String(trigger_at)) return key.value
+  const triggerAt = timeOf(trigger_at, sent, now)
+  return triggerAt.ok ? { name: name.value, triggerAt: triggerAt.value } : undefined
+}
+
+/** The time of the first task: `trigger_at`, or without it the first time of the series. @param stored Unix seconds, which are let pass */
+function timeOf(
+  sent: TaskBody['trigger_at'],
+  { repeat, timezone }: Pick<TaskBody, 'repeat' | 'timezone'>,
+  now: number,
+  stored?: string,
+): Parsed<number> {
+  const isStored = stored !== undefined && String(sent) === stored
   if (repeat === undefined) {
     const problem = timezone === undefined ? undefined : explainTimezone(timezone)
     if (problem) return { ok: false, problem }
     if (sent === undefined) return refuse('/trigger_at', `trigger_at is required: it must be ${taskSchema.properties.trigger_at.expects}`)
-    return parseTriggerTime(sent, { now, timezone })
+    return isStored ? { ok: true, value: Number(stored) } : parseTriggerTime(sent, { now, timezone })
   }
   const recurrence = parseRecurrence(repeat, timezone)
   if (!recurrence.ok) return recurrence
+  if (isStored) return { ok: true, value: Number(stored) }
   if (sent !== undefined) return parseTriggerTime(sent, { now, timezone })
   const first = nextOccurrence(recurrence.value, Math.floor(now / 1000))
   return first === undefined ? refuse('/repeat', `repeat must come true within ten years; got ${show(repeat)}`) : { ok: true, value: first }
@@ -58,7 +91,8 @@ function nameOf(fromPath: string | undefined, fromBody: string | undefined): Par
   return refuse('/task_name', `task_name must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(fromBody)}`)
 }
 
-function findDeep(body: unknown): Problem | undefined {
+/** The first field that is nested too deep. */
+export function findDeep(body: unknown): Problem | undefined {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return undefined
   const field = Object.entries(body).find(([, value]) => isDeeper(value, MAX_DEPTH))?.[0]
   if (field === undefined) return undefined

@@ -43,7 +43,9 @@ export function compileCheck<T>(
   findProblem: (value: unknown) => Problem | undefined = () => undefined,
 ): Check<T> {
   const isValid = ajv.compile<T>(schema)
-  const check = (value: unknown): Parsed<T> => {
+  const withoutNulls = place === 'body' ? dropNulls(schema) : (value: unknown): unknown => value
+  const check = (given: unknown): Parsed<T> => {
+    const value = withoutNulls(given)
     const problem = findProblem(value)
     if (problem !== undefined) return { ok: false, problem }
     if (isValid(value)) return { ok: true, value }
@@ -52,6 +54,16 @@ export function compileCheck<T>(
     return { ok: false, problem: explain(error, place) }
   }
   return Object.assign(check, { schema })
+}
+
+/** A body whose null members are absent. A member that may be null keeps it. */
+function dropNulls(schema: object): (body: unknown) => unknown {
+  const { properties = {} } = schema as { properties?: Readonly<Record<string, { readonly type?: unknown }>> }
+  const nullIsAbsent = new Set(Object.keys(properties).filter((name) => ![properties[name]?.type].flat().includes('null')))
+  return (body) => {
+    if (typeof body !== 'object' || body === null || !Object.values(body).includes(null)) return body
+    return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== null || !nullIsAbsent.has(name)))
+  }
 }
 
 /** A value as JSON that fits into a sentence. */
