@@ -3,17 +3,16 @@ import { formatLocalTime, isTimeZone } from '../domain/time/time-zone.ts'
 import { rfc3339 } from '../domain/time/trigger-time.ts'
 import { shownDefinition, shownPayload, type JsonText } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
-import { withDefaults } from '../domain/task/task.ts'
-import type {
-  Attempt,
-  AttemptOutcome,
-  EffectiveDefinition,
-  ErrorCallbackProgress,
-  ExpectedStatuses,
-  JsonValue,
-  Task,
-  TaskDefinition,
-  TaskState,
+import type { Attempt, AttemptOutcome } from '../domain/task/attempt.ts'
+import {
+  withDefaults,
+  type EffectiveDefinition,
+  type ErrorCallbackProgress,
+  type ExpectedStatuses,
+  type JsonValue,
+  type Task,
+  type TaskDefinition,
+  type TaskState,
 } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 
