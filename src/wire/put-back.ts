@@ -1,7 +1,6 @@
 /** What was read and is sent back: members that only an answer has, and secrets that read back as a word. Both stand for what is stored. */
-import { isDeepStrictEqual } from 'node:util'
 import type { Parsed, Problem } from '../domain/errors.ts'
-import { writeJson } from './json-text.ts'
+import { isEqualJson, writeJson } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { show, type Check } from './validate.ts'
 
@@ -46,7 +45,7 @@ export function regardsStored({ headers = {}, [SENT_BACK]: sent = {} }: WithHead
 export function checkSentBack({ [SENT_BACK]: sent = {} }: SentBack, stored: object | undefined): Problem | undefined {
   const known = stored === undefined ? {} : (JSON.parse(writeJson(stored)) as Readonly<Record<string, unknown>>)
   for (const [name, value] of Object.entries(sent)) {
-    if (stored !== undefined && isDeepStrictEqual(value, known[name])) continue
+    if (stored !== undefined && isEqualJson(value, known[name] ?? null)) continue
     const rule =
       stored === undefined
         ? 'must be absent, because nothing is stored here that it could be equal to'

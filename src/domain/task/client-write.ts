@@ -21,7 +21,8 @@ export type Revise = (task: Task, own: TaskDefinition) => Parsed<NewTask | undef
 
 /** `same`: nothing has changed. `minute_taken` and `in_series` have the key of the task that is in the way. */
 export type EditResult =
-  | { readonly status: 'edited' | 'same'; readonly task: Task }
+  | { readonly status: 'edited'; readonly task: Task }
+  | { readonly status: 'same'; readonly task: Task }
   | { readonly status: 'running' | 'ended'; readonly task: Task }
   | { readonly status: 'refused'; readonly problem: Problem }
   | { readonly status: 'minute_taken' | 'in_series'; readonly key: TaskKey }
