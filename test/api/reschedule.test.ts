@@ -240,6 +240,8 @@ describe('POST /reschedule/<name> and /reschedule/', () => {
   it.each([
     ['?trigger_at=+2h', { trigger_at: '+3h' }, '/trigger_at', 'given once'],
     ['?trigger_at=soon', undefined, '?trigger_at', 'must be'],
+    ['?timezone=Berlin', undefined, '?timezone', 'must be'],
+    ['', { timezone: 'Berlin' }, '/timezone', 'must be'],
     ['?trigger_at=', undefined, '?trigger_at', 'must be'],
     ['?trigger_at=60', undefined, '?trigger_at', 'in the future'],
     ['', { trigger_at: 'soon' }, '/trigger_at', 'must be'],

@@ -56,7 +56,9 @@ describe('a task that repeats', () => {
     ] as const) {
       expect((await put({ callback: CALLBACK, ...body })).body.task.local_time, JSON.stringify(body)).toBe(local)
     }
-    expect(expectProblem(await put({ ...GOOD, trigger_at: '2027-03-28 09:00' }), 400, '/trigger_at')).toContain('with timezone')
+    expect(expectProblem(await put({ ...GOOD, trigger_at: '2027-03-28 09:00' }), 400, '/trigger_at')).toContain(
+      'where no timezone is given',
+    )
   })
 
   it('keeps its trigger_at where there is one, also where the repeat does not name it', async () => {

@@ -132,7 +132,8 @@ export class Model {
     if (entry.isErrorCallback) return [{ from: entry.created, to: entry.created }]
     const own = entry.triggerAt * 1000
     // The window of a task that is stored within its own minute begins then.
-    return [{ from: own, to: own + 60_000 }, ...(this.#runs.get(entry.key) ?? []), ...(this.#runs.get(entry.name) ?? [])]
+    const latest = Math.min(Math.max(own, entry.windowFrom ?? own), own + 60_000)
+    return [{ from: own, to: latest }, ...(this.#runs.get(entry.key) ?? []), ...(this.#runs.get(entry.name) ?? [])]
   }
 
   /** Whether a call may begin at a time (epoch ms): in one of the windows, where the wall clock has been at or after its beginning. */

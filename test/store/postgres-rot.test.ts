@@ -58,7 +58,8 @@ test('a round of many tasks reads as much of the indexes after others as before,
   const [, second, ...others] = rounds
   for (const name of INDEXES) {
     expect(second?.[name]).toBeGreaterThanOrEqual(COUNT)
-    // News of another node may come late, and has it look at the rows of a round once more. Rot would show in every late round.
-    expect(Math.min(...others.slice(-3).map((round) => round[name]))).toBeLessThan(2 * (second?.[name] ?? 0))
+    // News of another node may come late, and has it look at the rows of a round or two once more. Rot grows with each round: a search that
+    // walks past all that is left reads nine times as much in the late ones.
+    expect(Math.min(...others.slice(-3).map((round) => round[name]))).toBeLessThan(4 * (second?.[name] ?? 0))
   }
 })

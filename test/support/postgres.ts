@@ -47,8 +47,9 @@ export async function createDatabase(serverUrl: string = inject('postgresUrl'), 
     await queryOnce(serverUrl, `ALTER DATABASE ${name} SET ${setting} = ${value}`)
   const url = new URL(serverUrl)
   url.pathname = name
-  // A pool, because one that lost its connection to a server that went away gets another.
-  const pool = new pg.Pool({ connectionString: url.href, max: 1 }).on('error', () => undefined)
+  // A pool, because one that lost its connection to a server that went away gets another. No default of the database cuts its statements off.
+  const options = '-c lock_timeout=0 -c statement_timeout=0'
+  const pool = new pg.Pool({ connectionString: url.href, max: 1, options }).on('error', () => undefined)
   return {
     url: url.href,
     query: async (sql, parameters = []) => (await pool.query<Record<string, unknown>>(sql, [...parameters])).rows,

@@ -34,10 +34,10 @@ export function readNames(text: string): string {
   throw badRequest({ pointer: '?name', detail: `name must be that of tasks, or a beginning and an asterisk: ${names.problem.detail}` })
 }
 
-/** @param now epoch ms @throws CallmeError `bad_request` on a zone that is none */
-export function readTimeContext({ timezone }: { readonly timezone?: string | undefined }, now: number): TimeContext {
+/** @param now epoch ms @param pointer to the zone @throws CallmeError `bad_request` on a zone that is none */
+export function readTimeContext({ timezone }: { readonly timezone?: string | undefined }, now: number, pointer = '?timezone'): TimeContext {
   const problem = timezone === undefined ? undefined : explainTimezone(timezone)
-  if (problem) throw badRequest({ ...problem, pointer: '?timezone' })
+  if (problem) throw badRequest({ ...problem, pointer })
   return { now, timezone }
 }
 

@@ -49,13 +49,14 @@ export async function keyOf(store: Store, target: NamedTarget, states: readonly 
   if (isKey(target)) return target
   const { name } = target
   const page = { limit: SHOWN_KEYS + 1 }
-  const { tasks: fitting } = await store.list({ name, states }, page)
+  const [fitting, another] = (await store.list({ name, states }, page)).tasks
+  if (fitting !== undefined && another === undefined) return fitting
   const { tasks: open } = await store.list({ name, states: OPEN_STATES }, page)
   const { tasks: ended } = await store.list({ name, states: FINAL_STATES }, page)
   const all = [...open, ...ended]
-  // The only task of the name is meant in any state, so that the answer can say why its state is wrong.
-  const [first, second] = fitting.length === 0 ? all : fitting
+  const [first, second] = all
   if (first === undefined) throw notFound(target)
+  // The only task of the name is meant in any state, so that the answer can say why its state is wrong.
   if (second === undefined) return first
   throw new CallmeError('conflict', `several entries are named "${name}", so the request needs the key of one: ${listKeys(all)}`)
 }

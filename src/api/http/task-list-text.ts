@@ -25,7 +25,7 @@ export class TaskListText {
   item(task: WireTask): string {
     const separator = this.#count === 0 ? '' : ','
     this.#count += 1
-    // No string in JSON holds a raw line break, so this indents and changes nothing.
+    // No string in JSON holds a raw line break, so this indents and changes no value.
     return this.#pretty ? separator + ITEM_BREAK + writeJson(task, INDENT).replaceAll('\n', ITEM_BREAK) : separator + writeJson(task)
   }
 

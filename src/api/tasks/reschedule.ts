@@ -63,7 +63,8 @@ function readSelection(target: Target, query: RescheduleQuery, now: number): Omi
 
 function readTime(body: RescheduleBody, query: RescheduleQuery, now: number): number {
   const triggerAt = givenOnce('trigger_at', body.trigger_at, query.trigger_at)
-  const context = readTimeContext({ timezone: givenOnce('timezone', body.timezone, query.timezone) }, now)
+  const timezone = givenOnce('timezone', body.timezone, query.timezone)
+  const context = readTimeContext({ timezone }, now, body.timezone === undefined ? '?timezone' : '/timezone')
   if (triggerAt === undefined) return nextMinute(now)
   const parsed = parseTriggerTime(triggerAt, context)
   if (!parsed.ok && body.trigger_at === undefined) throw badRequest({ ...parsed.problem, pointer: '?trigger_at' })
@@ -125,11 +126,10 @@ async function refuseUntaken(store: Store, target: Target, all: boolean): Promis
   if (!isFailure(task.state)) {
     throw untaken(target, `is ${task.state}, and only failed and skipped entries are taken; add all=true to take it too`)
   }
-  if (task.rescheduledTo !== null)
-    throw untaken(
-      target,
-      `was rescheduled already, to "${formatTaskKey({ ...task, triggerAt: task.rescheduledTo })}"; add all=true to do it again`,
-    )
+  if (task.rescheduledTo !== null) {
+    const copy = formatTaskKey({ ...task, triggerAt: task.rescheduledTo })
+    throw untaken(target, `was rescheduled already, to "${copy}"; add all=true to do it again`)
+  }
 }
 
 function untaken(target: Target, reason: string): CallmeError {

@@ -77,12 +77,7 @@ function readDistance(text: string): { readonly seconds: number; readonly unit: 
   if (text === 'now') return { seconds: 0, unit: 'm' }
   const match = DISTANCE.exec(text)
   if (!match) return undefined
-  const [days, hours, minutes, seconds] = match.slice(2).map((digits: string | undefined) => Number(digits ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-  ]
+  const [days = 0, hours = 0, minutes = 0, seconds = 0] = match.slice(2).map(numberOf)
   const distance = days * SECONDS_PER_DAY + hours * 3600 + minutes * SECONDS_PER_MINUTE + seconds
   return { seconds: match[1] === '-' ? -distance : distance, unit: match[5] === undefined ? 'm' : 's' }
 }
@@ -114,22 +109,20 @@ export function rfc3339(ms: number): string {
 function readWritten(text: string, timezone = 'UTC'): number | undefined {
   const match = WRITTEN.exec(text)
   if (!match) return undefined
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((digits: string | undefined) => Number(digits ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(numberOf)
   const utc = new Date(Date.UTC(year, month - 1, day, hour, minute))
   const isReal = utc.getUTCMonth() === month - 1 && utc.getUTCDate() === day && hour < 24 && minute < 60 && second < 60
-  const [offsetHour, offsetMinute] = [Number(match[10] ?? 0), Number(match[11] ?? 0)]
-  if (!isReal || year < 1970 || offsetHour > 23 || offsetMinute > 59 || Number(match[7] ?? 0) !== 0) return undefined
+  const [offsetHour, offsetMinute] = [numberOf(match[10]), numberOf(match[11])]
+  if (!isReal || year < 1970 || offsetHour > 23 || offsetMinute > 59 || numberOf(match[7]) !== 0) return undefined
   const wall = utc.getTime() / 1000
   if (match[8] === undefined && match[9] === undefined) return firstInstant(timezone, wall) + second
   const offsetSeconds = (offsetHour * 3600 + offsetMinute * 60) * (match[9] === '-' ? -1 : 1)
   return wall + second - offsetSeconds
+}
+
+/** @param digits undefined where the part is left out */
+function numberOf(digits: string | undefined): number {
+  return Number(digits ?? 0)
 }
 
 function problem(input: string | number, rule: string): Parsed<never> {

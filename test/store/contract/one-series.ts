@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { aTask, MINUTE } from '../../support/a-task.ts'
 import { area } from './support/area.ts'
 import { answered, claimAll, DUE, finish, keysOf, listAll } from './support/tasks.ts'
-import { aRepeating, minutesOf } from './series.ts'
+import { aRepeating, minutesOf, putManySeries } from './series.ts'
 
 const LATER = MINUTE + 3600
 const HOURLY = { repeat: '@hourly' }
@@ -54,6 +54,12 @@ export default area('one series of a name', (test) => {
     await claimAll(store)
     expect(await store.put([aRepeating(HOURLY)], { now: DUE + 5 })).toEqual([{ status: 'running' }])
     expect(await minutesOf(store)).toEqual([0, 5])
+  })
+
+  test('of several that an older program has stored, all give way', async (opened) => {
+    await putManySeries(opened, [aRepeating(), aRepeating(HOURLY, MINUTE + 60), aTask({ triggerAt: MINUTE + 120 })])
+    expect(await opened.store.put([aRepeating(HOURLY, LATER)], { now: DUE - 5 })).toMatchObject([{ replaces: KEY }])
+    expect(await minutesOf(opened.store)).toEqual([2, 60])
   })
 
   test('of many that come at once, also beside a claim, one waits in the end', async ({ store }) => {
