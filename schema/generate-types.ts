@@ -7,7 +7,6 @@ import { format } from 'prettier'
 
 const SCHEMAS = [
   'task',
-  'patch',
   'reschedule',
   'list-query',
   'reschedule-query',

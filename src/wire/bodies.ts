@@ -23,10 +23,6 @@ export interface TaskBody {
   unique?: 'waiting' | 'ever'
 }
 
-export interface TaskPatch {
-  [k: string]: unknown
-}
-
 export interface RescheduleBody {
   trigger_at?: string | number
   timezone?: string

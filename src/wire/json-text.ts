@@ -78,6 +78,19 @@ export function shownDefinition({ payload_is_json, error_payload_is_json, ...fie
   }
 }
 
+/** Whether two values are the same JSON, in whatever order their members stand. */
+export function isEqualJson(one: unknown, other: unknown): boolean {
+  return inOrder(one) === inOrder(other)
+}
+
+function inOrder(value: unknown): string {
+  const sort = (_name: string, part: unknown): unknown => {
+    const isObject = typeof part === 'object' && part !== null && !Array.isArray(part)
+    return isObject ? Object.fromEntries(Object.entries(part).sort(([one], [two]) => (one < two ? -1 : 1))) : part
+  }
+  return JSON.stringify(value, sort)
+}
+
 /** A payload after a JSON merge patch (RFC 7396). What the patch leaves alone keeps its bytes. */
 export function mergeJson(target: unknown, patch: unknown): unknown {
   const text = textOf(patch)

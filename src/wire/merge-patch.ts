@@ -1,19 +1,20 @@
 /** Applies a JSON merge patch (RFC 7396) to a stored task. Values that are equal to the shown ones change nothing. */
-import { isDeepStrictEqual } from 'node:util'
 import taskSchema from '../../schema/api/task.json' with { type: 'json' }
-import patchSchema from '../../schema/api/patch.json' with { type: 'json' }
 import { refuse, type Parsed } from '../domain/errors.ts'
 import { newTask, type NewTask, type Task, type TaskDefinition } from '../domain/task/task.ts'
-import type { TaskPatch } from './bodies.ts'
-import { mergeJson, shownDefinition, writeJson } from './json-text.ts'
+import { isEqualJson, mergeJson, shownDefinition, writeJson } from './json-text.ts'
 import { checkTask, taskOf, type StoredTask } from './parse-task.ts'
 import { compileCheck, findDeep, show } from './validate.ts'
 
 export const PATCH_EXAMPLE = '{"trigger_at":"+6h","retry":3}'
 const MAX_PAYLOAD_BYTES = 2 ** 20
 
+/** The fields of a task that change. Null takes the task's own value away. */
+export type TaskPatch = Readonly<Record<string, unknown>>
+const SCHEMA = { type: 'object', expects: `a JSON object with the fields that change, such as ${PATCH_EXAMPLE}` }
+
 /** The shape of a patch. What it makes of a task is checked as every task is. */
-export const checkPatch = compileCheck<TaskPatch>(patchSchema, 'body', { before: findDeep })
+export const checkPatch = compileCheck<TaskPatch>(SCHEMA, 'body', { before: findDeep })
 
 interface Patching {
   /** epoch ms */
@@ -41,7 +42,7 @@ export function patchedTask(task: Task, stored: StoredTask, patch: TaskPatch, { 
   const keepsTime = merged['trigger_at'] === stored.shown.trigger_at || (keepsMinute && next.dueAt === task.dueAt)
   if (run && !keepsMinute)
     return refuse('/trigger_at', `trigger_at must be absent with run=true, which runs it now; got ${show(patch['trigger_at'])}`)
-  if (!run && keepsTime && isDeepStrictEqual(next.definition, stored.own)) return { ok: true, value: undefined }
+  if (!run && keepsTime && isEqualJson(next.definition, stored.own)) return { ok: true, value: undefined }
   const atOnce = run || (keepsTime && task.inAdvance)
   return { ok: true, value: atOnce ? newTask(task, next.definition, now, true) : next }
 }
@@ -51,7 +52,7 @@ function merge({ own, shown }: StoredTask, patch: TaskPatch): Readonly<Record<st
   const body = { ...shownDefinition(own), trigger_at: shown.trigger_at }
   const merged = new Map<string, unknown>(Object.entries(body))
   for (const [name, value] of Object.entries(patch)) {
-    if (Object.hasOwn(shown, name) && isEqual(value, shown[name as keyof typeof shown])) continue
+    if (isShown(shown, name, value)) continue
     if (value === null && Object.hasOwn(taskSchema.properties, name)) merged.delete(name)
     else if (name === 'headers') merged.set(name, mergeHeaders(own.headers, value, shown.headers))
     else if (name === 'payload' || name === 'error_payload') merged.set(name, mergeJson(merged.get(name), value))
@@ -60,8 +61,10 @@ function merge({ own, shown }: StoredTask, patch: TaskPatch): Readonly<Record<st
   return Object.fromEntries(merged)
 }
 
-function isEqual(value: unknown, shown: unknown): boolean {
-  return isDeepStrictEqual(value, shown) || writeJson(value) === writeJson(shown)
+/** A payload is equal by its bytes, because a reader of JSON would change its numbers. */
+function isShown(shown: StoredTask['shown'], name: string, value: unknown): boolean {
+  if (name === 'payload') return writeJson(value) === writeJson(shown.payload)
+  return Object.hasOwn(shown, name) && isEqualJson(value, shown[name as keyof typeof shown])
 }
 
 /** A name is the same in whatever case. */

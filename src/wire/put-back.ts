@@ -1,7 +1,6 @@
 /** What was read and is sent back: members that only an answer has, and secrets that read back as a word. Both stand for what is stored. */
-import { isDeepStrictEqual } from 'node:util'
 import type { Parsed, Problem } from '../domain/errors.ts'
-import { writeJson } from './json-text.ts'
+import { isEqualJson, writeJson } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { show, type Check } from './validate.ts'
 
@@ -45,7 +44,7 @@ export function regardsStored({ headers = {}, [SENT_BACK]: sent = {} }: WithHead
 /** @param stored undefined where nothing is stored @returns the members that are others than the stored ones */
 export function checkSentBack({ [SENT_BACK]: sent = {} }: SentBack, stored: object | undefined): Problem[] {
   const known = stored === undefined ? {} : (JSON.parse(writeJson(stored)) as Readonly<Record<string, unknown>>)
-  const others = Object.entries(sent).filter(([name, value]) => stored === undefined || !isDeepStrictEqual(value, known[name]))
+  const others = Object.entries(sent).filter(([name, value]) => stored === undefined || !isEqualJson(value, known[name] ?? null))
   return others.map(([name, value]) => {
     const rule =
       stored === undefined

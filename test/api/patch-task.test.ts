@@ -205,7 +205,7 @@ describe('what was read', () => {
   it('holds for a handler', async () => {
     const definition = { callback: CALLBACK, headers: { Authorization: 'abc' } }
     await api.http.put('/handler/a').send(definition).expect(201)
-    const { handler: sent } = (await api.http.get('/handler/a')).body
+    const [sent] = (await api.http.get('/handler/a')).body.handlers
     await api.http
       .put('/handler/a')
       .send({ ...sent, retry: null })

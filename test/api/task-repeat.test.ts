@@ -18,7 +18,7 @@ const put = (body: object) => api.http.put('/task/series').send(body)
 describe('a task that repeats', () => {
   it('is refused for a timezone that is none, also without a repeat', async () => {
     expect(expectProblem(await put({ ...GOOD, timezone: 'Berlin' }), 400, '/timezone')).toMatch(/^timezone must be .*; got "Berlin"$/)
-    for (const timezone of ['', 'Berlin', 'Europe/Atlantis', '+02:00', 5, null, 'x'.repeat(65)]) {
+    for (const timezone of ['', 'Berlin', 'Europe/Atlantis', '+02:00', 5, 'x'.repeat(65)]) {
       const sentence = expectProblem(await put({ ...GOOD, repeat: '@daily', timezone }), 400, '/timezone')
       expect(sentence, JSON.stringify(timezone)).toMatch(/^timezone must be .*IANA time zone such as "Europe\/Berlin"/)
     }
@@ -28,7 +28,7 @@ describe('a task that repeats', () => {
     const expected =
       'repeat must be a cron expression of 5 fields (minute, hour, day of month, month, day of week) such as "0 9 * * MON-FRI", ' +
       'or one of @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly; got '
-    for (const repeat of [5, null, ['@daily'], true, '', 'daily', '* * * *', '@reboot']) {
+    for (const repeat of [5, ['@daily'], true, '', 'daily', '* * * *', '@reboot']) {
       expect(expectProblem(await put({ ...GOOD, repeat }), 400, '/repeat')).toBe(expected + JSON.stringify(repeat))
     }
     const long = Array.from({ length: 60 }, (_, minute) => minute).join()

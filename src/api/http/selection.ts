@@ -48,12 +48,9 @@ const OPEN_STATES = TASK_STATES.filter((state) => !isFinal(state))
 export async function keyOf(store: Store, target: NamedTarget, states: readonly TaskState[]): Promise<TaskKey> {
   if (isKey(target)) return target
   const { name } = target
-  const page = { limit: SHOWN_KEYS + 1 }
-  const [fitting, another] = (await store.list({ name, states }, page)).tasks
+  const [fitting, another] = await firstTasks(store, { name, states })
   if (fitting !== undefined && another === undefined) return fitting
-  const { tasks: open } = await store.list({ name, states: OPEN_STATES }, page)
-  const { tasks: ended } = await store.list({ name, states: FINAL_STATES }, page)
-  const all = [...open, ...ended]
+  const all = [...(await firstTasks(store, { name, states: OPEN_STATES })), ...(await firstTasks(store, { name, states: FINAL_STATES }))]
   const [first, second] = all
   if (first === undefined) throw notFound(target)
   // The only task of the name is meant in any state, so that the answer can say why its state is wrong.
@@ -61,7 +58,13 @@ export async function keyOf(store: Store, target: NamedTarget, states: readonly 
   throw new CallmeError('conflict', `several entries are named "${name}", so the request needs the key of one: ${listKeys(all)}`)
 }
 
-function listKeys(tasks: readonly Task[]): string {
+/** As many tasks of a selection as an error lists, and one more where there are others. */
+export async function firstTasks(store: Store, selection: Selection): Promise<readonly Task[]> {
+  return (await store.list(selection, { limit: SHOWN_KEYS + 1 })).tasks
+}
+
+/** The keys of the tasks that `firstTasks` has found, for a sentence. */
+export function listKeys(tasks: readonly Task[]): string {
   const shown = tasks.slice(0, SHOWN_KEYS).map((task) => `${formatTaskKey(task)} (${task.state})`)
   return tasks.length > SHOWN_KEYS ? `${shown.join(', ')} and others` : shown.join(', ')
 }

@@ -17,8 +17,9 @@ import { jsonBody } from '../http/read-body.ts'
 import { isOn, readTimeContext } from '../http/read-query.ts'
 import { describeTarget, isKey, type Target } from '../http/read-target.ts'
 import { CONTENT_TYPE, isPretty } from '../http/respond.ts'
-import { refuseUnknown, selectionOf } from '../http/selection.ts'
+import { firstTasks, listKeys, refuseUnknown, selectionOf } from '../http/selection.ts'
 import { TaskListText } from '../http/task-list-text.ts'
+import { NOT_RUNNING } from './run-task.ts'
 
 const BATCH = 200
 /** characters: small enough to hold, large enough to be worth a write */
@@ -43,8 +44,9 @@ export const reschedule = endpoint(
       // The first batch is awaited before the head is sent, so that an early failure still gets its status.
       const first = await batches.next()
       if (first.done) await refuseUntaken(options.store, target, wanted.all)
+      const message = first.done ? await whyNothing(options.store, wanted) : undefined
       res.writeHead(200, { 'Content-Type': CONTENT_TYPE })
-      const answer = answerText(first, batches, new TaskListText(isPretty(req)), options.defaults)
+      const answer = answerText(first, batches, new TaskListText(isPretty(req)), { defaults: options.defaults, message })
       await pipeline(Readable.from(answer, { highWaterMark: 1 }), res)
       return undefined
     },
@@ -102,7 +104,7 @@ async function* answerText(
   first: IteratorResult<readonly Task[], undefined>,
   batches: AsyncIterator<readonly Task[], undefined>,
   list: TaskListText,
-  defaults: ServerDefaults,
+  { defaults, message }: { readonly defaults: ServerDefaults; readonly message: string | undefined },
 ): AsyncGenerator<string> {
   let chunk = list.start()
   for (let batch = first; !batch.done; batch = await batches.next()) {
@@ -113,7 +115,7 @@ async function* answerText(
       chunk = ''
     }
   }
-  yield chunk + list.end({ rescheduled: list.count })
+  yield chunk + list.end({ rescheduled: list.count, ...(message !== undefined && { message }) })
 }
 
 /** @throws CallmeError where there is no such task, or where the one task may not be taken */
@@ -130,6 +132,18 @@ async function refuseUntaken(store: Store, target: Target, all: boolean): Promis
     const copy = formatTaskKey({ ...task, triggerAt: task.rescheduledTo })
     throw untaken(target, `was rescheduled already, to "${copy}"; add all=true to do it again`)
   }
+}
+
+/** What there is instead of tasks that may be taken, and which parameter takes it; undefined where the filter lets nothing through. */
+async function whyNothing(store: Store, { selection, all }: Wanted): Promise<string | undefined> {
+  const found = (states: readonly TaskState[]): Promise<readonly Task[]> =>
+    firstTasks(store, { ...selection, states: states.filter((state) => selection.states?.includes(state) ?? true) })
+  const takable = all ? [] : await found(NOT_RUNNING)
+  if (takable.length > 0) {
+    return `only failed and skipped entries that were not rescheduled yet are taken; there are ${listKeys(takable)}: add all=true to take them too`
+  }
+  const running = await found(['running'])
+  return running.length === 0 ? undefined : `no entry that is running is taken; wait until it has ended: ${listKeys(running)}`
 }
 
 function untaken(target: Target, reason: string): CallmeError {
