@@ -187,8 +187,14 @@ describe('settings', () => {
     ['CALLME_MAX_INFLIGHT_PER_HOSTS', 'CALLME_MAX_INFLIGHT_PER_HOST'],
     ['CALLME_LOGLEVEL', 'CALLME_LOG_LEVEL'],
     ['CALLME_timeout', 'CALLME_TIMEOUT'],
+    ['CALLME_HOST', 'CALLME_LISTEN'],
+    ['CALLME_DATABASE_URL', 'CALLME_STORE'],
   ])('refuse the unknown variable %s and name the nearest one', (name, nearest) => {
     expect(refusal({}, { [name]: '1' })).toBe(`${name} in the environment is not a setting; the nearest one is ${nearest}`)
+  })
+
+  it('refuse an unknown variable without a name that is not near', () => {
+    expect(refusal({}, { CALLME_COLOUR: '1' })).toMatch(/^CALLME_COLOUR in the environment is not a setting; known are CALLME_LISTEN, /)
   })
 
   it('refuse an unknown variable even where it is empty', () => {

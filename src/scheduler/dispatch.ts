@@ -32,8 +32,8 @@ export class Dispatcher {
 
   /**
    * One pass: ends tasks that are out of time, then claims and starts due tasks while slots are free.
-   * @returns a time (epoch ms) no later than the next due task, or when calls that hang leave their slots, or now while more tasks may be
-   * out of time; undefined where the end of a call comes first
+   * @returns a time (epoch ms) no later than the next due task, when calls that hang leave their slots, the end of a shortage, or now while
+   * more tasks may be out of time; undefined where the end of a call comes first
    */
   pass(): Promise<number | undefined> {
     return this.#expiry.pass(() => this.#claim())
@@ -50,13 +50,13 @@ export class Dispatcher {
   }
 
   async #claim(): Promise<number | undefined> {
-    const { clock } = this.#execution
+    const { clock, shortages } = this.#execution
     this.#hosts.forgetIdle(clock.monotonic())
     const limits = this.#limits()
     const nextDue = limits.limit > 0 ? await this.#claimWithin(limits) : undefined
-    // A call that hangs frees its slot, and no event tells of it.
-    const nextSlotIn = this.#hosts.nextSlotIn(clock.monotonic())
-    return nextSlotIn === undefined ? nextDue : Math.min(nextDue ?? Infinity, clock.now() + nextSlotIn)
+    // A call that hangs frees its slot, a shortage ends, and no event tells of it.
+    const againIn = Math.min(this.#hosts.nextSlotIn(clock.monotonic()) ?? Infinity, shortages.endsIn() ?? Infinity)
+    return againIn === Infinity ? nextDue : Math.min(nextDue ?? Infinity, clock.now() + againIn)
   }
 
   /** @returns when the next task is due that the limits allow, epoch ms; undefined where none is known */

@@ -21,9 +21,14 @@ export class ShortageWatch {
     this.#last = { reason, at: this.#clock.monotonic() }
   }
 
+  /** In how many ms the shortage is over, unless another call meets it; undefined where there is none. */
+  endsIn(): number | undefined {
+    const left = (this.#last?.at ?? -Infinity) + LASTS_MS - this.#clock.monotonic()
+    return left > 0 ? left : undefined
+  }
+
   /** What the node is short of; null where it is not. */
   readiness(): { shortage: string | null } {
-    if (this.#last === undefined || this.#clock.monotonic() - this.#last.at >= LASTS_MS) return { shortage: null }
-    return { shortage: this.#last.reason }
+    return { shortage: this.endsIn() === undefined ? null : (this.#last?.reason ?? null) }
   }
 }

@@ -12,14 +12,15 @@ const REFUSED_HEADER =
 
 type CallFields = Pick<TaskBody, 'callback' | 'error_callback' | 'headers' | 'delivery' | 'retry'>
 
-/** @returns the first rule that is broken */
-export function checkCall(fields: CallFields): Problem | undefined {
-  return (
-    checkCallback('callback', fields.callback) ??
-    checkCallback('error_callback', fields.error_callback) ??
-    checkHeaders(fields.headers ?? {}) ??
-    checkDelivery(fields)
-  )
+/** @returns for each member the first rule that it breaks */
+export function checkCall(fields: CallFields): Problem[] {
+  const problems = [
+    checkCallback('callback', fields.callback),
+    checkCallback('error_callback', fields.error_callback),
+    checkHeaders(fields.headers ?? {}),
+    checkDelivery(fields),
+  ]
+  return problems.filter((problem) => problem !== undefined)
 }
 
 function checkCallback(field: 'callback' | 'error_callback', url: string | undefined): Problem | undefined {

@@ -1,6 +1,6 @@
 /** Checks a handler that a client sent, and turns it into the definition that is stored. */
 import handlerSchema from '../../schema/api/handler.json' with { type: 'json' }
-import { refuse, type Parsed } from '../domain/errors.ts'
+import { refuseAll, type Parsed, type Problem } from '../domain/errors.ts'
 import type { HandlerDefinition } from '../domain/task/handler.ts'
 import type { HandlerBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
@@ -11,17 +11,28 @@ import { compileCheck, findDeep, findMisplaced, show } from './validate.ts'
 export const HANDLER_EXAMPLE = '{"callback":"http://example.com/run","concurrency":5}'
 
 /** The shape of a handler. Its name and the call itself are checked by `handlerOf`. */
-export const checkHandler = compileCheck<HandlerBody>(handlerSchema, 'body', (body) => findDeep(body) ?? findMisplaced(body, 'handler'))
+export const checkHandler = compileCheck<HandlerBody>(handlerSchema, 'body', {
+  before: (body) => [...findDeep(body), ...findMisplaced(body, 'handler')],
+  // The name comes later. Under a pattern every placeholder is right.
+  after: (fields) => checkFields(fields, '*'),
+})
 
 /** @param fromPath the name that the path holds */
 export function handlerOf(fromPath: string, { name, task_name, ...fields }: HandlerBody): Parsed<HandlerDefinition> {
-  for (const [field, sent] of Object.entries({ name, task_name })) {
-    if (sent === undefined || sent === fromPath) continue
-    return refuse(`/${field}`, `${field} must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(sent)}`)
-  }
-  const problem = checkCall(fields) ?? checkTemplates(fields, fromPath)
-  if (problem) return { ok: false, problem }
+  const names = Object.entries({ name, task_name }).filter(([, sent]) => sent !== undefined && sent !== fromPath)
+  const wrongNames = names.map(([field, sent]) => ({
+    pointer: `/${field}`,
+    detail: `${field} must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(sent)}`,
+  }))
+  const problems = [...wrongNames, ...checkFields(fields, fromPath)]
+  if (problems.length > 0) return refuseAll(problems)
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.
   return { ok: true, value: { ...fields, ...storedPayloads(fields) } as HandlerDefinition }
+}
+
+/** @returns one problem for each wrong member */
+function checkFields(fields: Partial<HandlerBody>, name: string): Problem[] {
+  const inTemplates = checkTemplates(fields, name)
+  return [...inTemplates, ...checkCall(fields).filter(({ pointer }) => !inTemplates.some((told) => told.pointer === pointer))]
 }

@@ -10,15 +10,15 @@ import { show } from './validate.ts'
 type Field = 'callback' | 'error_callback' | 'payload' | 'error_payload'
 type TemplateFields = { readonly [F in Field]?: HandlerBody[F] | undefined }
 
-/** @param handler its name; absent for the fields of a task @returns the first rule that is broken */
-export function checkTemplates(fields: TemplateFields, handler?: string): Problem | undefined {
-  return (
-    checkCallback(fields.callback) ??
-    checkErrorCallback(fields.error_callback) ??
-    checkId('callback', fields.callback, handler) ??
-    checkPayload('payload', fields.payload, handler) ??
-    checkPayload('error_payload', fields.error_payload, handler)
-  )
+/** @param handler its name; absent for the fields of a task @returns for each member the first rule that it breaks */
+export function checkTemplates(fields: TemplateFields, handler?: string): Problem[] {
+  const problems = [
+    checkCallback(fields.callback) ?? checkId('callback', fields.callback, handler),
+    checkErrorCallback(fields.error_callback),
+    checkPayload('payload', fields.payload, handler),
+    checkPayload('error_payload', fields.error_payload, handler),
+  ]
+  return problems.filter((problem) => problem !== undefined)
 }
 
 function checkCallback(url = ''): Problem | undefined {

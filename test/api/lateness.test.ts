@@ -32,7 +32,7 @@ describe('GET /lateness', () => {
     const { status, body } = await api.http.get('/lateness')
     expect(status).toBe(200)
     const range = { from: '2027-01-14T08:00:30.000Z', to: '2027-01-15T08:00:30.000Z' }
-    expect(body).toEqual({ ...range, name: null, attempts: 4, p50: 3, p99: 900, max: 900 })
+    expect(body).toEqual({ ...range, name: null, attempts: 4, p50: 3, p99: 900, max: 900, over_1s: 0, over_10s: 0, over_60s: 0 })
   })
 
   it('takes a range of minutes and the names of a pattern', async () => {

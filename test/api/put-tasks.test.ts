@@ -99,7 +99,7 @@ describe('POST /tasks', () => {
     expect(answer.status).toBe(207)
     expect(answer.body.results).toMatchObject([
       { status: 201, key: `handled@${HOUR}` },
-      { status: 400, errors: [{ pointer: '/callback', detail: expect.stringContaining('the name "orphan" has no handler') }] },
+      { status: 400, error: expect.stringContaining('the name "orphan" has no handler'), errors: [{ pointer: '/callback' }] },
       { status: 201, key: `last@${HOUR}` },
     ])
     expect(await names()).toEqual(['handled', 'last'])

@@ -197,11 +197,56 @@ describe('a task definition', () => {
     }
   })
 
+  it.each([
+    [['url', 'uri', 'webhook', 'callbackUrl'], 'callback'],
+    [['method', 'httpMethod'], 'callback_method'],
+    [['body', 'data'], 'payload'],
+    [['cron', 'schedule', 'every'], 'repeat'],
+    [['at', 'when', 'run-at', 'time'], 'trigger_at'],
+    [['retries', 'max_retries', 'retyr'], 'retry'],
+    [['tz', 'timeZone'], 'timezone'],
+    [['name', 'id'], 'task_name'],
+    [['on_failure'], 'error_callback'],
+  ] as const)('is refused for %j, with the word that callme has for it: %s', async (others, ours) => {
+    for (const other of others) {
+      expect(expectProblem(await put({ ...GOOD, [other]: 'x' }), 400, `/${other}`)).toContain(
+        `"${other}"; did you mean "${ours}"? Known are`,
+      )
+    }
+  })
+
+  it('is refused for an unknown field without a name that is not near', async () => {
+    for (const unknown of ['colour', 'toString', 'x', 'priority', 'tag'])
+      expect(expectProblem(await put({ ...GOOD, [unknown]: 1 }), 400, `/${unknown}`)).toMatch(/^unknown field "\w+"\. Known are /)
+  })
+
+  it('is refused with all members that are wrong, each with its sentence', async () => {
+    const wrong = {
+      calback: CALLBACK,
+      retry: -1,
+      trigger_at: 'soon',
+      error_callback: 'here',
+      headers: { host: 'a' },
+      rate: 'x',
+      method: 'GET',
+    }
+    const { body } = await put({ ...wrong, payload: 1 })
+    expect(body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual([
+      ...['/rate', '/calback', '/method', '/retry', '/trigger_at', '/error_callback', '/headers/host'],
+    ])
+    expect(body.error).toMatch(/^rate belongs to the handler/)
+    expect(body.errors[4].detail).toMatch(/^trigger_at must be .*; got "soon"$/)
+    const bad = { callback: 'here', trigger_at: 'soon', task_name: 'other' }
+    expect((await put(bad)).body.errors).toMatchObject([{ pointer: '/task_name' }, { pointer: '/trigger_at' }, { pointer: '/callback' }])
+    const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`a${n}`, n]))
+    expect((await put(many)).body.errors).toHaveLength(10)
+  })
+
   it.each(['concurrency', 'rate', 'paused', 'pull'])('is refused for %s, which belongs to a handler', async (field) => {
     const detail = `${field} belongs to the handler of a name, not to a task; send it with PUT /handler/<name>`
     expect(expectProblem(await put({ calback: CALLBACK, [field]: 1 }), 400, `/${field}`)).toBe(detail)
     const { body } = await api.http.post('/tasks').send([{ ...GOOD, task_name: 'a', [field]: 1 }])
-    expect(body.results[0]).toMatchObject({ status: 400, errors: [{ detail }] })
+    expect(body.results[0]).toEqual({ error: detail, errors: [{ pointer: `/${field}` }], status: 400 })
   })
 
   it.each(['a/b~c', 'x'.repeat(100_000)])('is refused for the field %.20s', async (unknown) => {

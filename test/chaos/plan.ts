@@ -21,8 +21,8 @@ export type Fault = Misfortune & { readonly at: number; readonly lasts: number }
 
 export const NODES: Readonly<Record<StoreKind, number>> = { sqlite: 1, postgres: 3 }
 const MINUTE_MS = 60_000
-/** Longer than a node's lease, and than the minute of a rate. */
-const LONGER_THAN_A_LEASE_MS = [65_000, 80_000] as const
+/** Longer than the minute of a rate. */
+const LONGER_THAN_A_RATE_MS = [65_000, 80_000] as const
 const FROZEN_LONG_FROM_MS = 3 * MINUTE_MS
 /** The last part of a run is left to what follows from the faults before it. */
 const FAULTY_SHARE = 0.85
@@ -49,11 +49,11 @@ function faultsOfNode(random: Random, node: number, store: StoreKind, ms: number
   return inTurn(random, ms, [least, most], () => {
     if (longFreezes > 0) {
       longFreezes -= 1
-      return { does: 'freeze', node, lasts: random.int(...LONGER_THAN_A_LEASE_MS) }
+      return { does: 'freeze', node, lasts: random.int(...LONGER_THAN_A_RATE_MS) }
     }
     return random.weighted<() => Misfortune & { lasts: number }>([
       [8, () => ({ does: 'kill', node, lasts: random.pick([0, 0, 500, 3000]) })],
-      [3, () => ({ does: 'freeze', node, lasts: random.pick([200, 1500, 6000, 12_000]) })],
+      [3, () => ({ does: 'freeze', node, lasts: random.pick([200, 1500, 6000, 20_000]) })],
       [2, () => ({ does: 'stop', node, lasts: random.pick([0, 1000]) })],
     ])()
   })

@@ -44,6 +44,7 @@ describe('callme config', () => {
     const refused: [Record<string, string>, RegExp][] = [
       [{ CALLME_STORE_FILE: file, CALLME_STORE: 'sqlite:a.db' }, /^callme: CALLME_STORE and CALLME_STORE_FILE are both set: [^\n]+\n$/],
       [{ CALLME_STORE_FILE: join(folder.path, 'none') }, /^callme: the file of CALLME_STORE_FILE cannot be read: ENOENT[^\n]+none'\n$/],
+      [{ CALLME_STORE_FILE: folder.path }, /^callme: the file of CALLME_STORE_FILE cannot be read: [^\n]+ is a folder\n$/],
       [{ CALLME_STORE_FILE: blank }, /^callme: the file of CALLME_STORE_FILE is empty: [^\n]+blank\n$/],
     ]
     for (const [env, says] of refused) {

@@ -235,6 +235,20 @@ describe('a call that the node cannot begin for want of a resource', () => {
     expect(harness.caller.calls).toHaveLength(24)
   })
 
+  it('holds back nothing longer than the shortage lasts, although no other call ends meanwhile', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS, maxInflight: 4, maxOpenCalls: 100 })
+    const aHost = (n: number) => aTask({ name: `task-${n}`, definition: { callback: `http://host-${n}.test/`, timeout: 100 } })
+    await harness.put(...Array.from({ length: 20 }, (_, n) => aHost(n)))
+    harness.caller.script = (call) => {
+      if (harness.caller.calls.length === 4) call.end(shortage)
+    }
+    await harness.start()
+    await harness.clock.advance(4900)
+    expect(harness.caller.calls.length).toBeLessThan(8)
+    await harness.clock.advance(5000)
+    expect(harness.caller.calls).toHaveLength(21)
+  })
+
   it('is skipped with the reason where the shortage outlasts its window', async () => {
     const harness = await afterOneCall()
     harness.caller.script = (call) => {

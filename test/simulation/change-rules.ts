@@ -58,10 +58,10 @@ function isUnderWay(entry: Entry, context: RuleContext): boolean {
   return entry.state === 'running' && endingsOf(entry, context).length === 0
 }
 
-/** Whoever is to be told of a bad end is told: the callback is stored in the commit that ends the task. */
+/** Whoever is to be told of a bad end is told, where it can be read who that is: the callback is stored in the commit that ends the task. */
 function checkTold(before: Entry, after: Entry, { model, entries }: RuleContext): void {
   const endsBadly = !isEnded(before) && (after.state === 'failed' || after.state === 'skipped')
-  if (!endsBadly || model.bodyOf(after)?.error_callback === undefined) return
+  if (!endsBadly || after.unreadable !== undefined || model.bodyOf(after)?.error_callback === undefined) return
   if (!entries.has(`${after.name}@${after.runId}@${after.triggerAt}`))
     throw new Violation('a bad end is told to the error callback', after.key)
 }
@@ -78,6 +78,7 @@ function checkWaiting(before: Entry, after: Entry, context: RuleContext): void {
   if (before.windowFrom !== after.windowFrom && !model.isCommanded(after, 'run'))
     throw new Violation('a window begins anew only by a command', after.key)
   if (after.state === 'running') checkClaim(before, after, context)
+  else if (isEnded(after) && after.unreadable !== undefined) checkSetAside(before, after, context)
   else if (isEnded(after) && !(isCompound(before, after) && context.hasSucceeded(after)) && model.urlOf(after) !== undefined) {
     const { least } = model.delaysOf(after)
     const isOver = model.windowsOf(after).some(({ from }) => time.latest >= from + least)
@@ -87,6 +88,14 @@ function checkWaiting(before: Entry, after: Entry, context: RuleContext): void {
   } else if (isWaiting(after) && after.attempts !== before.attempts) {
     throw new Violation('an attempt is counted when it is claimed', `${after.key}: ${before.attempts}, then ${after.attempts}`)
   }
+}
+
+/** Nobody knows how long its window was. */
+function checkSetAside(before: Entry, after: Entry, { time }: RuleContext): void {
+  if (before.dueAt > time.latest || after.state === 'successful' || after.attempts !== before.attempts)
+    throw new Violation('what cannot be read ends badly when it is due', `${after.key} is ${after.state}`)
+  if (!after.error?.includes(`the stored definition cannot be read: ${after.unreadable ?? ''}`))
+    throw new Violation('what cannot be read ends with the reason', `${after.key}: ${after.error ?? ''}`)
 }
 
 /** Whether more than one thing has happened to it in one commit. */

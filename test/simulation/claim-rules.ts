@@ -8,6 +8,7 @@ const RATE_MS = 60_000
 /** @throws Violation where a task was claimed that might not be */
 export function checkClaim(before: Entry, after: Entry, context: RuleContext): void {
   const { time, isUnsteady } = context
+  if (after.unreadable !== undefined) throw new Violation('what cannot be read is not claimed', after.key)
   if (after.attempts !== before.attempts + 1)
     throw new Violation('an attempt is counted when it is claimed', `${after.key}: ${before.attempts}, then ${after.attempts}`)
   if (!context.isAlive(after.claimedBy)) throw new Violation('a claim is that of a living node', `${after.key} by ${after.claimedBy ?? ''}`)

@@ -1,4 +1,5 @@
 /** How whoever uses callme gives it a command, so that the world knows what was asked for while it is under way. */
+import type { TaskKey } from '../../src/domain/task/task-key.ts'
 import type { WireTask } from '../../src/wire/present-task.ts'
 import type { Command, Model } from './model.ts'
 import type { Answer, ClientRequest } from './node.ts'
@@ -15,6 +16,8 @@ export interface UsersOptions {
   readonly onPulled: (task: WireTask) => void
   /** gives a request to the node that there is; what it has committed by the time it answers has been looked at */
   readonly send: (request: ClientRequest) => Promise<Answer>
+  /** has the stored definition of a waiting task damaged */
+  readonly damage: (task: TaskKey, text: string) => Promise<void>
   readonly trace: (line: string) => void
 }
 

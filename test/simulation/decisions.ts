@@ -1,4 +1,5 @@
 /** The history of a world before it happens: what its users and its misfortunes will do, and when. A part of it is a history too. */
+import { DAMAGES } from './damages.ts'
 import { HOSTS, NAMES, NOT_REPEATING, PATTERNS, aBody, aHandler, aSeries } from './definitions.ts'
 import type { Body, HandlerBody } from './definitions.ts'
 import { MOODS } from './network.ts'
@@ -9,6 +10,7 @@ import { Random } from './random.ts'
 export type Action =
   | { readonly do: 'put'; readonly name: string; readonly body: Body; readonly ifAbsent: boolean }
   | { readonly do: 'put many'; readonly tasks: readonly (readonly [name: string, body: Body])[] }
+  | { readonly do: 'put crowd'; readonly hosts: number }
   | { readonly do: 'run'; readonly of: number; readonly remove: boolean }
   | { readonly do: 'delete'; readonly of: number }
   | { readonly do: 'delete all'; readonly name: string; readonly states: string }
@@ -25,8 +27,11 @@ export type Action =
   | { readonly do: 'stop'; readonly graceMs: number; readonly downMs: number }
   | { readonly do: 'jump'; readonly ms: number }
   | { readonly do: 'stand still'; readonly ms: number }
+  | { readonly do: 'freeze'; readonly ms: number }
   | { readonly do: 'refuse'; readonly ms: number; readonly share: number; readonly aborts: boolean }
   | { readonly do: 'stall'; readonly ms: number }
+  /** `how` is the number of one of the damages */
+  | { readonly do: 'damage'; readonly of: number; readonly how: number }
 
 export type Decision = Action & {
   readonly id: number
@@ -40,6 +45,8 @@ const HOUR_MS = 60 * MINUTE_MS
 const SCENES_A_DAY = 4
 const MOST_SCENE_MS = 25 * MINUTE_MS
 const MOST_IN_SCENE = 24
+/** A few, because each takes as long as the rest of a day. */
+const CROWDS = 0.2
 /** How far back a user remembers what was put. */
 const REMEMBERED = 12
 
@@ -85,6 +92,7 @@ function act(random: Random, aPut: () => number): Action {
   return random.weighted<() => Action>([
     [40, () => ({ do: 'put', ...aTask(random), ifAbsent: random.chance(0.1) })],
     [3, () => ({ do: 'put many', tasks: Array.from({ length: random.int(2, 5) }, () => Object.values(aTask(random)) as [string, Body]) })],
+    [CROWDS, () => ({ do: 'put crowd', hosts: random.int(100, 300) })],
     [7, () => ({ do: 'run', of: aPut(), remove: random.chance(0.3) })],
     [4, () => ({ do: 'delete', of: aPut() })],
     [1, () => ({ do: 'delete all', name: random.pick(NOT_REPEATING), states: random.pick(['', 'pending,retrying', 'successful,failed']) })],
@@ -112,11 +120,11 @@ function act(random: Random, aPut: () => number): Action {
       }),
     ],
     [8, () => ({ do: 'look', of: aPut() })],
-    ...misfortunes(random),
+    ...misfortunes(random, aPut),
   ])()
 }
 
-function misfortunes(random: Random): [number, () => Action][] {
+function misfortunes(random: Random, aPut: () => number): [number, () => Action][] {
   return [
     [6, () => ({ do: 'mood', host: random.pick(HOSTS), mood: random.pick(MOODS), ms: random.int(1, 20) * MINUTE_MS })],
     [
@@ -130,6 +138,7 @@ function misfortunes(random: Random): [number, () => Action][] {
     [2, () => ({ do: 'stop', graceMs: random.pick([0, 1000, 10_000]), downMs: random.pick([10, 3000, 70_000]) })],
     [2, () => ({ do: 'jump', ms: random.pick([-2_700_000, -61_000, -1500, -400, 400, 1500, 61_000, 2_700_000]) })],
     [2, () => ({ do: 'stand still', ms: random.pick([3000, 65_000, 20 * MINUTE_MS]) })],
+    [2, () => ({ do: 'freeze', ms: random.pick([3000, 20_000, 70_000]) })],
     [
       3,
       () => ({
@@ -140,6 +149,7 @@ function misfortunes(random: Random): [number, () => Action][] {
       }),
     ],
     [2, () => ({ do: 'stall', ms: random.pick([500, 4000]) })],
+    [3, () => ({ do: 'damage', of: aPut(), how: random.int(0, DAMAGES.length - 1) })],
   ]
 }
 

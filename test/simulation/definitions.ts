@@ -8,6 +8,8 @@ export type Body = Omit<TaskDefinition, 'payload'> & { readonly trigger_at?: str
 export type HandlerBody = HandlerDefinition
 
 export const HOSTS = ['one.test', 'two.test', 'mail.test', 'errors.test']
+/** Hosts whose names begin with this never answer. */
+export const SILENT = 'silent-'
 /** Of these names no entry repeats. */
 export const NOT_REPEATING = ['plain-a', 'plain-b', 'ünï%', 'limited', 'mail.a', 'mail.b', 'mail.c', 'mail.d', 'pulled']
 export const NAMES = [...NOT_REPEATING, 'plain-a', 'limited', 'limited', 'pulled']
@@ -40,6 +42,15 @@ export function aBody(random: Random, name: string): Body {
     expected_http_status: random.pick([undefined, undefined, '2xx', [200, 404]]),
     spread: random.chance(0.1) ? 59 : undefined,
   })
+}
+
+/** A task for a host of its own that hangs. */
+export function aSilentTask(random: Random, number: number): [name: string, body: Body] {
+  const body: Body = without({
+    ...{ trigger_at: random.pick(['+0m', '+1m']), callback: `http://${SILENT}${number}.test/` },
+    ...{ retry: random.pick([undefined, 0, 2]), max_delay: random.pick([1, 2, 10]), timeout: random.pick([undefined, undefined, 1, 100]) },
+  })
+  return [`crowd-${number}`, body]
 }
 
 export function aSeries(random: Random, repeat: string): Body {

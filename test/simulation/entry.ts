@@ -1,6 +1,7 @@
 /** An entry of the store as the world looks at it. */
 import type { TaskDefinition, TaskState } from '../../src/domain/task/task.ts'
 import type { TaskRow } from '../../src/store/rows/task-row.ts'
+import { damageOf } from './damages.ts'
 
 export interface Entry {
   readonly id: number
@@ -26,15 +27,20 @@ export interface Entry {
   readonly responseStatus: number | null
   readonly rescheduledTo: number | null
   readonly repeatedTo: number | null
+  /** empty where it cannot be read */
   readonly definition: TaskDefinition
+  /** why it cannot be read, where somebody has damaged it */
+  readonly unreadable: string | undefined
   /** the number of the decision that put it; undefined for an error callback */
   readonly of: number | undefined
   readonly isErrorCallback: boolean
 }
 
+const DECISION = /"payload":\{"of":(\d+)/
+
 export function toEntry(row: TaskRow): Entry {
-  const definition = JSON.parse(row.definition) as TaskDefinition
   const isErrorCallback = row.name.includes('@')
+  const unreadable = isErrorCallback ? undefined : damageOf(row.definition)
   return {
     id: row.id,
     key: `${row.name}@${row.trigger_at}`,
@@ -57,8 +63,9 @@ export function toEntry(row: TaskRow): Entry {
     responseStatus: row.response_status,
     rescheduledTo: row.rescheduled_to,
     repeatedTo: row.repeated_to,
-    definition,
-    of: isErrorCallback ? undefined : (definition.payload as { readonly of: number }).of,
+    definition: unreadable === undefined ? (JSON.parse(row.definition) as TaskDefinition) : {},
+    unreadable,
+    of: isErrorCallback ? undefined : Number(DECISION.exec(row.definition)?.[1]),
     isErrorCallback,
   }
 }

@@ -18,15 +18,19 @@ export class Gates {
   #held: Held[] = []
   /** what waits for a slow store; undefined while it is not slow */
   #stalled: (() => void)[] | undefined
+  /** resolves when the node goes on; undefined while it does not stand still */
+  #frozen: PromiseWithResolvers<void> | undefined
+  /** how many verbs wait for that */
+  #waiting = 0
   #isClosed = false
 
   constructor(random: Random) {
     this.#random = random
   }
 
-  /** Whether a verb is under way that does not wait for a slow store. */
+  /** Whether a verb is under way that waits neither for a slow store nor for a node that stands still. */
   get isMoving(): boolean {
-    return !this.#isClosed && this.#inside > (this.#stalled?.length ?? 0)
+    return !this.#isClosed && this.#inside > (this.#stalled?.length ?? 0) + this.#waiting
   }
 
   /** Nothing passes any more. */
@@ -43,6 +47,20 @@ export class Gates {
     const stalled = this.#stalled ?? []
     this.#stalled = undefined
     for (const pass of stalled) pass()
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen !== undefined
+  }
+
+  /** The node stands still: nothing comes in or goes out until `thaw`. */
+  freeze(): void {
+    this.#frozen ??= Promise.withResolvers()
+  }
+
+  thaw(): void {
+    this.#frozen?.resolve()
+    this.#frozen = undefined
   }
 
   /** One turn of the event loop has passed. */
@@ -66,7 +84,11 @@ export class Gates {
         if (!SYNCHRONOUS.has(verb)) return (...args: unknown[]) => this.#carryOut(() => method(...args) as Promise<unknown>)
         return (listener: (value: never) => void) =>
           method((value: never) => {
-            if (!this.#isClosed) listener(value)
+            const tell = (): void => {
+              if (!this.#isClosed) listener(value)
+            }
+            if (this.#frozen === undefined) tell()
+            else void this.#frozen.promise.then(tell)
           })
       },
     })
@@ -91,6 +113,11 @@ export class Gates {
     if (this.#random.chance(HOLDING)) {
       const turns = this.#random.int(1, MOST_TURNS)
       await new Promise<void>((pass) => this.#held.push({ turns, pass }))
+    }
+    while (this.#frozen !== undefined) {
+      this.#waiting += 1
+      await this.#frozen.promise
+      this.#waiting -= 1
     }
     // It never resolves: whoever waits for it is gone.
     if (this.#isClosed) await new Promise(() => undefined)

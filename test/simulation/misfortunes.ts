@@ -1,4 +1,4 @@
-/** What goes wrong in a world: crashes, a clock that jumps, a process that stands still, a store that refuses or is slow, receivers in bad moods. */
+/** What goes wrong in a world: crashes, a clock that jumps, processes that stand still, a store that refuses or is slow, receivers in bad moods. */
 import type { Action, Decision } from './decisions.ts'
 import type { Network } from './network.ts'
 import type { Nodes } from './nodes.ts'
@@ -76,11 +76,14 @@ export class Misfortunes {
       case 'stand still':
         time.passTo(time.elapsed + decision.ms)
         break
+      case 'freeze':
+        this.#pause(decision.ms, nodes.freeze())
+        break
       case 'refuse':
         this.#refuse(decision)
         break
       case 'stall':
-        this.#stall(decision.ms)
+        this.#pause(decision.ms, nodes.stall())
         break
       default:
         return false
@@ -115,11 +118,9 @@ export class Misfortunes {
     this.#lasts(ms)
   }
 
-  #stall(ms: number): void {
-    const { nodes, time } = this.#options
-    const flow = nodes.stall()
-    time.after(ms, () => {
-      flow()
+  #pause(ms: number, goOn: () => void): void {
+    this.#options.time.after(ms, () => {
+      goOn()
       this.disturbed()
     })
     this.#unsteady(ms + 1000)

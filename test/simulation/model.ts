@@ -89,8 +89,9 @@ export class Model {
   }
 
   /** Where a task is called as things are; undefined where there is nothing to call. */
-  urlOf({ definition, name }: Entry): string | undefined {
-    return definition.callback ?? this.handlers.get(this.groupOf(name) ?? '')?.callback
+  urlOf(entry: Entry): string | undefined {
+    const { callback } = this.bodyOf(entry) ?? entry.definition
+    return callback ?? this.handlers.get(this.groupOf(entry.name) ?? '')?.callback
   }
 
   retryOf(entry: Entry): number {
@@ -117,9 +118,10 @@ export class Model {
   /** The shortest and the longest that the window of an entry may be, ms. */
   delaysOf(entry: Entry): { readonly least: number; readonly most: number } {
     const own = (entry.of === undefined ? entry.definition : this.bodyOf(entry))?.max_delay
-    if (own !== undefined) return { least: own * 60_000, most: own * 60_000 }
+    // Of what cannot be read it is known only until something begins another window.
+    if (own !== undefined && entry.unreadable === undefined) return { least: own * 60_000, most: own * 60_000 }
     const delays = [
-      10,
+      ...[10, own ?? 10],
       ...(this.#delays.get(entry.name) ?? []),
       ...(entry.name.startsWith('mail.') ? (this.#delays.get('mail.*') ?? []) : []),
     ]

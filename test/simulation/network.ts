@@ -2,6 +2,7 @@
 import type { Caller, CallRequest } from '../../src/caller/caller.ts'
 import type { CallResult } from '../../src/domain/attempt/verdict.ts'
 import { isHeld, type SharedLease } from '../../src/lease.ts'
+import { SILENT } from './definitions.ts'
 import { Random } from './random.ts'
 import type { WorldTime } from './world-time.ts'
 
@@ -20,6 +21,9 @@ export interface Call {
   result?: CallResult
 }
 
+/** How a node knows a host: by what its last call came to. */
+export type Standing = 'answers' | 'new' | 'silent'
+
 /** What becomes of a call, and after how long. */
 interface Fate {
   readonly ms: number
@@ -37,6 +41,8 @@ interface NetworkOptions {
 
 const REFUSED: Fate = { ms: 0, kind: 'reset', status: 0 }
 const BUSY = 0.05
+/** A node remembers a host for at least so long. */
+const REMEMBERED_MS = 10 * 60_000
 /** How often a node has no descriptor for a call. */
 const SHORT = 0.01
 
@@ -50,6 +56,10 @@ export class Network {
   /** why no call was made, by run and attempt, where a node was told so */
   readonly #notCalled = new Map<string, string>()
   readonly #counts = new Map<string, number>()
+  /** when a call last ended with an answer or without one, in the terms of `elapsed`, by node and host */
+  readonly #heard = new Map<string, { readonly standing: Standing; readonly at: number }>()
+  /** when a node had no descriptor last, in the terms of `elapsed` */
+  #shortAt = -Infinity
   /** how many calls that a node has asked for have no result, by node */
   readonly #given = new Map<string, number>()
 
@@ -72,9 +82,26 @@ export class Network {
     return [...this.#open.keys()].reduce((sum, node) => sum + this.inflight(node, host), 0)
   }
 
-  /** For how many results nodes wait, those of calls that have not begun included. */
-  awaited(): number {
+  /** For how many results nodes wait, or one of them, those of calls that have not begun included. */
+  awaited(node?: string): number {
+    if (node !== undefined) return this.#given.get(node) ?? 0
     return [...this.#given.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  /** The nodes that may make calls. */
+  nodes(): string[] {
+    return [...this.#open.keys()]
+  }
+
+  /** Nodes forget the hosts that they have not called for a while. */
+  standingOf(node: string, host: string): Standing {
+    const { standing, at } = this.#heard.get(`${node} ${host}`) ?? { standing: 'new', at: 0 }
+    return standing === 'answers' && this.#options.time.elapsed > at + REMEMBERED_MS ? 'new' : standing
+  }
+
+  /** For how many ms no node has been short of descriptors. */
+  get amplyFor(): number {
+    return this.#options.time.elapsed - this.#shortAt
   }
 
   /** The call that was made for an attempt. */
@@ -182,6 +209,7 @@ export class Network {
     }
     const holds = isHeld(from.lease, request, time.now)
     if (!holds || from.random.chance(SHORT)) {
+      if (holds) this.#shortAt = time.elapsed
       from.resolve(this.#leaveOut(request, holds ? 'shortage' : 'lease_over'))
       return
     }
@@ -195,6 +223,7 @@ export class Network {
       if (call.result !== undefined) return
       call.result = result
       this.#open.get(from.node)?.delete(call)
+      this.#hear(call, result)
       from.resolve(result)
     }
     const times = () => ({ startedAt: call.startedAt, endedAt: time.now })
@@ -210,8 +239,7 @@ export class Network {
       },
       from.owner,
     )
-    // Whatever the node does, the receiver goes on.
-    time.after(fate.ms, () => {
+    const hear = (): void => {
       const isHeard = this.#open.get(from.node)?.has(call) ?? false
       if (!isHeard || fate.kind === 'nothing') return
       if (fate.kind === 'reset') end({ kind: 'unanswered', ...times(), error: 'ECONNRESET' })
@@ -219,13 +247,25 @@ export class Network {
       const { status, retryAfter } = fate
       const rest = { ...(retryAfter !== undefined && { retryAfter }), ...(fate.kind === 'cut' && { error: 'cut short' }) }
       end({ kind: 'answered', ...times(), status, body: `answer ${status}`, ...rest })
+    }
+    // Whatever the node does, the receiver goes on. What comes to a node that stands still waits there.
+    time.after(fate.ms, () => {
+      if (time.isFrozen(from.owner)) time.after(0, hear, from.owner)
+      else hear()
     })
+  }
+
+  #hear({ node, request }: Call, { kind }: CallResult): void {
+    if (kind !== 'answered' && kind !== 'unanswered') return
+    const standing = kind === 'answered' ? 'answers' : 'silent'
+    this.#heard.set(`${node} ${new URL(request.url).host}`, { standing, at: this.#options.time.elapsed })
   }
 
   #fateOf({ url, timeoutMs }: CallRequest, random: Random): Fate {
     const ms = random.int(1, 1500)
     const answer = (status: number, retryAfter?: string): Fate => ({ ms, kind: 'answer', status, ...(retryAfter && { retryAfter }) })
-    switch (this.#moods.get(new URL(url).host) ?? 'well') {
+    const { host } = new URL(url)
+    switch (this.#moods.get(host) ?? (host.startsWith(SILENT) ? 'hanging' : 'well')) {
       case 'refusing':
         return REFUSED
       case 'hanging':

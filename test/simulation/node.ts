@@ -1,4 +1,5 @@
 /** One node of a world: the real scheduler and API on the world's store, time and network. */
+import { setDefaultHighWaterMark } from 'node:stream'
 import inject from 'light-my-request'
 import { createApp } from '../../src/api/create-app.ts'
 import type { Caller } from '../../src/caller/caller.ts'
@@ -46,6 +47,8 @@ export type Answer = { readonly status: number; readonly body: string } | 'lost'
 
 const DEFAULT_TIMEOUT_SECONDS = 15
 const VERSION = '1.2.3'
+// A response to `inject` never says that it has drained, so it must never be full.
+setDefaultHighWaterMark(false, 2 ** 24)
 
 export class SimulatedNode {
   readonly name: string

@@ -67,8 +67,7 @@ export class Nodes {
 
   /** One of those that answer. */
   any(): SimulatedNode | undefined {
-    const up = [...this.#running].filter(({ node }) => node.isUp)
-    return up.length === 0 ? undefined : this.#random.pick(up).node
+    return this.#anyAwake()?.node
   }
 
   async start(): Promise<void> {
@@ -116,11 +115,24 @@ export class Nodes {
 
   /** Stops a node as a signal does. */
   async stop(graceMs: number, downMs: number): Promise<void> {
-    const running = [...this.#running].find(({ node }) => node.isUp)
+    const running = this.#awake()[0]
     if (running === undefined) return
     await running.node.stop(graceMs)
     if (this.#running.has(running)) await running.opened.store.close()
     this.#end(running, downMs)
+  }
+
+  /** Has one node stand still while all others go on. @returns what ends that */
+  freeze(): () => void {
+    const gates = this.#anyAwake()?.gates
+    if (gates === undefined) return () => undefined
+    const { time } = this.#options
+    gates.freeze()
+    time.freeze(gates)
+    return () => {
+      time.thaw(gates)
+      gates.thaw()
+    }
   }
 
   /** Has the store be slow for the nodes that run now. @returns what ends that */
@@ -145,6 +157,15 @@ export class Nodes {
 
   async request(request: ClientRequest): Promise<Answer> {
     return (await this.any()?.request(request)) ?? 'lost'
+  }
+
+  #awake(): Running[] {
+    return [...this.#running].filter(({ node, gates }) => node.isUp && !gates.isFrozen)
+  }
+
+  #anyAwake(): Running | undefined {
+    const awake = this.#awake()
+    return awake.length === 0 ? undefined : this.#random.pick(awake)
   }
 
   #end(running: Running, downMs: number): void {

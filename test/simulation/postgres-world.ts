@@ -4,11 +4,13 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import pg from 'pg'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import type { TaskKey } from '../../src/domain/task/task-key.ts'
 import { TASK_STATES } from '../../src/domain/task/task.ts'
 import type { LedgerSnapshot } from '../../src/store/ledger.ts'
 import { openPostgresStore } from '../../src/store/postgres/open-postgres-store.ts'
 import { readPostgresLedger } from '../../src/store/postgres/history/open-ledger.ts'
 import type { TaskRow } from '../../src/store/rows/task-row.ts'
+import { INTACT } from './damages.ts'
 import type { FaultOf } from './faulty-database.ts'
 import type { Committed, OpenedStore, WorldStore } from './world-store.ts'
 import { queryOnce } from '../support/query-once.ts'
@@ -27,6 +29,8 @@ const EVERYTHING = `
       FROM (SELECT * FROM callme.numbered ORDER BY position DESC LIMIT 1) n LEFT JOIN callme.commits c
         ON c.seq > coalesce((SELECT max(m.seq) FROM callme.numbered m WHERE m.stream = c.stream), 0)
       GROUP BY n.last_id, ${TASK_STATES.map((state) => `n.${state}`).join(', ')}) s) AS sums`
+const DAMAGE = `
+  UPDATE callme.tasks SET definition = replace(definition, $1, $2) WHERE name = $3 AND trigger_at = $4 AND state IN ('pending', 'retrying')`
 const BACKENDS = 'SELECT 1 FROM pg_stat_activity WHERE client_port = ANY($1) LIMIT 1'
 
 interface Everything {
@@ -134,6 +138,10 @@ export class PostgresWorld implements WorldStore {
     const committed = this.#committed
     this.#committed = undefined
     return committed
+  }
+
+  async damage({ name, triggerAt }: TaskKey, text: string): Promise<void> {
+    await this.#pool.query(DAMAGE, [INTACT, text, name, triggerAt])
   }
 
   counts(): ReadonlyMap<string, number> | undefined {

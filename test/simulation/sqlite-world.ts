@@ -5,18 +5,22 @@ import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import type { Database, Statement } from 'better-sqlite3'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import type { TaskKey } from '../../src/domain/task/task-key.ts'
 import { NO_HOLD } from '../../src/store/sqlite/commit/hold.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import type { LedgerSnapshot } from '../../src/store/ledger.ts'
 import { snapshotOf } from '../../src/store/sqlite/history/open-ledger.ts'
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import type { TaskRow } from '../../src/store/rows/task-row.ts'
+import { INTACT } from './damages.ts'
 import { withFaults } from './faulty-database.ts'
 import type { FaultOf } from './faulty-database.ts'
 import type { Committed, OpenedStore, WorldStore } from './world-store.ts'
 
 /** In SQLite's header: the versions of the file format for writing and reading, 2 with a write-ahead log and 1 without one. */
 const FORMAT_BYTES = [18, 19] as const
+
+const DAMAGE = `UPDATE tasks SET definition = replace(definition, ?, ?) WHERE name = ? AND trigger_at = ? AND state IN ('pending', 'retrying')`
 
 let migrated: Promise<Buffer> | undefined
 
@@ -113,6 +117,11 @@ export class SqliteWorld implements WorldStore {
       rows: new Map(ids.flatMap((id) => (id === null ? [] : [[id, row.get(id) as TaskRow | undefined] as const]))),
       handlers: all && new Map(all.map(({ name, definition }) => [name, JSON.parse(definition) as HandlerDefinition])),
     }
+  }
+
+  damage({ name, triggerAt }: TaskKey, text: string): Promise<void> {
+    if (this.#db?.open) this.#db.prepare(DAMAGE).run(INTACT, text, name, triggerAt)
+    return Promise.resolve()
   }
 
   counts(): ReadonlyMap<string, number> | undefined {

@@ -2,7 +2,9 @@
 import type { WireTask } from '../../src/wire/present-task.ts'
 import { sendCommand } from './commands.ts'
 import type { UsersOptions } from './commands.ts'
+import { DAMAGES } from './damages.ts'
 import type { Action, Decision } from './decisions.ts'
+import { aSilentTask } from './definitions.ts'
 import type { Body } from './definitions.ts'
 import { isEnded } from './entry.ts'
 import type { Entry } from './entry.ts'
@@ -28,6 +30,8 @@ export class Users {
         return this.#put(decision)
       case 'put many':
         return this.#putMany(decision)
+      case 'put crowd':
+        return this.#putCrowd(decision)
       case 'run':
         return this.#run(decision)
       case 'delete':
@@ -48,6 +52,8 @@ export class Users {
         return walk(decision, this.#options)
       case 'look':
         return this.#look(decision)
+      case 'damage':
+        return this.#damage(decision)
     }
   }
 
@@ -77,13 +83,22 @@ export class Users {
     if (isAlone) this.#expectStored(`${task.task_name}@${task.trigger_at}`, decision.id)
   }
 
-  async #putMany(decision: ActionOf<'put many'>): Promise<void> {
-    const names = decision.tasks.map(([name]) => name)
+  #putMany(decision: ActionOf<'put many'>): Promise<void> {
     // The last one of a name wins, and says what is asked for.
-    const tasks = [...new Map(decision.tasks)].map(([name, body]) => ({ task_name: name, ...this.#bodyText(decision, name, body) }))
+    return this.#putAll(decision, new Map(decision.tasks))
+  }
+
+  /** One task for each of many hosts that hang. */
+  #putCrowd(decision: ActionOf<'put crowd'>): Promise<void> {
+    const random = new Random(this.#options.seed, 'crowd', decision.id)
+    return this.#putAll(decision, new Map(Array.from({ length: decision.hosts }, (_, number) => aSilentTask(random, number))))
+  }
+
+  async #putAll(decision: Decision, bodies: ReadonlyMap<string, Body>): Promise<void> {
+    const tasks = [...bodies].map(([name, body]) => ({ task_name: name, ...this.#bodyText(decision, name, body) }))
     const { answer, isAlone } = await sendCommand(
       this.#options,
-      { does: 'put', isAbout: (entry) => names.includes(entry.name) },
+      { does: 'put', isAbout: (entry) => bodies.has(entry.name) },
       { method: 'POST', url: '/tasks', payload: JSON.stringify(tasks) },
     )
     if (answer === 'lost' || (answer.status !== 200 && answer.status !== 207)) return
@@ -194,8 +209,16 @@ export class Users {
     const attempts = (task?.history ?? []).filter((one) => one.run_id === entry.runId)
     if (isEnded(entry) && attempts.length !== entry.attempts)
       throw new Violation('every attempt is in the history', `${entry.key} made ${entry.attempts}, shown are ${attempts.length}`)
+    if (entry.unreadable !== undefined && !task?.error?.includes(entry.unreadable))
+      throw new Violation('what cannot be read says why', `${entry.key}: ${task?.error ?? answer.status}`)
     const isSame = task?.task_state === entry.state && task.run_id === entry.runId && task.attempts === entry.attempts
     if (!isSame)
       throw new Violation('an entry is shown as it is', `${entry.key} is ${entry.state}, shown is ${task?.task_state ?? answer.status}`)
+  }
+
+  async #damage({ of, how }: ActionOf<'damage'>): Promise<void> {
+    const entry = this.#find(of)
+    const damage = DAMAGES[how]
+    if (entry !== undefined && damage !== undefined) await this.#options.damage(entry, damage.text)
   }
 }

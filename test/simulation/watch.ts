@@ -51,7 +51,9 @@ export class Watch {
       if (isWaiting(entry)) {
         consider(entry.dueAt)
         consider(entry.deadline)
-      } else consider(entry.leaseUntil ?? now)
+      } else if (entry.leaseUntil !== null && entry.leaseUntil > now) consider(entry.leaseUntil)
+      // Whoever looks for what is lost must have seen the store without a gap.
+      else return now
     }
     return next
   }

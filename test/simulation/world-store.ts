@@ -1,5 +1,6 @@
 /** The store of a world, as the nodes open it and as the world looks at it. */
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
+import type { TaskKey } from '../../src/domain/task/task-key.ts'
 import type { LedgerSnapshot } from '../../src/store/ledger.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { TaskRow } from '../../src/store/rows/task-row.ts'
@@ -30,6 +31,8 @@ export interface WorldStore {
   refresh(): Promise<void>
   /** @returns undefined where nothing was committed */
   look(): Committed | undefined
+  /** Replaces `INTACT` by a text in the definition of a task, if that waits. */
+  damage(task: TaskKey, text: string): Promise<void>
   /** How many entries the store says there are in each state. */
   counts(): ReadonlyMap<string, number> | undefined
   /** The number of the latest change that listeners are to be told. */

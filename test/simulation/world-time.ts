@@ -14,6 +14,8 @@ export class WorldTime {
   #wall: number
   #monotonic = 0
   readonly #timers = new Set<Timer>()
+  /** whose timers stand still */
+  readonly #frozen = new Set<object>()
 
   /** @param start epoch ms */
   constructor(start: number) {
@@ -53,6 +55,19 @@ export class WorldTime {
     for (const timer of this.#timers) if (timer.owner === owner) this.#timers.delete(timer)
   }
 
+  /** The timers of an owner stand still until `thaw`, and are overdue then. */
+  freeze(owner: object): void {
+    this.#frozen.add(owner)
+  }
+
+  thaw(owner: object): void {
+    this.#frozen.delete(owner)
+  }
+
+  isFrozen(owner: object | undefined): boolean {
+    return owner !== undefined && this.#frozen.has(owner)
+  }
+
   jump(ms: number): void {
     this.#wall += ms
     this.latest = Math.max(this.latest, this.#wall)
@@ -68,14 +83,18 @@ export class WorldTime {
   /** When the next timer is due, in the terms of `elapsed`; of the world alone, or of the nodes too. */
   next(of: 'world' | 'all'): number {
     let next = Infinity
-    for (const { at, owner } of this.#timers) if (at < next && (of === 'all' || owner === undefined)) next = at
+    for (const { at, owner } of this.#timers) {
+      if (at < next && (of === 'all' ? !this.isFrozen(owner) : owner === undefined)) next = at
+    }
     return next
   }
 
   /** Takes the timer that is due and has been so for longest. */
   takeDue(): (() => void) | undefined {
     let due: Timer | undefined
-    for (const timer of this.#timers) if (timer.at <= this.#monotonic && (due === undefined || timer.at < due.at)) due = timer
+    for (const timer of this.#timers) {
+      if (timer.at <= this.#monotonic && !this.isFrozen(timer.owner) && (due === undefined || timer.at < due.at)) due = timer
+    }
     if (due !== undefined) this.#timers.delete(due)
     return due?.wake
   }

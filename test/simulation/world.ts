@@ -47,7 +47,7 @@ export class World {
     const maxInflight = random.pick([3, 8, 32])
     const settings = {
       maxInflight,
-      maxOpenCalls: random.pick([maxInflight, 256]),
+      maxOpenCalls: random.pick([maxInflight, 256, 1024]),
       maxInflightPerHost: random.pick([undefined, 2]),
       retentionMs: random.pick([0, 3_600_000, 12 * 3_600_000]),
     }
@@ -88,6 +88,10 @@ export class World {
     const asked: UsersOptions = {
       ...{ seed, time, trace, model: this.#model, watch: this.#judge.watch },
       send: (request) => this.#send(request),
+      damage: async (task, text) => {
+        await store.damage(task, text)
+        await this.#judge.refresh()
+      },
       onPulled: (task) => {
         this.#judge.pulled(task)
       },

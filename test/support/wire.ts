@@ -98,17 +98,19 @@ interface Answer {
 /** Fails unless the answer is a problem document with this status, and answers its sentence. */
 export function expectProblem(answer: Answer, status: number, pointer?: string): string {
   const problem = answer.body as {
+    error: string
+    errors?: { pointer: string; detail?: string }[]
     type: string
     title: string
     status: number
-    detail: string
-    error: string
-    errors?: { pointer: string; detail: string }[]
   }
   expect(answer.status, JSON.stringify(answer.body)).toBe(status)
   expect(answer.headers['content-type']).toBe('application/problem+json')
   expect(problem).toMatchObject({ type: 'about:blank', status })
-  expect([typeof problem.title, typeof problem.detail, typeof problem.error]).toEqual(['string', 'string', 'string'])
+  expect([typeof problem.title, typeof problem.error]).toEqual(['string', 'string'])
+  // A person reads the sentence first, and once.
+  expect(Object.keys(problem)[0]).toBe('error')
+  expect(JSON.stringify(problem).split(JSON.stringify(problem.error).slice(1, -1))).toHaveLength(2)
   expect(problem.errors?.[0]?.pointer).toBe(pointer)
   return problem.error
 }

@@ -21,14 +21,14 @@ export interface BodyReader<B> {
   readonly example: string
   /** counted after decompression */
   readonly limitBytes: number
-  /** @throws CallmeError where the text is refused */
-  readonly read: (text: string) => B
+  /** @param now epoch ms @throws CallmeError where the text is refused */
+  readonly read: (text: string, now: number) => B
 }
 
 /** A JSON body of at most 1 MiB; an empty one is `{}`. */
 export function jsonBody<B extends object>(check: Check<B>, example: string): BodyReader<B> {
-  const read = (text: string): B => {
-    const body = valueOrThrow(check(text.trim() === '' ? {} : valueOrThrow(parseJson(text, example))))
+  const read = (text: string, now: number): B => {
+    const body = valueOrThrow(check.at(text.trim() === '' ? {} : valueOrThrow(parseJson(text, example)), now))
     return valueOrThrow(keepTexts(body, text))
   }
   return { schema: check.schema, example, limitBytes: 2 ** 20, read }

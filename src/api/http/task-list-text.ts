@@ -32,8 +32,8 @@ export class TaskListText {
   /** @param members follow the list */
   end(members: Readonly<Record<string, string | number | null>>): string {
     const close = this.#pretty && this.#count > 0 ? `\n${' '.repeat(INDENT)}]` : ']'
-    if (Object.keys(members).length === 0) return close + (this.#pretty ? '\n}\n' : '}')
+    if (Object.keys(members).length === 0) return `${close}${this.#pretty ? '\n' : ''}}\n`
     const rest = JSON.stringify(members, null, this.#pretty ? INDENT : 0).slice(1)
-    return `${close},${rest}${this.#pretty ? '\n' : ''}`
+    return `${close},${rest}\n`
   }
 }

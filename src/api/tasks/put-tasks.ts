@@ -88,7 +88,7 @@ function readLine(line: string): Parsed<unknown> {
 }
 
 function parseTask(value: Parsed<unknown>, text: string, now: number): Parsed<NewTask> {
-  const checked = value.ok ? checkTask(value.value) : value
+  const checked = value.ok ? checkTask.at(value.value, now) : value
   const kept = checked.ok ? keepTexts(checked.value, text) : checked
   return kept.ok ? taskOf(undefined, kept.value, now) : kept
 }
@@ -97,7 +97,7 @@ function parseTask(value: Parsed<unknown>, text: string, now: number): Parsed<Ne
 function resultsOf(tasks: readonly Parsed<NewTask>[], stored: readonly PutResult[]): WireResult[] {
   const remaining = stored.values()
   return tasks.map((task) => {
-    if (!task.ok) return failure(badRequest(task.problem))
+    if (!task.ok) return failure(badRequest(task.problem, task.others))
     const result = remaining.next().value
     if (result === undefined) throw new Error('the store gave fewer results than it was given tasks')
     if (!('task' in result)) return failure(refusalOf(result, task.value))
@@ -109,5 +109,5 @@ function resultsOf(tasks: readonly Parsed<NewTask>[], stored: readonly PutResult
 }
 
 function failure(error: CallmeError): WireResult {
-  return { status: httpStatusOf(error), ...presentError(error) }
+  return { ...presentError(error), status: httpStatusOf(error) }
 }

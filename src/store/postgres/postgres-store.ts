@@ -43,6 +43,7 @@ const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS now
 const requestPatience = (): number => PATIENCE_MS
 
 export class PostgresStore implements Store {
+  readonly isNew: boolean
   readonly #connections: Connections
   readonly #session: Session
   readonly #requests: GroupWriter
@@ -54,7 +55,8 @@ export class PostgresStore implements Store {
   readonly #closing = new AbortController()
 
   /** @param stopping once aborted, the scheduler waits as short as a request */
-  constructor(connections: Connections, session: Session, streams: Streams, stopping: AbortSignal) {
+  constructor(connections: Connections, session: Session, streams: Streams, stopping: AbortSignal, isNew: boolean) {
+    this.isNew = isNew
     this.#connections = connections
     this.#session = session
     const schedulingPatience = (): number => (stopping.aborted ? PATIENCE_MS : SCHEDULING_PATIENCE_MS)

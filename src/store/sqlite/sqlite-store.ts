@@ -20,6 +20,7 @@ import { expireRows } from './results/expire.ts'
 import { recordReports } from './results/record.ts'
 import { renewLeases, rescueRows } from './results/rescue.ts'
 import { pruneRows } from './retention/prune.ts'
+import { SHRINK_PAGES, SHRINK_STEPS, canShrink, shrink } from './retention/shrink.ts'
 import { readPage } from './rows/pages.ts'
 import { getTask, readTask } from './rows/rows.ts'
 import { openSession, type Session, type Transaction } from './session.ts'
@@ -27,6 +28,11 @@ import { putTasks } from './tasks/put.ts'
 import { removeTasks } from './tasks/remove.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
 import { runTask } from './tasks/run.ts'
+
+interface Opening {
+  readonly isNew: boolean
+  readonly onFailure?: OnFailure | undefined
+}
 
 export class SqliteStore implements Store {
   readonly put = this.#writing(putTasks, ([tasks]) => weightOf(tasks))
@@ -54,7 +60,7 @@ export class SqliteStore implements Store {
   readonly onDue = (): (() => void) => () => undefined
   /** No other process can have the file open. */
   readonly announce = (): Promise<void> => Promise.resolve()
-  readonly tidy = (): Promise<void> => Promise.resolve()
+  readonly isNew: boolean
   readonly #db: Database
   readonly #hold: Hold
   readonly #session: Session
@@ -63,7 +69,8 @@ export class SqliteStore implements Store {
   readonly #afterClose: () => void
 
   /** @param db a migrated database, which nobody else uses from now on */
-  constructor(db: Database, hold: Hold, afterClose: () => void, onFailure?: OnFailure) {
+  constructor(db: Database, hold: Hold, afterClose: () => void, { isNew, onFailure }: Opening = { isNew: false }) {
+    this.isNew = isNew
     this.#db = db
     this.#hold = hold
     const { session, group } = openSession(db, hold, onFailure)
@@ -109,6 +116,14 @@ export class SqliteStore implements Store {
     return this.#read(({ changeLog }) => changeLog.counts())
   }
 
+  async tidy(): Promise<void> {
+    for (let step = 0; step < SHRINK_STEPS && (await this.#read(() => canShrink(this.#db))); step += 1) {
+      await this.#group.write(() => {
+        shrink(this.#db)
+      }, SHRINK_PAGES)
+    }
+  }
+
   async close(): Promise<void> {
     this.#handlerChanges.close()
     await this.#group.drained()
@@ -139,7 +154,7 @@ export class SqliteStore implements Store {
       return work(this.#session)
     } catch (error) {
       this.#hold.failed(error)
-      throw storeError(error)
+      throw storeError(error, this.#db.name)
     }
   }
 }
