@@ -26,7 +26,7 @@ export function openSqliteStore(path: string, options: { readonly onFailure?: On
     const isNew = migrate(db, path)
     if (lock !== undefined) inspect(db, path)
     const hold = lock === undefined ? NO_HOLD : new FileHold(db, lock)
-    return new SqliteStore(db, hold, () => lock?.unlock(), { isNew, onFailure: options.onFailure })
+    return new SqliteStore(db, hold, () => lock?.unlock(), { ...options, isNew })
   } catch (error) {
     db?.close()
     lock?.unlock()

@@ -29,11 +29,6 @@ import { removeTasks } from './tasks/remove.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
 import { runTask } from './tasks/run.ts'
 
-interface Opening {
-  readonly isNew: boolean
-  readonly onFailure?: OnFailure | undefined
-}
-
 export class SqliteStore implements Store {
   readonly put = this.#writing(putTasks, ([tasks]) => weightOf(tasks))
   readonly get = this.#reading(getTask)
@@ -69,7 +64,12 @@ export class SqliteStore implements Store {
   readonly #afterClose: () => void
 
   /** @param db a migrated database, which nobody else uses from now on */
-  constructor(db: Database, hold: Hold, afterClose: () => void, { isNew, onFailure }: Opening = { isNew: false }) {
+  constructor(
+    db: Database,
+    hold: Hold,
+    afterClose: () => void,
+    { isNew, onFailure }: { isNew: boolean; onFailure?: OnFailure | undefined },
+  ) {
     this.isNew = isNew
     this.#db = db
     this.#hold = hold
