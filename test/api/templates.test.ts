@@ -39,6 +39,12 @@ it.each([
   expect(expectProblem(await put('/handler/a', { callback: CALLBACK, [field]: value }), 400, `/${field}`)).toContain(words)
 })
 
+it('a handler is told all that is wrong with its templates at once, beside what is wrong with its other members', async () => {
+  const body = { callback: 'http://{host}:80', error_callback: `${CALLBACK}/{name}`, payload: `${LARGE}x`, retry: -1 }
+  const { errors } = (await put('/handler/a', body).expect(400)).body as { errors: { pointer: string }[] }
+  expect(errors.map(({ pointer }) => pointer)).toEqual(['/retry', '/callback', '/error_callback', '/payload'])
+})
+
 it('a task is refused for an error payload that is too large, or holds {id}', async () => {
   for (const value of [{ a: LARGE }, 'a {id}']) {
     const body = { trigger_at: MINUTE, callback: CALLBACK, error_payload: value }
