@@ -7,10 +7,12 @@ import { format } from 'prettier'
 
 const SCHEMAS = [
   'task',
+  'patch',
   'reschedule',
   'list-query',
   'reschedule-query',
   'delete-query',
+  'patch-query',
   'plain-query',
   'handler',
   'handler-query',

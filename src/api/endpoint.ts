@@ -12,7 +12,7 @@ import { sendJson } from './http/respond.ts'
 interface Route<K extends keyof Targets = keyof Targets> {
   /** unique */
   readonly operationId: string
-  readonly method: 'get' | 'put' | 'post' | 'delete'
+  readonly method: 'get' | 'put' | 'patch' | 'post' | 'delete'
   /** paths of express; `:target` stands for the last part */
   readonly paths: readonly string[]
   /** the meaning of `:target` */

@@ -6,6 +6,7 @@
 import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
 import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Attempt, NewTask, Task, TaskState } from '../domain/task/task.ts'
+import type { EditResult, PutResult, Revise } from '../domain/task/client-write.ts'
 import type { ChangesPage } from '../domain/task/task-change.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from './ledger.ts'
@@ -22,7 +23,15 @@ export interface TaskStore {
    */
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]>
 
-  get(key: TaskKey): Promise<Task | undefined>
+  /** With `own` its definition holds the task's own values alone, without those of its handler. */
+  get(key: TaskKey, options?: { own?: boolean }): Promise<Task | undefined>
+
+  /**
+   * Stores what `revise` makes of a waiting task in its place: a fresh run, in another minute where `triggerAt` says so. With `run` a task
+   * that has ended is taken too. The last attempt before keeps the definition of its run. Nothing comes between the task that `revise` is
+   * given and the change. It may be called again, so it has no effects of its own. No task of the name gives way.
+   */
+  edit(key: TaskKey, revise: Revise, options: { now: number; run: boolean }): Promise<EditResult>
 
   /** The attempts of a task over all its runs, oldest first; empty for an unknown key. */
   history(key: TaskKey): Promise<Attempt[]>
@@ -155,19 +164,6 @@ export interface ChangeLog {
   /** Calls `listener` after each commit of any node with changes or a handler, and now and then for nothing. @returns a function that ends this */
   onChange(listener: () => void): () => void
 }
-
-/** `kept`: this task is there, the given one is `unique`, and nothing has changed. */
-export type PutResult = StoredTask | { readonly status: 'kept'; readonly task: Task } | PutRefusal
-
-export interface StoredTask {
-  readonly status: 'created' | 'replaced'
-  readonly task: Task
-  /** the task of the series whose place it takes; it is gone where it has another key */
-  readonly replaces?: TaskKey
-}
-
-/** The key is that of the stored task, where it is another one. */
-export type PutRefusal = { readonly status: 'exists'; readonly key?: TaskKey } | { readonly status: 'running' | 'no_callback' }
 
 export interface Acknowledgement {
   readonly key: TaskKey

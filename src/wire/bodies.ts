@@ -23,6 +23,10 @@ export interface TaskBody {
   unique?: 'waiting' | 'ever'
 }
 
+export interface TaskPatch {
+  [k: string]: unknown
+}
+
 export interface RescheduleBody {
   trigger_at?: string | number
   timezone?: string
@@ -63,6 +67,11 @@ export interface DeleteQuery {
   to?: string
   timezone?: string
   future_only?: '' | 'true' | '1' | 'false' | '0'
+  pretty?: '' | 'true' | '1' | 'false' | '0'
+}
+
+export interface PatchQuery {
+  run?: '' | 'true' | '1' | 'false' | '0'
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 

@@ -41,7 +41,7 @@ export function writeJson(value: unknown, indent = 0): string {
 
 /** A checked body each of whose texts is a `JsonText` where writing it anew would change it. @param text the body as it came */
 export function keepTexts<B extends Kept>(body: B, text: string): Parsed<B> {
-  const kept: Record<string, JsonText> = {}
+  const kept: Record<string, unknown> = {}
   for (const name of KEPT) {
     const value = body[name]
     if (typeof value === 'string' && !value.isWellFormed()) {
@@ -49,7 +49,7 @@ export function keepTexts<B extends Kept>(body: B, text: string): Parsed<B> {
     }
     if (value === undefined || typeof value === 'string') continue
     const sent = membersOf(text).findLast((member) => member.name === name)?.text ?? ''
-    if (sent !== JSON.stringify(value)) kept[name] = new JsonText(sent)
+    kept[name] = asSent(value, sent)
   }
   return { ok: true, value: { ...body, ...kept } }
 }
@@ -68,6 +68,44 @@ export function shownPayload(payload: JsonValue, isJson: true | undefined): Json
   return isJson === true && typeof payload === 'string' ? new JsonText(payload) : payload
 }
 
+/** A definition as a client sends it and reads it, for `writeJson`. */
+export function shownDefinition({ payload_is_json, error_payload_is_json, ...fields }: TaskDefinition): Readonly<Record<string, unknown>> {
+  const { payload, error_payload } = fields
+  return {
+    ...fields,
+    ...(payload !== undefined && { payload: shownPayload(payload, payload_is_json) }),
+    ...(error_payload !== undefined && { error_payload: shownPayload(error_payload, error_payload_is_json) }),
+  }
+}
+
+/** A payload after a JSON merge patch (RFC 7396). What the patch leaves alone keeps its bytes. */
+export function mergeJson(target: unknown, patch: unknown): unknown {
+  const text = textOf(patch)
+  if (!text.startsWith('{')) return patch
+  const merged = mergeTexts(textOf(target), text)
+  return asSent(JSON.parse(merged), merged)
+}
+
+function mergeTexts(target: string, patch: string): string {
+  if (!patch.startsWith('{')) return patch
+  const members = new Map(target.startsWith('{') ? membersOf(target).map((member) => [member.name, member]) : [])
+  for (const member of membersOf(patch)) {
+    const before = members.get(member.name)
+    if (member.text === 'null') members.delete(member.name)
+    else members.set(member.name, { ...(before ?? member), text: mergeTexts(before?.text ?? '', member.text) })
+  }
+  return `{${[...members.values()].map(({ head, text }) => head + text).join(',')}}`
+}
+
+function textOf(value: unknown): string {
+  return value instanceof JsonText ? value.text.trim() : writeJson(value ?? null)
+}
+
+/** A value, or its text where writing it anew would change it. */
+function asSent(value: unknown, text: string): unknown {
+  return JSON.stringify(value) === text ? value : new JsonText(text)
+}
+
 /** The part of a body in which no number may change. The numbers of kept texts cannot. */
 export function textsToCheck(body: string): string[] {
   const text = body.trim()
@@ -76,10 +114,18 @@ export function textsToCheck(body: string): string[] {
   return membersOf(text).flatMap((member) => ((KEPT as readonly string[]).includes(member.name) ? [] : [member.text]))
 }
 
-function membersOf(object: string): { readonly name: string; readonly text: string }[] {
+interface Member {
+  readonly name: string
+  /** the text of the name and of its colon */
+  readonly head: string
+  /** the text of the value */
+  readonly text: string
+}
+
+function membersOf(object: string): Member[] {
   return [...elementsOf(object.trim())].flatMap((member) => {
     const [head = '', name = ''] = NAME.exec(member) ?? []
-    return head === '' ? [] : [{ name: JSON.parse(name) as string, text: member.slice(head.length).trim() }]
+    return head === '' ? [] : [{ name: JSON.parse(name) as string, head, text: member.slice(head.length).trim() }]
   })
 }
 

@@ -2,14 +2,16 @@
 import taskSchema from '../../schema/api/task.json' with { type: 'json' }
 import { problemsIn, refuse, refuseAll, type Parsed } from '../domain/errors.ts'
 import { newTask, type NewTask, type TaskDefinition } from '../domain/task/task.ts'
-import { parseTaskName } from '../domain/task/task-key.ts'
+import { parseTaskKey, parseTaskName, type TaskKey } from '../domain/task/task-key.ts'
 import { nextOccurrence, parseRecurrence } from '../domain/time/recurrence.ts'
 import { explainTimezone } from '../domain/time/time-zone.ts'
 import { parseTriggerTime } from '../domain/time/trigger-time.ts'
 import type { TaskBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
 import { storedPayloads } from './json-text.ts'
-import { checkTemplates } from './template-rules.ts'
+import { SHOWN_MEMBERS, type WireTask } from './present-task.ts'
+import { SENT_BACK, checkSentBack, keepSecrets, letPass, type SentBack, type Stored } from './put-back.ts'
+import { checkTemplates, leaveTemplates } from './template-rules.ts'
 import { compileCheck, findDeep, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -17,24 +19,36 @@ export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/
 /** They are judged together. */
 const TIMES = ['trigger_at', 'repeat', 'timezone']
 
-/** The shape of a task. Its name, its time and the call itself are checked by `taskOf`. */
-export const checkTask = compileCheck<TaskBody>(taskSchema, 'body', {
-  before: (body) => [...findDeep(body), ...findMisplaced(body, 'task')],
-  after: (fields, told, now) => [
-    ...(TIMES.some((name) => told.has(name)) ? [] : problemsIn(timeOf(fields, now))),
-    ...checkCall(fields),
-    ...checkTemplates({ error_payload: fields.error_payload }),
-  ],
-})
+export type SentTask = TaskBody & SentBack
+export type StoredTask = Stored<WireTask, TaskDefinition>
 
-/** @param name the task's name from the path; without it the body must hold one @param now epoch ms */
-export function taskOf(name: string | undefined, body: TaskBody, now: number): Parsed<NewTask> {
-  const { task_name, trigger_at: _, unique, ...fields } = body
+/** The shape of a task. Its name, its time and the call itself are checked by `taskOf`. */
+export const checkTask = letPass(
+  compileCheck<TaskBody>(taskSchema, 'body', {
+    before: (body) => [...findDeep(body), ...findMisplaced(body, 'task')],
+    after: (fields, told, now) => [
+      ...(TIMES.some((name) => told.has(name)) ? [] : problemsIn(timeOf(fields, now))),
+      ...checkCall(fields),
+      ...checkTemplates({ error_payload: fields.error_payload }),
+    ],
+  }),
+  SHOWN_MEMBERS,
+)
+
+/**
+ * @param name the task's name from the path; without it the body must hold one
+ * @param now epoch ms
+ * @param stored the task that the client may have read: what is equal to it is let pass
+ */
+export function taskOf(name: string | undefined, sent: SentTask, now: number, stored?: StoredTask): Parsed<NewTask> {
+  const { task_name, trigger_at: _, unique, [SENT_BACK]: _sentBack, ...fields } = sent
   const parsedName = nameOf(name, task_name)
-  const triggerAt = timeOf(body, now)
+  const triggerAt = timeOf(sent, now, stored?.shown.trigger_at)
+  if (stored !== undefined) leaveTemplates(fields, stored)
+  if (fields.headers !== undefined) fields.headers = keepSecrets(fields.headers, stored)
   const inCall = [...checkCall(fields), ...checkTemplates({ error_payload: fields.error_payload })]
-  if (!parsedName.ok || !triggerAt.ok || inCall.length > 0)
-    return refuseAll([...problemsIn(parsedName), ...problemsIn(triggerAt), ...inCall])
+  const problems = [...problemsIn(parsedName), ...problemsIn(triggerAt), ...checkSentBack(sent, stored?.shown), ...inCall]
+  if (!parsedName.ok || !triggerAt.ok || problems.length > 0) return refuseAll(problems)
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.
   const definition = { ...fields, ...storedPayloads(fields) } as TaskDefinition
@@ -42,11 +56,23 @@ export function taskOf(name: string | undefined, body: TaskBody, now: number): P
   return { ok: true, value: unique === undefined ? task : { ...task, unique } }
 }
 
-/** The time of the first task: `trigger_at`, or without it the first time of the series. */
-function timeOf({ trigger_at: sent, repeat, timezone }: TaskBody, now: number): Parsed<number> {
+/** The key of the stored task that a body means; undefined where it means none. */
+export function sentKey(fromPath: string | undefined, sent: SentTask, now: number): TaskKey | undefined {
+  const { task_name, trigger_at, [SENT_BACK]: shown = {} } = sent
+  const name = nameOf(fromPath, task_name)
+  if (!name.ok) return undefined
+  // A minute that has come is no time for a new task.
+  const key = parseTaskKey(String(shown['key']))
+  if (key.ok && key.value.name === name.value && String(key.value.triggerAt) === String(trigger_at)) return key.value
+  const triggerAt = timeOf(sent, now)
+  return triggerAt.ok ? { name: name.value, triggerAt: triggerAt.value } : undefined
+}
+
+/** The time of the first task: `trigger_at`, or without it the first time of the series. @param stored Unix seconds, which are let pass */
+function timeOf({ trigger_at: sent, repeat, timezone }: TaskBody, now: number, stored?: string): Parsed<number> {
   const problem = timezone === undefined ? undefined : explainTimezone(timezone)
   if (problem) return { ok: false, problem }
-  const given = sent === undefined ? undefined : parseTriggerTime(sent, { now, timezone })
+  const given = sent === undefined ? undefined : parseTime(sent, stored, { now, timezone })
   if (repeat === undefined)
     return given ?? refuse('/trigger_at', `trigger_at is required: it must be ${taskSchema.properties.trigger_at.expects}`)
   const recurrence = parseRecurrence(repeat, timezone)
@@ -54,6 +80,10 @@ function timeOf({ trigger_at: sent, repeat, timezone }: TaskBody, now: number): 
   if (given !== undefined) return given
   const first = nextOccurrence(recurrence.value, Math.floor(now / 1000))
   return first === undefined ? refuse('/repeat', `repeat must come true within ten years; got ${show(repeat)}`) : { ok: true, value: first }
+}
+
+function parseTime(sent: string | number, stored: string | undefined, options: Parameters<typeof parseTriggerTime>[1]): Parsed<number> {
+  return String(sent) === stored ? { ok: true, value: Number(stored) } : parseTriggerTime(sent, options)
 }
 
 function nameOf(fromPath: string | undefined, fromBody: string | undefined): Parsed<string> {

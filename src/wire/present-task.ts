@@ -1,7 +1,7 @@
 /** A task on the wire. Only here do its fields get their JSON names. */
 import { formatLocalTime, isTimeZone } from '../domain/time/time-zone.ts'
 import { rfc3339 } from '../domain/time/trigger-time.ts'
-import { shownPayload, type JsonText } from './json-text.ts'
+import { shownDefinition, shownPayload, type JsonText } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import { withDefaults } from '../domain/task/task.ts'
 import type {
@@ -12,6 +12,7 @@ import type {
   ExpectedStatuses,
   JsonValue,
   Task,
+  TaskDefinition,
   TaskState,
 } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
@@ -94,7 +95,16 @@ export interface WireAttempt {
   readonly error: string | null
   readonly outcome: AttemptOutcome | null
   readonly node: string
+  /** the task's own values of the run that ended with this attempt, where they were changed after it */
+  readonly definition?: Readonly<Record<string, unknown>>
 }
+
+/** The members of a task that are no part of a definition. */
+export const SHOWN_MEMBERS = [
+  ...['key', 'trigger_time', 'local_time', 'task_state', 'run_id', 'attempts', 'lost', 'next_attempt', 'executed_at'],
+  ...['response_status', 'response_body', 'error', 'created', 'updated', 'rescheduled_to', 'rescheduled_from', 'repeated_to'],
+  ...['error_callback_result', 'history'],
+] as const
 
 export function presentTask(task: Task, defaults: ServerDefaults, history?: readonly Attempt[]): WireTask {
   const definition = withDefaults(task.definition)
@@ -171,7 +181,12 @@ export function presentAttempt(attempt: Attempt): WireAttempt {
     error: attempt.error,
     outcome: attempt.outcome,
     node: attempt.node,
+    ...(attempt.definition && { definition: presentDefinition(attempt.definition) }),
   }
+}
+
+function presentDefinition(own: TaskDefinition): Readonly<Record<string, unknown>> {
+  return { ...shownDefinition(own), ...(own.headers && { headers: redact(own.headers) }) }
 }
 
 function unixSeconds(ms: number | null): string | null {

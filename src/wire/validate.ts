@@ -53,7 +53,9 @@ export function compileCheck<T>(schema: object, place: Place, rules: Rules<T> = 
   const isValid = ajv.compile<T>(schema)
   const { required = [], $id: _, ...rest } = schema as { readonly required?: readonly string[]; readonly $id?: string }
   const wrong = new WrongMembers(ajv.compile(rest), required, place, rules)
-  const at = (value: unknown, now: number): Parsed<T> => {
+  const withoutNulls = place === 'body' ? dropNulls(schema) : (value: unknown): unknown => value
+  const at = (given: unknown, now: number): Parsed<T> => {
+    const value = withoutNulls(given)
     const early = isObject(value) ? (rules.before?.(value) ?? []) : []
     if (early.length === 0 && isValid(value)) return { ok: true, value }
     return refuseAll(wrong.find(value, early, now))
@@ -122,6 +124,16 @@ function memberOf(pointer: string): string {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A body whose null members are absent. A member that may be null keeps it. */
+function dropNulls(schema: object): (body: unknown) => unknown {
+  const { properties = {} } = schema as { properties?: Readonly<Record<string, { readonly type?: unknown }>> }
+  const nullIsAbsent = new Set(Object.keys(properties).filter((name) => ![properties[name]?.type].flat().includes('null')))
+  return (body) => {
+    if (!isObject(body) || !Object.values(body).includes(null)) return body
+    return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== null || !nullIsAbsent.has(name)))
+  }
 }
 
 /** A value as JSON that fits into a sentence. */

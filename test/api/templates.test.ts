@@ -78,3 +78,12 @@ it('a worker gets the payload filled in', async () => {
   const { tasks } = (await api.http.post('/claim/mail.*').expect(200)).body
   expect(tasks).toMatchObject([{ task_name: 'mail.ann', payload: { to: 'ann' } }])
 })
+
+it('a task that was read and is sent back has the templates of its handler as before', async () => {
+  const handler = { callback: `${CALLBACK}/{id}`, payload: { to: '{id}' }, error_payload: { text: '{id}' } }
+  await put('/handler/mail.*', handler).expect(201)
+  const { task } = (await put('/task/mail.ann', { trigger_at: MINUTE }).expect(201)).body
+  expect((await put('/task/mail.ann', { ...task, retry: 3 }).expect(200)).body.task).toMatchObject({ ...handler, retry: 3 })
+  const [claimed] = await api.claimAll()
+  expect(claimed?.definition.templates?.of).toEqual(['callback', 'payload', 'error_payload'])
+})

@@ -3,13 +3,14 @@ import type { Request } from 'express'
 import { CallmeError, badRequest, valueOrThrow } from '../../domain/errors.ts'
 import { formatTaskKey, type TaskKey } from '../../domain/task/task-key.ts'
 import type { Task } from '../../domain/task/task.ts'
-import type { PutRefusal, StoredTask } from '../../store/store.ts'
+import type { PutRefusal, StoredTask } from '../../domain/task/client-write.ts'
 import { TASK_EXAMPLE, checkTask, taskOf } from '../../wire/parse-task.ts'
 import { presentTask, type ServerDefaults } from '../../wire/present-task.ts'
 import { show } from '../../wire/validate.ts'
 import { endpoint, type Answer } from '../endpoint.ts'
 import { jsonBody } from '../http/read-body.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
+import { storedTask } from './stored-task.ts'
 
 export const putTask = endpoint(
   { operationId: 'put', method: 'put', paths: ['/task/:target'], target: 'name', scope: 'write', answers: [200, 201, 409, 412, 503] },
@@ -17,7 +18,8 @@ export const putTask = endpoint(
   ({ store, clock, log, wake, defaults }) =>
     async ({ target: name, body, ifAbsent }) => {
       const now = clock.now()
-      const newTask = valueOrThrow(taskOf(name, body(), now))
+      const sent = body()
+      const newTask = valueOrThrow(taskOf(name, sent, now, await storedTask({ store, defaults }, name, sent, now)))
       const [result] = await store.put([newTask], { now, ifAbsent })
       if (result === undefined) throw new Error('the store gave no result for a task')
       if (!('task' in result)) throw refusalOf(result, newTask)
@@ -41,7 +43,7 @@ export function statusOf({ status, replaces }: StoredTask): 200 | 201 {
   return status === 'created' && replaces === undefined ? 201 : 200
 }
 
-function locationOf({ name, triggerAt }: TaskKey): string {
+export function locationOf({ name, triggerAt }: TaskKey): string {
   return `/task/${encodeURIComponent(name)}@${triggerAt}`
 }
 

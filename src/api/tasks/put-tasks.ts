@@ -3,16 +3,18 @@ import taskSchema from '../../../schema/api/task.json' with { type: 'json' }
 import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { NewTask } from '../../domain/task/task.ts'
-import type { PutResult } from '../../store/store.ts'
+import type { PutResult } from '../../domain/task/client-write.ts'
 import { elementsOf, keepTexts } from '../../wire/json-text.ts'
-import { checkTask, taskOf } from '../../wire/parse-task.ts'
+import { checkTask, taskOf, type SentTask, type StoredTask } from '../../wire/parse-task.ts'
+import { regardsStored } from '../../wire/put-back.ts'
+import type { EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { httpStatusOf, presentError, type PresentedError } from '../http/problem.ts'
 import { parseJson } from '../http/read-body.ts'
 import { inSlices } from '../http/slices.ts'
-import type { Turns } from '../http/turns.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
 import { refusalOf, replacesNothing, statusOf } from './put-task.ts'
+import { storedTask } from './stored-task.ts'
 
 const MAX_TASKS = 1000
 const EXAMPLE = '{"task_name":"a","trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -37,10 +39,11 @@ const body = {
 export const putTasks = endpoint(
   { operationId: 'putMany', method: 'post', paths: ['/tasks'], target: 'none', scope: 'write', answers: [200, 207, 503] },
   { query: checkPlainQuery, body, condition: replacesNothing },
-  ({ store, clock, log, wake, turns }) =>
+  (options) =>
     async ({ body, ifAbsent }) => {
+      const { store, clock, log, wake, turns } = options
       const now = clock.now()
-      const tasks = await readTasks(body(), now, turns)
+      const tasks = await readTasks(body(), now, options)
       const newTasks = tasks.flatMap((task) => (task.ok ? [task.value] : []))
       const stored = newTasks.length === 0 ? [] : await turns.take(() => store.put(newTasks, { now, ifAbsent }))
       const results = resultsOf(tasks, stored)
@@ -52,12 +55,16 @@ export const putTasks = endpoint(
 )
 
 /** @throws CallmeError where there is no task, where there are too many, and on an array that is not JSON */
-async function readTasks(body: string, now: number, turns: Turns): Promise<Parsed<NewTask>[]> {
+async function readTasks(body: string, now: number, options: EndpointOptions): Promise<Parsed<NewTask>[]> {
+  const { turns } = options
   const isArray = body.startsWith('[')
   if (isArray && !body.endsWith(']')) refuseArray(body)
   const texts = isArray ? await inSlices(elementsOf(body), turns, (text) => text) : body.split('\n').filter((line) => line.trim() !== '')
   checkNumber(texts)
-  return inSlices(texts, turns, (text) => parseTask(isArray ? readElement(text, body) : readLine(text), text, now))
+  const sent = await inSlices(texts, turns, (text) => checkSent(isArray ? readElement(text, body) : readLine(text), text, now))
+  const stored = new Map<Parsed<SentTask>, StoredTask | undefined>()
+  for (const one of sent) if (one.ok && regardsStored(one.value)) stored.set(one, await storedTask(options, undefined, one.value, now))
+  return sent.map((one) => (one.ok ? taskOf(undefined, one.value, now, stored.get(one)) : one))
 }
 
 function checkNumber(values: readonly string[]): void {
@@ -87,10 +94,9 @@ function readLine(line: string): Parsed<unknown> {
   return refuse('', `${parsed.problem.detail}; each task stands on a line of its own (curl keeps them with --data-binary)`)
 }
 
-function parseTask(value: Parsed<unknown>, text: string, now: number): Parsed<NewTask> {
+function checkSent(value: Parsed<unknown>, text: string, now: number): Parsed<SentTask> {
   const checked = value.ok ? checkTask.at(value.value, now) : value
-  const kept = checked.ok ? keepTexts(checked.value, text) : checked
-  return kept.ok ? taskOf(undefined, kept.value, now) : kept
+  return checked.ok ? keepTexts(checked.value, text) : checked
 }
 
 /** @param stored the results for the good tasks, in their order */

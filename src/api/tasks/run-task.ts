@@ -9,7 +9,7 @@ import { checkPlainQuery } from '../http/read-query.ts'
 import { describeTarget } from '../http/read-target.ts'
 import { keyOf, notFound } from '../http/selection.ts'
 
-const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
+export const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
 
 export const runTask = endpoint(
   { operationId: 'run', method: 'post', paths: ['/run/:target'], target: 'entry', scope: 'write', answers: [202, 404, 409, 503] },

@@ -141,6 +141,8 @@ export interface Attempt {
   /** how many attempts might follow it by the task and handler of that time; null where an older program has recorded it */
   readonly attemptsLeft: number | null
   readonly node: string
+  /** the task's own values of that run; only with the last attempt of a run after which a person has changed them */
+  readonly definition?: TaskDefinition
 }
 
 /** `accepted`: its acknowledgement is awaited. `retrying`: another attempt follows. `lost`: another one follows and uses up no retry. */

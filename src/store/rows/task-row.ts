@@ -36,7 +36,7 @@ export interface TaskRow {
   readonly rules: string | null
 }
 
-/** The columns of an attempt, without those of its key in the store. */
+/** The columns of an attempt, without those of its key in the store, and without the definition that it may keep. */
 export const ATTEMPT_COLUMNS = 'run_id, number, due_at, started_at, duration_ms, deadline, status, error, outcome, attempts_left, node'
 
 export interface AttemptRow {
@@ -51,6 +51,8 @@ export interface AttemptRow {
   readonly outcome: AttemptOutcome | null
   readonly attempts_left: number | null
   readonly node: string
+  /** JSON; only a history reads it */
+  readonly definition?: string | null
 }
 
 /** Stands for a definition that cannot be read. Nobody knows its `delivery`, so a lost call is not made again. */
@@ -127,6 +129,7 @@ function errorOf({ error }: TaskRow, trouble: string | undefined): string | null
 }
 
 export function toAttempt(row: AttemptRow): Attempt {
+  const before = row.definition === undefined || row.definition === null ? undefined : readDefinition<TaskDefinition>(row.definition)
   return {
     runId: row.run_id,
     number: row.number,
@@ -139,5 +142,6 @@ export function toAttempt(row: AttemptRow): Attempt {
     outcome: row.outcome,
     attemptsLeft: row.attempts_left,
     node: row.node,
+    ...(before?.ok && { definition: before.value }),
   }
 }

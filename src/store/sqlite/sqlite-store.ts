@@ -24,6 +24,7 @@ import { SHRINK_PAGES, SHRINK_STEPS, canShrink, shrink } from './retention/shrin
 import { readPage } from './rows/pages.ts'
 import { getTask, readTask } from './rows/rows.ts'
 import { openSession, type Session, type Transaction } from './session.ts'
+import { editTask } from './tasks/edit.ts'
 import { putTasks } from './tasks/put.ts'
 import { removeTasks } from './tasks/remove.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
@@ -42,6 +43,7 @@ export class SqliteStore implements Store {
   readonly rescue = this.#writing(rescueRows)
   readonly reschedule = this.#writing(rescheduleBatch, ([{ limit }]) => limit)
   readonly run = this.#writing(runTask)
+  readonly edit = this.#writing(editTask)
   readonly prune = this.#writing(pruneRows, ([{ limit }]) => limit)
   readonly putHandler = this.#changing(putHandler)
   readonly getHandler = this.#reading(findHandler)

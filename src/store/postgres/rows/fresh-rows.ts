@@ -6,6 +6,7 @@ import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { FreshRow } from '../../rules/assign-lane.ts'
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Queries } from '../commit/database.ts'
+import { Conflict } from '../commit/store-error.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { KEYS, arraysOf, assignments, byKey, keyOf, ofKeys, queryKeys, type KeyColumns } from './rows.ts'
 
@@ -39,6 +40,9 @@ const become = (oldMinute: string): string => `
   FROM json_to_recordset($1) AS r ${FRESH} WHERE t.name = r.name AND t.trigger_at = r."${oldMinute}"`
 const RESET = become('triggerAt')
 const MOVE = become('rescheduledFrom')
+const MOVE_ATTEMPTS = `
+  UPDATE callme.attempts a SET trigger_at = k.moved_to FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, moved_to)
+  WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
 const ENDED = `SELECT f.name, f.trigger_at FROM ${KEYS} JOIN callme.finished f ON ${ofKeys('f')}`
 const REMOVE = 'DELETE FROM callme.tasks WHERE name = $1 AND trigger_at = $2'
 /** A run may fail while it waits for a retry. Its last attempt becomes `failed` too. */
@@ -46,6 +50,10 @@ const END_LAST_ATTEMPTS = `
   UPDATE callme.attempts a SET outcome = 'failed'
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::int[]) AS k (name, trigger_at, run_id, number)
   WHERE a.trigger_at = k.trigger_at AND a.name = k.name AND a.run_id = k.run_id AND a.number = k.number`
+
+/** The fields of a row that moves. */
+export const MOVED = ['name', 'rescheduledFrom', 'triggerAt'] as const
+export const TAKEN = 'another node has taken a minute that was free'
 
 type Inserted = Map<string, Pick<TaskRow, 'id' | 'name' | 'trigger_at'>>
 
@@ -76,14 +84,23 @@ export async function resetRows(transaction: Transaction, rows: readonly { fresh
   await transaction.query(RESET, [JSON.stringify(rows.map(({ fresh }) => fresh))])
 }
 
-/** Moves a waiting row from the minute `rescheduledFrom`. */
-export async function moveRow(transaction: Transaction, fresh: FreshRow, id: number): Promise<void> {
-  noteWaiting(transaction, fresh, id)
-  await transaction.query(MOVE, [JSON.stringify([fresh])])
+/** Moves waiting rows with their attempts, each from the minute `rescheduledFrom`. @throws Conflict where an ended task has the new minute */
+export async function moveRows(transaction: Transaction, rows: readonly { fresh: FreshRow; id: number }[]): Promise<void> {
+  if (rows.length === 0) return
+  const moved = rows.map(({ fresh }) => fresh)
+  for (const { fresh, id } of rows) noteWaiting(transaction, fresh, id)
+  // One after the other, because a row may take the minute that an earlier one has just left.
+  for (const fresh of moved) await transaction.query(MOVE, [JSON.stringify([fresh])])
+  await moveAttempts(transaction, moved)
+  if ((await endedKeys(transaction, moved)).length > 0) throw new Conflict(TAKEN)
+}
+
+export async function moveAttempts(queries: Queries, moved: readonly FreshRow[]): Promise<void> {
+  await queries.query(MOVE_ATTEMPTS, arraysOf(moved, ...MOVED))
 }
 
 /** The keys of tasks that have ended. */
-export async function endedKeys(queries: Queries, keys: readonly TaskKey[]): Promise<TaskKey[]> {
+async function endedKeys(queries: Queries, keys: readonly TaskKey[]): Promise<TaskKey[]> {
   return (await queryKeys<KeyColumns>(queries, ENDED, keys)).map(keyOf)
 }
 

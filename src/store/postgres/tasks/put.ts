@@ -6,7 +6,7 @@ import { nextState } from '../../../domain/attempt/transitions.ts'
 import { toHandler, type HandlerRow } from '../../rows/handler-row.ts'
 import { freshRow, type FreshRow } from '../../rules/assign-lane.ts'
 import { weightOf } from '../../rules/sizes.ts'
-import type { PutRefusal, PutResult, StoredTask } from '../../store.ts'
+import type { PutRefusal, PutResult, StoredTask } from '../../../domain/task/client-write.ts'
 import { together } from '../commit/group-writer.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { endPreviousRuns, insertRows, resetRows, type EndedRun } from '../rows/fresh-rows.ts'
@@ -48,7 +48,7 @@ const KEEP_ENDED = `
   DELETE FROM callme.tasks t USING ${KEYS}, callme.finished f WHERE t.name = k.name AND t.trigger_at = k.trigger_at AND ${ofKeys('f')}
   RETURNING ${EXISTING}`
 
-/** The names stay locked until the transaction ends. The order keeps two transactions from waiting for each other. */
+/** The order keeps two transactions from waiting for each other. */
 const LOCK_NAMES = `
   WITH n AS MATERIALIZED (
     SELECT DISTINCT hashtextextended('callme name ' || name, 0) AS number FROM unnest($1::text[]) AS k (name) ORDER BY number
@@ -76,7 +76,7 @@ async function writeTasks(transaction: Transaction, inputs: readonly PutInput[])
   const stored = new Map<Candidate, PutResult>()
   const callable = candidates.filter((candidate) => candidate !== undefined)
   const single = new Set(callable.filter(regardsName).map(({ given: { name } }) => name))
-  if (single.size > 0) await transaction.query(LOCK_NAMES, [[...single]])
+  if (single.size > 0) await lockNames(transaction, [...single])
   for (const batch of distinctBatches(callable, ({ row }) => (single.has(row.name) ? row.name : formatTaskKey(row)))) {
     for (const [candidate, result] of await storeOfNames(transaction, batch)) {
       stored.set(candidate, result)
@@ -93,7 +93,7 @@ function emitStored({ changes }: Transaction, { status, task }: StoredTask): voi
 }
 
 /** Locks the handlers of the names. @returns the stored handlers that serve tasks without a callback */
-async function lockServing(transaction: Transaction, names: readonly string[]): Promise<ReadonlySet<string>> {
+export async function lockServing(transaction: Transaction, names: readonly string[]): Promise<ReadonlySet<string>> {
   const { handlers, peers } = transaction.session
   const [locked, serving] = [new Set<string>(), new Set<string>()]
   for (let open = names; open.length > 0;) {
@@ -105,6 +105,11 @@ async function lockServing(transaction: Transaction, names: readonly string[]): 
     for (const row of rows) if (servesTasksWithoutCallback(toHandler(row).definition)) serving.add(row.name)
   }
   return serving
+}
+
+/** No other transaction stores a task that regards one of these names until this one ends. */
+export async function lockNames(transaction: Transaction, names: readonly string[]): Promise<void> {
+  await transaction.query(LOCK_NAMES, [names])
 }
 
 /** Whether other tasks of its name decide what becomes of a task. */

@@ -3,7 +3,7 @@ import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import { pendingTask, type NewTask, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { FreshRow } from '../../rules/assign-lane.ts'
-import { toTask, type TaskRow } from '../../rows/task-row.ts'
+import { ownDefinition, toTask, type TaskRow } from '../../rows/task-row.ts'
 import type { Session, Transaction } from '../session.ts'
 
 const FIND = 'SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'
@@ -24,9 +24,9 @@ export function findRow({ sql }: Session, key: TaskKey): TaskRow | undefined {
 }
 
 /** @returns undefined for an unknown key */
-export function getTask(session: Session, key: TaskKey): Task | undefined {
+export function getTask(session: Session, key: TaskKey, { own = false } = {}): Task | undefined {
   const row = findRow(session, key)
-  return row && readTask(session, row)
+  return row && { ...readTask(session, row), ...(own && { definition: ownDefinition(row) }) }
 }
 
 /** The stored task. @throws Error without a row, which only a defect explains */
