@@ -5,7 +5,8 @@
  */
 import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
 import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
-import type { Attempt, NewTask, Task, TaskState } from '../domain/task/task.ts'
+import type { Attempt } from '../domain/task/attempt.ts'
+import type { NewTask, Task, TaskState } from '../domain/task/task.ts'
 import type { EditResult, PutResult, Revise } from '../domain/task/client-write.ts'
 import type { ChangesPage } from '../domain/task/task-change.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'

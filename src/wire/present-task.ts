@@ -3,6 +3,7 @@ import { formatLocalTime, isTimeZone } from '../domain/time/time-zone.ts'
 import { rfc3339 } from '../domain/time/trigger-time.ts'
 import { shownDefinition, shownPayload, type JsonText } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
+import type {} from '../domain/task/attempt.ts'
 import { withDefaults } from '../domain/task/task.ts'
 import type {
   Attempt,

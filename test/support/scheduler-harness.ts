@@ -1,7 +1,8 @@
 /** The real scheduler of one node on a fake clock, with a real store in memory and scripted calls. */
 import type { LogEvent, LogLevel } from '../../src/telemetry/log.ts'
 import { createLog } from '../../src/telemetry/log.ts'
-import type { Attempt, ExpectedStatuses, NewTask, Task, TaskDefinition } from '../../src/domain/task/task.ts'
+import type { Attempt } from '../../src/domain/task/attempt.ts'
+import type { ExpectedStatuses, NewTask, Task, TaskDefinition } from '../../src/domain/task/task.ts'
 import { CallmeError } from '../../src/domain/errors.ts'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { TaskKey } from '../../src/domain/task/task-key.ts'

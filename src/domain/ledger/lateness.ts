@@ -1,5 +1,5 @@
 /** How late attempts were: the time from the due time of each to its start. */
-import type { Attempt } from '../task/task.ts'
+import type { Attempt } from '../task/attempt.ts'
 
 /** In ms; null where nothing was measured. */
 export interface LatenessSummary {

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { withHandler } from './handler.ts'
 import { formatTaskKey, type TaskKey } from './task-key.ts'
-import { hostOf, withDefaults, type Attempt, type JsonValue, type NewTask, type Task, type TaskDefinition } from './task.ts'
+import type { Attempt } from './attempt.ts'
+import { hostOf, withDefaults, type JsonValue, type NewTask, type Task, type TaskDefinition } from './task.ts'
 
 /** The payload of an error callback: the task as it ended. */
 export interface ErrorReport {

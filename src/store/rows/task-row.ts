@@ -1,5 +1,7 @@
 /** A row of a store, and the task or attempt that it stands for. */
 import { rulesOf, underRules, withHandler, type AttemptRules, type Handler, type HandlerDefinition } from '../../domain/task/handler.ts'
+import type {} from '../../domain/task/attempt.ts'
+import type {} from '../../domain/task/attempt.ts'
 import { deadlineOf, hostOf, isFinal } from '../../domain/task/task.ts'
 import type { Attempt, AttemptOutcome, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task/task.ts'
 import { parseLane } from './lane-name.ts'

@@ -1,5 +1,5 @@
 /** Reads the attempts of a task, and runs with their attempts page by page. */
-import type { Attempt } from '../../../domain/task/task.ts'
+import type { Attempt } from '../../../domain/task/attempt.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from '../../ledger.ts'
 import { LEDGER_COLUMNS, toLedgerTask, type LedgerRow } from '../../rows/ledger-row.ts'

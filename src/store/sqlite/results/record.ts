@@ -1,7 +1,8 @@
 /** Records the report of an attempt, with its counts, its changes, the error callback and the removal that follow from it. */
 import { errorCallbackOf, hasErrorCallback } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
-import type { Attempt, ErrorCallbackProgress, Task } from '../../../domain/task/task.ts'
+import type { Attempt } from '../../../domain/task/attempt.ts'
+import type { ErrorCallbackProgress, Task } from '../../../domain/task/task.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import { FRESH_ERROR_CALLBACK, changeKindOf, correctedStart, taskAfter } from '../../rules/report-effects.ts'
 import { parseLane } from '../../rows/lane-name.ts'
