@@ -1,6 +1,6 @@
 /** Checks a handler that a client sent, and turns it into the definition that is stored. */
 import handlerSchema from '../../schema/api/handler.json' with { type: 'json' }
-import { refuseAll, type Parsed } from '../domain/errors.ts'
+import { refuseAll, type Parsed, type Problem } from '../domain/errors.ts'
 import type { HandlerDefinition } from '../domain/task/handler.ts'
 import type { HandlerBody } from './bodies.ts'
 import { checkCall } from './call-rules.ts'
@@ -18,7 +18,8 @@ export type SentHandler = HandlerBody & SentBack
 export const checkHandler = letPass(
   compileCheck<HandlerBody>(handlerSchema, 'body', {
     before: (body) => [...findDeep(body), ...findMisplaced(body, 'handler')],
-    after: checkCall,
+    // The name comes later. Under a pattern every placeholder is right.
+    after: (fields) => checkFields(fields, '*'),
   }),
   ['created', 'updated', 'error'],
 )
@@ -32,9 +33,15 @@ export function handlerOf(fromPath: string, sent: SentHandler, stored?: Stored<W
     detail: `${field} must be absent or equal to the name in the path, ${show(fromPath)}; got ${show(given)}`,
   }))
   if (fields.headers !== undefined) fields.headers = keepSecrets(fields.headers, stored)
-  const problems = [...wrongNames, ...checkSentBack(sent, stored?.shown), ...checkCall(fields), ...checkTemplates(fields, fromPath)]
+  const problems = [...wrongNames, ...checkSentBack(sent, stored?.shown), ...checkFields(fields, fromPath)]
   if (problems.length > 0) return refuseAll(problems)
   if (fields.callback_method !== undefined) fields.callback_method = fields.callback_method.toUpperCase()
   // The types differ only in the case of the method, which is right now.
   return { ok: true, value: { ...fields, ...storedPayloads(fields) } as HandlerDefinition }
+}
+
+/** @returns one problem for each wrong member */
+function checkFields(fields: Partial<HandlerBody>, name: string): Problem[] {
+  const inTemplates = checkTemplates(fields, name)
+  return [...inTemplates, ...checkCall(fields).filter(({ pointer }) => !inTemplates.some((told) => told.pointer === pointer))]
 }

@@ -11,7 +11,7 @@ import { checkCall } from './call-rules.ts'
 import { storedPayloads } from './json-text.ts'
 import { SHOWN_MEMBERS, type WireTask } from './present-task.ts'
 import { SENT_BACK, checkSentBack, keepSecrets, letPass, type SentBack, type Stored } from './put-back.ts'
-import { checkTemplates } from './template-rules.ts'
+import { checkTemplates, leaveTemplates } from './template-rules.ts'
 import { compileCheck, findDeep, findMisplaced, show } from './validate.ts'
 
 export const TASK_EXAMPLE = '{"trigger_at":"+6h","callback":"http://example.com/run"}'
@@ -26,7 +26,11 @@ export type StoredTask = Stored<WireTask, TaskDefinition>
 export const checkTask = letPass(
   compileCheck<TaskBody>(taskSchema, 'body', {
     before: (body) => [...findDeep(body), ...findMisplaced(body, 'task')],
-    after: (fields, told, now) => [...(TIMES.some((name) => told.has(name)) ? [] : problemsIn(timeOf(fields, now))), ...checkCall(fields)],
+    after: (fields, told, now) => [
+      ...(TIMES.some((name) => told.has(name)) ? [] : problemsIn(timeOf(fields, now))),
+      ...checkCall(fields),
+      ...checkTemplates({ error_payload: fields.error_payload }),
+    ],
   }),
   SHOWN_MEMBERS,
 )
@@ -40,6 +44,7 @@ export function taskOf(name: string | undefined, sent: SentTask, now: number, st
   const { task_name, trigger_at: _, unique, [SENT_BACK]: _sentBack, ...fields } = sent
   const parsedName = nameOf(name, task_name)
   const triggerAt = timeOf(sent, now, stored?.shown.trigger_at)
+  if (stored !== undefined) leaveTemplates(fields, stored)
   if (fields.headers !== undefined) fields.headers = keepSecrets(fields.headers, stored)
   const inCall = [...checkCall(fields), ...checkTemplates({ error_payload: fields.error_payload })]
   const problems = [...problemsIn(parsedName), ...problemsIn(triggerAt), ...checkSentBack(sent, stored?.shown), ...inCall]

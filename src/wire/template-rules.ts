@@ -2,12 +2,13 @@
 import type { Problem } from '../domain/errors.ts'
 import { isPattern } from '../domain/task/name-pattern.ts'
 import { MAX_ERROR_PAYLOAD_BYTES, MAX_HANDLER_PAYLOAD_BYTES, faultOfTemplate, holdsPlaceholder, textOf } from '../domain/task/template.ts'
-import type { JsonValue } from '../domain/task/task.ts'
+import type { JsonValue, TaskDefinition } from '../domain/task/task.ts'
 import type { HandlerBody } from './bodies.ts'
-import { JsonText } from './json-text.ts'
+import { JsonText, writeJson } from './json-text.ts'
 import { show } from './validate.ts'
 
 type Field = 'callback' | 'error_callback' | 'payload' | 'error_payload'
+type TemplateValues = Readonly<Record<'callback' | 'payload' | 'error_payload', unknown>>
 type TemplateFields = { readonly [F in Field]?: HandlerBody[F] | undefined }
 
 /** @param handler its name; absent for the fields of a task @returns for each member the first rule that it breaks */
@@ -19,6 +20,17 @@ export function checkTemplates(fields: TemplateFields, handler?: string): Proble
     checkPayload('error_payload', fields.error_payload, handler),
   ]
   return problems.filter((problem) => problem !== undefined)
+}
+
+/** Takes the templates of its handler out of a task that was read and is sent back: as values of its own they would not be filled in. */
+export function leaveTemplates(
+  fields: TemplateFields,
+  { own, shown }: { readonly own: TaskDefinition; readonly shown: TemplateValues },
+): void {
+  for (const field of ['callback', 'payload', 'error_payload'] as const) {
+    const text = writeJson(fields[field] ?? null)
+    if (own[field] === undefined && holdsPlaceholder(text) && text === writeJson(shown[field])) Reflect.deleteProperty(fields, field)
+  }
 }
 
 function checkCallback(url = ''): Problem | undefined {

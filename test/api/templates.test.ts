@@ -39,6 +39,12 @@ it.each([
   expect(expectProblem(await put('/handler/a', { callback: CALLBACK, [field]: value }), 400, `/${field}`)).toContain(words)
 })
 
+it('a handler is told all that is wrong with its templates at once, beside what is wrong with its other members', async () => {
+  const body = { callback: 'http://{host}:80', error_callback: `${CALLBACK}/{name}`, payload: `${LARGE}x`, retry: -1 }
+  const { errors } = (await put('/handler/a', body).expect(400)).body as { errors: { pointer: string }[] }
+  expect(errors.map(({ pointer }) => pointer)).toEqual(['/retry', '/callback', '/error_callback', '/payload'])
+})
+
 it('a task is refused for an error payload that is too large, or holds {id}', async () => {
   for (const value of [{ a: LARGE }, 'a {id}']) {
     const body = { trigger_at: MINUTE, callback: CALLBACK, error_payload: value }
@@ -71,4 +77,13 @@ it('a worker gets the payload filled in', async () => {
   await api.clock.advance(30_000)
   const { tasks } = (await api.http.post('/claim/mail.*').expect(200)).body
   expect(tasks).toMatchObject([{ task_name: 'mail.ann', payload: { to: 'ann' } }])
+})
+
+it('a task that was read and is sent back has the templates of its handler as before', async () => {
+  const handler = { callback: `${CALLBACK}/{id}`, payload: { to: '{id}' }, error_payload: { text: '{id}' } }
+  await put('/handler/mail.*', handler).expect(201)
+  const { task } = (await put('/task/mail.ann', { trigger_at: MINUTE }).expect(201)).body
+  expect((await put('/task/mail.ann', { ...task, retry: 3 }).expect(200)).body.task).toMatchObject({ ...handler, retry: 3 })
+  const [claimed] = await api.claimAll()
+  expect(claimed?.definition.templates?.of).toEqual(['callback', 'payload', 'error_payload'])
 })

@@ -1,6 +1,8 @@
 import fc from '../support/fast-check.ts'
 import { describe, expect, test } from 'vitest'
 import { errorCallbackKey, errorCallbackOf, isErrorCallback, reportedKey } from '../../src/domain/task/error-callback.ts'
+import type {} from '../../src/domain/task/attempt.ts'
+import type {} from '../../src/domain/task/attempt.ts'
 import { TASK_STATES, pendingTask, withDefaults } from '../../src/domain/task/task.ts'
 import type { Attempt } from '../../src/domain/task/attempt.ts'
 import type { Task, TaskDefinition } from '../../src/domain/task/task.ts'

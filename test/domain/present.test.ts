@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { presentTask } from '../../src/wire/present-task.ts'
+import type {} from '../../src/domain/task/attempt.ts'
+import type {} from '../../src/domain/task/attempt.ts'
 import { TASK_STATES } from '../../src/domain/task/task.ts'
 import type { Attempt } from '../../src/domain/task/attempt.ts'
 import type { TaskDefinition } from '../../src/domain/task/task.ts'
