@@ -63,7 +63,7 @@ function merge({ own, shown }: StoredTask, patch: TaskPatch): Readonly<Record<st
 
 /** A payload is equal by its bytes, because a reader of JSON would change its numbers. */
 function isShown(shown: StoredTask['shown'], name: string, value: unknown): boolean {
-  if (name === 'payload') return writeJson(value) === writeJson(shown.payload)
+  if (name === 'payload' || name === 'error_payload') return writeJson(value) === writeJson(shown[name])
   return Object.hasOwn(shown, name) && isEqualJson(value, shown[name as keyof typeof shown])
 }
 

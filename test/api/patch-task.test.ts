@@ -80,7 +80,7 @@ describe('PATCH /task/<key>', () => {
       .put('/task/a')
       .send(`{"trigger_at":${HOUR},"payload":{"id":1541815603606036480},"callback":"${CALLBACK}","headers":{"Authorization":"abc"}}`)
     const before = await api.store.get({ name: 'a', triggerAt: HOUR })
-    const text = (await api.http.get(`/task/${KEY}`)).text
+    const text = (await api.http.get(`/task/${KEY}`)).text.trim()
     const sent = text.slice('{"tasks":['.length, -2)
     const answer = await patch(sent)
     expect([answer.status, answer.body.message]).toEqual([200, 'the task is so already'])
@@ -186,10 +186,8 @@ describe('what was read', () => {
     expect((await api.http.post('/tasks').send([known])).body).toEqual({ results: [{ status: 200, key: KEY }] })
     expect(await own()).toMatchObject({ payload: 'text', headers: { Authorization: 'abc' } })
     const [one, other] = (await api.http.post('/tasks').send([sent, { ...known, task_name: 'b' }])).body.results
-    expect([one.errors[0].pointer, other.errors[0]]).toEqual([
-      '/run_id',
-      { pointer: '/key', detail: expect.stringContaining('nothing is stored here') },
-    ])
+    expect([one.errors[0].pointer, other.errors[0].pointer]).toEqual(['/run_id', '/key'])
+    expect(other.error).toContain('nothing is stored here')
   })
 
   it('can be stored again although its minute has come, while it waits', async () => {
