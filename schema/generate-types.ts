@@ -11,6 +11,7 @@ const SCHEMAS = [
   'list-query',
   'reschedule-query',
   'delete-query',
+  'patch-query',
   'plain-query',
   'handler',
   'handler-query',

@@ -4,16 +4,19 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism, hostname } from 'node:os'
+import { resolve } from 'node:path'
 import { answerClientError } from './api/http/client-error.ts'
 import { createApp } from './api/create-app.ts'
 import { createWorkerPool } from './caller/worker-pool.ts'
 import { newClockOffset, offsetClock, systemClock } from './clock.ts'
 import { mostOpenCalls } from './config/open-calls.ts'
 import type { Config } from './config/load-config.ts'
+import { redact } from './config/store-url.ts'
 import type { Log } from './telemetry/log.ts'
 import { newLease } from './lease.ts'
 import { createScheduler } from './scheduler/create-scheduler.ts'
 import { isShared, openStore } from './store/open-store.ts'
+import type { Store } from './store/store.ts'
 import { VERSION } from './version.ts'
 
 export interface RunningNode {
@@ -48,29 +51,33 @@ export interface ProcessFacts {
  * @throws CallmeError of the store, or the error of `listen`; nothing is left running then
  */
 export async function start(config: Config, log: Log, { logFault, poolThreads }: ProcessFacts = {}): Promise<RunningNode> {
-  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, keepAliveMs, shutdownTimeoutMs } = config
+  const { maxInflight, maxInflightPerHost, retentionMs, timeoutMs, expectedStatus, keepAliveMs, shutdownTimeoutMs } = config
   const { maxOpenCalls = Math.max(maxInflight, mostOpenCalls()), nodeName = hostname() } = config
   const node = `${nodeName}#${randomUUID().slice(0, 8)}`
   const [stopping, closing] = [new AbortController(), new AbortController()]
-  const store = await openStore(config.store, stopping.signal)
-  const clockOffset = newClockOffset()
-  const lease = newLease()
+  const store = await openStore(config.store, { stopping: stopping.signal, onFailure: config.onFailure })
+  const [clockOffset, lease] = [newClockOffset(), newLease()]
   const clock = offsetClock(systemClock, clockOffset)
   const workers = availableParallelism() > 2 ? 2 : 1
   const calls = { workers, concurrency: maxOpenCalls, ...(poolThreads !== undefined && { poolThreads }) }
   const caller = createWorkerPool({ ...calls, clock, clockOffset, lease, log })
   const scheduler = createScheduler({
     ...{ store, isShared: isShared(config.store), caller, systemClock, clockOffset, lease, log, node, nodeName },
-    ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, defaults: { version: VERSION, timeoutMs }, random: Math.random },
+    ...{ maxInflight, maxOpenCalls, maxInflightPerHost, retentionMs, random: Math.random },
+    defaults: { version: VERSION, timeoutMs, expectedStatus },
   })
   const readiness = () => ({ ...scheduler.readiness(), isStopping: stopping.signal.aborted, logFault: logFault?.() })
   const app = createApp({
     ...{ store, node, clock, log, wake: scheduler.wake, readiness, stopping: closing.signal },
-    ...{ random: Math.random, defaults: { timeout: timeoutMs / 1000 }, version: VERSION },
+    ...{ random: Math.random, defaults: { timeout: timeoutMs / 1000, expectedStatus }, version: VERSION },
   })
   const server = serverOf(app, keepAliveMs, stopping.signal)
+  let waiting = 0
   try {
-    await scheduler.start(() => listen(server, config.listen))
+    await scheduler.start(async () => {
+      waiting = await countWaiting(store)
+      await listen(server, config.listen)
+    })
   } catch (error) {
     stopping.abort()
     await scheduler.stop(0)
@@ -78,10 +85,10 @@ export async function start(config: Config, log: Log, { logFault, poolThreads }:
     throw error
   }
   const address = urlOf(server.address() as AddressInfo)
-  log.info('node.started', { node, address, version: VERSION, pid: process.pid })
+  log.info('node.started', { node, address, version: VERSION, pid: process.pid, store: nameOf(config.store), is_new: store.isNew, waiting })
 
   const stop = async (): Promise<void> => {
-    log.info('node.stopping', { node })
+    log.info('node.stopping', { node, calls: scheduler.openCalls(), timeout_s: shutdownTimeoutMs / 1000 })
     stopping.abort()
     const closeBy = clock.monotonic() + shutdownTimeoutMs
     await scheduler.stop(shutdownTimeoutMs)
@@ -91,6 +98,16 @@ export async function start(config: Config, log: Log, { logFault, poolThreads }:
     log.info('node.stopped', { node })
   }
   return { address, stop }
+}
+
+async function countWaiting(store: Store): Promise<number> {
+  const { pending, retrying } = await store.counts()
+  return pending + retrying
+}
+
+/** The full path of a file, or a URL without its password. */
+function nameOf(store: Config['store']): string {
+  return store.kind === 'sqlite' ? resolve(store.path) : redact(store.url)
 }
 
 /** @param stopping from when on no connection is kept: it would be cut just when its client uses it again */

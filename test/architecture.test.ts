@@ -24,6 +24,7 @@ const CLOCK = 'src/clock.ts'
 const LOG = 'src/telemetry/log.ts'
 const CALLER = 'src/caller/caller.ts'
 const LEASE = 'src/lease.ts'
+const SUGGEST = 'src/suggest.ts'
 /** What scheduler and API know of the outside. */
 const SEAMS = ['src/store/store.ts', 'src/store/ledger.ts', CALLER, CLOCK, LEASE, LOG]
 /** What both stores share: the seams, what a store decides, how its rows look, and its migrations. */
@@ -32,7 +33,8 @@ const SHARED = ['src/store/store.ts', 'src/store/ledger.ts', 'src/store/rules/',
 /** The first layer that holds a file is its own. */
 const LAYERS: readonly Layer[] = [
   { part: DOMAIN, ours: [], packages: ['croner'], node: ['node:crypto'] },
-  { part: 'src/wire/', ours: [DOMAIN, 'schema/api/'], packages: ['ajv', 'leven'], node: [] },
+  { part: SUGGEST, ours: [], packages: ['leven'], node: [] },
+  { part: 'src/wire/', ours: [DOMAIN, SUGGEST, 'schema/api/'], packages: ['ajv'], node: [] },
   { part: 'src/store/ledger.ts', ours: [DOMAIN], packages: [], node: [] },
   { part: 'src/store/store.ts', ours: [DOMAIN, 'src/store/ledger.ts'], packages: [], node: [] },
   { part: 'src/store/rows/', ours: [DOMAIN], packages: [], node: [] },
@@ -40,14 +42,15 @@ const LAYERS: readonly Layer[] = [
   { part: 'src/store/migrations.ts', ours: [DOMAIN], packages: [], node: ['node:fs'] },
   { part: 'src/store/sqlite/', ours: [DOMAIN, ...SHARED], packages: ['better-sqlite3'] },
   { part: 'src/store/postgres/', ours: [DOMAIN, ...SHARED], packages: ['pg'] },
-  { part: 'src/store/open-store.ts', ours: ['src/config/', 'src/store/'], packages: [], node: [] },
+  { part: 'src/store/open-store.ts', ours: [DOMAIN, 'src/config/', 'src/store/'], packages: [], node: [] },
   { part: CALLER, ours: [DOMAIN, LEASE], packages: [], node: [] },
   { part: LEASE, ours: [], packages: [], node: [] },
   { part: CLOCK, ours: [], packages: [], node: [] },
-  { part: LOG, ours: [], packages: ['pino', 'pino-pretty'], node: [] },
+  { part: LOG, ours: ['src/telemetry/terminal-line.ts'], packages: ['pino'], node: [] },
+  { part: 'src/telemetry/terminal-line.ts', ours: [], packages: ['pino-pretty'], node: [] },
   { part: 'src/telemetry/log-output.ts', ours: [], packages: [], node: ['node:stream', 'node:timers/promises'] },
   { part: 'src/version.ts', ours: [], packages: [], node: ['node:module'] },
-  { part: 'src/config/', ours: [DOMAIN, LOG, 'schema/config.json'], packages: ['ajv', 'leven'], node: ['node:net'] },
+  { part: 'src/config/', ours: [DOMAIN, LOG, SUGGEST, 'schema/config.json'], packages: ['ajv'], node: ['node:net'] },
   { part: 'src/verify/', ours: [DOMAIN, 'src/store/ledger.ts'], packages: [], node: [] },
   { part: 'src/caller/', ours: [DOMAIN, CLOCK, LEASE, LOG], packages: ['undici'] },
   { part: 'src/scheduler/', ours: [DOMAIN, 'src/wire/', ...SEAMS], packages: [] },
@@ -59,7 +62,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     part: 'src/cli/',
-    ours: [DOMAIN, 'src/config/', 'src/telemetry/', 'src/server.ts', 'src/store/open-store.ts', 'src/verify/', 'src/version.ts'],
+    ours: [DOMAIN, SUGGEST, 'src/config/', 'src/telemetry/', 'src/server.ts', 'src/store/open-store.ts', 'src/verify/', 'src/version.ts'],
     packages: ['commander'],
   },
 ]

@@ -21,6 +21,7 @@ describe('settings', () => {
       listen: { host: '127.0.0.1', port: 6777 },
       store: { kind: 'sqlite', path: 'callme.db' },
       timeoutMs: 15_000,
+      expectedStatus: 200,
       maxInflight: 256,
       maxOpenCalls: undefined,
       maxInflightPerHost: undefined,
@@ -39,6 +40,33 @@ describe('settings', () => {
       maxInflightPerHost: 4,
       logLevel: 'info',
     })
+  })
+
+  it.each([
+    ['2xx', '2xx'],
+    ['204', 204],
+    ['200,204,3xx', [200, 204, '3xx']],
+  ])('count %s as success where neither task nor handler says so', (text, expected) => {
+    expect(loadConfig({ 'expected-http-status': text }, {}).expectedStatus).toEqual(expected)
+    expect(refusal({ 'expected-http-status': `${text},` })).toContain('a status from 100 to 599')
+  })
+
+  it('say whom to tell of bad ends, and with what body', () => {
+    const url = 'https://chat.test/hook'
+    expect(loadConfig({ 'on-failure': url }, {}).onFailure).toEqual({ error_callback: url })
+    const body = { error_payload: '{ "text":"{error}"}', error_payload_is_json: true }
+    expect(loadConfig({ 'on-failure': url, 'on-failure-payload': body.error_payload }, {}).onFailure).toEqual({
+      error_callback: url,
+      ...body,
+    })
+    for (const bad of ['chat.test', 'https://me:hush@chat.test/', `${url}/{name}`]) {
+      expect(refusal({ 'on-failure': bad })).toMatch(/^--on-failure must be an absolute http or https URL .*; got/)
+      expect(refusal({ 'on-failure': bad })).not.toContain('hush')
+    }
+    for (const bad of ['text', '7', '{"text":"{id}"}', `["${'x'.repeat(16 * 1024)}"]`]) {
+      expect(refusal({ 'on-failure': url, 'on-failure-payload': bad })).toMatch(/^--on-failure-payload must be a JSON object or array/)
+    }
+    expect(refusal({ 'on-failure-payload': '{}' })).toContain('beside --on-failure')
   })
 
   it('treat an empty variable as not set', () => {
@@ -159,8 +187,14 @@ describe('settings', () => {
     ['CALLME_MAX_INFLIGHT_PER_HOSTS', 'CALLME_MAX_INFLIGHT_PER_HOST'],
     ['CALLME_LOGLEVEL', 'CALLME_LOG_LEVEL'],
     ['CALLME_timeout', 'CALLME_TIMEOUT'],
+    ['CALLME_HOST', 'CALLME_LISTEN'],
+    ['CALLME_DATABASE_URL', 'CALLME_STORE'],
   ])('refuse the unknown variable %s and name the nearest one', (name, nearest) => {
     expect(refusal({}, { [name]: '1' })).toBe(`${name} in the environment is not a setting; the nearest one is ${nearest}`)
+  })
+
+  it('refuse an unknown variable without a name that is not near', () => {
+    expect(refusal({}, { CALLME_COLOUR: '1' })).toMatch(/^CALLME_COLOUR in the environment is not a setting; known are CALLME_LISTEN, /)
   })
 
   it('refuse an unknown variable even where it is empty', () => {

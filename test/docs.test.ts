@@ -104,7 +104,9 @@ test('the table of task fields holds the fields of the schema, with their defaul
 test('the first task reads back with the members that a task has, in their order', () => {
   const [, shown = ''] = /```json\n(\{\n {4}"message"[^]*?)\n```/.exec(readme) ?? []
   const { task } = JSON.parse(shown) as { task: object }
-  expect(Object.keys(task)).toEqual(Object.keys(presentTask(pendingTask(aTask(), { created: 0, now: 0 }), { timeout: 15 })))
+  expect(Object.keys(task)).toEqual(
+    Object.keys(presentTask(pendingTask(aTask(), { created: 0, now: 0 }), { timeout: 15, expectedStatus: 200 })),
+  )
 })
 
 test('the table of a handler holds its fields: defaults, which a task has too, then limits', () => {

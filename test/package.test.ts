@@ -1,9 +1,11 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
 import { PAGES } from '../schema/docs-tables.ts'
+
+const CHECKOUT = fileURLToPath(new URL('..', import.meta.url))
 
 interface LockedPackage {
   readonly resolved?: string
@@ -32,9 +34,20 @@ describe('the package', () => {
     expect(lock.packages['node_modules/better-sqlite3']?.gypfile).toBe(false)
   })
 
+  // npm itself goes by the version of the machine, which only the installed package "node" puts right.
+  it('installs on an older Node.js without a word about its version', () => {
+    const older = `data:text/javascript,${encodeURIComponent("Object.defineProperty(process, 'version', { value: 'v20.20.2' })")}`
+    const env = { ...process.env, NODE_OPTIONS: `--import=${older}` }
+    const { status, stderr } = spawnSync('npm', ['ci', '--dry-run', '--offline'], { cwd: CHECKOUT, encoding: 'utf8', env })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  })
+
   it('brings the README and every page, where the links between them lead', () => {
-    const cwd = fileURLToPath(new URL('..', import.meta.url))
-    const report = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd, encoding: 'utf8', stdio: 'pipe' })
+    const report = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: CHECKOUT,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
     const [packed] = JSON.parse(report) as { files: { path: string }[] }[]
     const paths = packed?.files.map(({ path }) => path)
     expect(PAGES.length).toBeGreaterThan(10)

@@ -12,7 +12,7 @@ import { sendJson } from './http/respond.ts'
 interface Route<K extends keyof Targets = keyof Targets> {
   /** unique */
   readonly operationId: string
-  readonly method: 'get' | 'put' | 'post' | 'delete'
+  readonly method: 'get' | 'put' | 'patch' | 'post' | 'delete'
   /** paths of express; `:target` stands for the last part */
   readonly paths: readonly string[]
   /** the meaning of `:target` */
@@ -57,7 +57,7 @@ interface CheckedRequest<K extends keyof Targets, Q, B> {
 }
 
 /** A JSON answer. */
-interface Answer {
+export interface Answer {
   readonly status: number
   readonly body: unknown
   readonly headers?: OutgoingHttpHeaders
@@ -77,7 +77,7 @@ export function endpoint<K extends keyof Targets, Q, B>(
   const open = (options: EndpointOptions): RequestHandler[] => {
     const handle = create(options)
     const respond: RequestHandler = async (req, res) => {
-      const answer = await handle(check(req, res, route.target, needs))
+      const answer = await handle(check(req, res, route.target, needs, options.clock))
       if (answer !== undefined) sendJson(req, res, answer.status, answer.body, answer.headers)
     }
     return hasBody ? [collectBody(body.limitBytes), respond] : [respond]
@@ -91,6 +91,7 @@ function check<K extends keyof Targets, Q, B>(
   res: Response,
   kind: K,
   { query: checkQuery, body, condition, first }: Needs<K, Q, B>,
+  clock: EndpointOptions['clock'],
 ): CheckedRequest<K, Q, B> {
   const early = first === 'target' ? readTarget(kind, req) : undefined
   if (body === 'absent' && first !== 'query') refuseBody(req)
@@ -100,7 +101,7 @@ function check<K extends keyof Targets, Q, B>(
   const target = early ?? readTarget(kind, req)
   const read = (): B => {
     if (typeof body === 'string') throw new Error('an endpoint reads a body that it does not declare')
-    return body.read(bodyText(req))
+    return body.read(bodyText(req), clock.now())
   }
   return { req, res, target, query, ifAbsent, body: read }
 }

@@ -8,6 +8,7 @@ import { getHealth, getReady } from './node/health.ts'
 import { getLateness } from './node/lateness.ts'
 import { deleteTask } from './tasks/delete-task.ts'
 import { getStatus } from './tasks/get-status.ts'
+import { patchTask } from './tasks/patch-task.ts'
 import { getPreview } from './tasks/preview.ts'
 import { putTask } from './tasks/put-task.ts'
 import { putTasks } from './tasks/put-tasks.ts'
@@ -17,7 +18,7 @@ import { acknowledge } from './workers/acknowledge.ts'
 import { claim } from './workers/claim.ts'
 
 export const ENDPOINTS: readonly Endpoint[] = [
-  ...[putTask, getStatus, deleteTask, putTasks, reschedule, runTask],
+  ...[putTask, getStatus, patchTask, deleteTask, putTasks, reschedule, runTask],
   ...[putHandler, getHandler, deleteHandler, listHandlers],
   ...[acknowledge, claim],
   ...[getEvents, getLateness, getPreview, getHealth, getReady],

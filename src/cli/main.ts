@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../version.ts'
 import { configCommand } from './commands/config.ts'
 import { describeFailure } from './terminal/failure.ts'
+import { withSuggestion } from './terminal/suggestion.ts'
 import { outliveReaders, print } from './terminal/output.ts'
 import { serveCommand } from './commands/serve.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -14,7 +15,15 @@ const program = new Command('callme')
   .version(VERSION)
   .addHelpText('after', '\nExit codes: 0 good, 1 failed, 2 wrong usage or settings.')
 for (const command of [serveCommand(), configCommand(), verifyCommand()]) program.addCommand(command)
-for (const command of [program, ...program.commands]) command.exitOverride().configureOutput({ writeOut: print })
+for (const command of [program, ...program.commands]) {
+  command.exitOverride().showSuggestionAfterError(false)
+  command.configureOutput({
+    writeOut: print,
+    outputError: (text, write) => {
+      write(withSuggestion(text, command))
+    },
+  })
+}
 
 outliveReaders()
 try {

@@ -1,7 +1,10 @@
 /** The configuration of a node, from its settings. Flags and environment are parameters; nothing else is read. */
 import type { Problem } from '../domain/errors.ts'
+import type { OnFailure } from '../domain/task/error-callback.ts'
+import type { ExpectedStatuses } from '../domain/task/task.ts'
 import type { LogLevel } from '../telemetry/log.ts'
 import { isLoopback, parseListen, type Listen } from './listen.ts'
+import { readOnFailure } from './on-failure.ts'
 import { badConfig, badValue, effectiveSettings, labelOf, type Environment, type Flags, type SettingName, type Values } from './settings.ts'
 import { parseStoreUrl, type StoreUrl } from './store-url.ts'
 
@@ -9,6 +12,9 @@ export interface Config {
   readonly listen: Listen
   readonly store: StoreUrl
   readonly timeoutMs: number
+  readonly expectedStatus: ExpectedStatuses
+  /** undefined tells nobody */
+  readonly onFailure?: OnFailure | undefined
   readonly maxInflight: number
   /** undefined leaves it to the process */
   readonly maxOpenCalls: number | undefined
@@ -39,11 +45,15 @@ export function loadConfig(flags: Flags, env: Environment): Config {
   const { 'max-inflight': maxInflight, 'max-open-calls': maxOpenCalls } = values
   if (maxOpenCalls !== undefined && maxOpenCalls < maxInflight)
     problems.push(badValue('max-open-calls', label('max-open-calls'), String(maxOpenCalls)))
-  if (listen === undefined || store === undefined || problems.length > 0) throw badConfig(problems)
+  const onFailure = readOnFailure(values)
+  if (!onFailure.ok) problems.push(badValue(onFailure.fault, label(onFailure.fault), values[onFailure.fault]))
+  if (!onFailure.ok || listen === undefined || store === undefined || problems.length > 0) throw badConfig(problems)
   return {
     listen,
     store,
     timeoutMs: values.timeout * SECOND_MS,
+    expectedStatus: readStatuses(values['expected-http-status']),
+    onFailure: onFailure.value,
     maxInflight,
     maxOpenCalls,
     maxInflightPerHost: values['max-inflight-per-host'],
@@ -53,6 +63,12 @@ export function loadConfig(flags: Flags, env: Environment): Config {
     shutdownTimeoutMs: values['shutdown-timeout'] * SECOND_MS,
     nodeName: values['node-name'],
   }
+}
+
+/** @param text one status or class, or several with commas, as the schema has checked it */
+function readStatuses(text: string): ExpectedStatuses {
+  const statuses = text.split(',').map((one) => (one.endsWith('xx') ? one : Number(one)))
+  return statuses.length === 1 && statuses[0] !== undefined ? statuses[0] : statuses
 }
 
 function openToAll(label: string, sent: string): Problem {

@@ -1,9 +1,9 @@
 /** The settings of schema/config.json, and the value of each by a flag, the environment or its default. */
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import leven from 'leven'
 import schema from '../../schema/config.json' with { type: 'json' }
 import { CallmeError, type Problem } from '../domain/errors.ts'
 import type { LogLevel } from '../telemetry/log.ts'
+import { meantBy } from '../suggest.ts'
 import { redact } from './store-url.ts'
 
 export type SettingName = keyof typeof schema.properties
@@ -38,6 +38,9 @@ export interface Values {
   listen: string
   store: string
   timeout: number
+  'expected-http-status': string
+  'on-failure'?: string
+  'on-failure-payload'?: string
   'max-inflight': number
   'max-open-calls'?: number
   'max-inflight-per-host'?: number
@@ -104,9 +107,10 @@ function unknownVariables(env: Environment): Problem[] {
   return Object.entries(env)
     .filter(([name, value]) => name.startsWith(PREFIX) && !known.includes(name) && !isServiceLink(name, value))
     .map(([name]) => {
-      const distance = (other: string): number => leven(name.toUpperCase(), other)
-      const nearest = known.toSorted((a, b) => distance(a) - distance(b))[0]
-      return { pointer: name, detail: `${name} in the environment is not a setting; the nearest one is ${nearest}` }
+      const names = SETTINGS.map((setting) => setting.name)
+      const meant = meantBy(name.slice(PREFIX.length), names)
+      const hint = meant === undefined ? `known are ${known.join(', ')}` : `the nearest one is ${variableOf(meant)}`
+      return { pointer: name, detail: `${name} in the environment is not a setting; ${hint}` }
     })
 }
 

@@ -50,7 +50,7 @@ export function createScheduler(options: SchedulerOptions) {
   let unsubscribe: (() => void) | undefined
 
   return {
-    wake,
+    ...{ wake, openCalls: () => hosts.open },
     readiness: () => ({
       ...{ ...ticker.readiness(), ...shortages.readiness(), clockOffset: clockWatch.offset },
       upkeepFailure: leases.failure ?? upkeep.failure,

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { reportOf, type AttemptReport } from '../domain/attempt/attempt-report.ts'
 import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
+import { leadsElsewhere } from '../domain/task/template.ts'
 import type { CallResult } from '../domain/attempt/verdict.ts'
 import type { Log, LogEvent } from '../telemetry/log.ts'
 import type { Store } from '../store/store.ts'
@@ -42,8 +43,10 @@ interface Listeners {
 }
 
 /** Resolves when the report of the call is durable. */
-export async function execute(task: Task, execution: Execution, { onRequest, onResult }: Listeners): Promise<void> {
+export async function execute(claimed: Task, execution: Execution, { onRequest, onResult }: Listeners): Promise<void> {
   const { caller, clock, node, defaults, random, shortages } = execution
+  // The report, its event and its error callback all show the status that the answer was measured against.
+  const task: Task = { ...claimed, definition: { expected_http_status: defaults.expectedStatus, ...claimed.definition } }
   const request = requestOf(task, defaults)
   if (typeof request !== 'string') onRequest(request)
   const result: CallResult = typeof request === 'string' ? { kind: 'not_called', reason: request } : await caller.call(request)
@@ -58,9 +61,11 @@ export async function execute(task: Task, execution: Execution, { onRequest, onR
 }
 
 /** @returns why there is no request, where there is none. A damaged payload of an error callback may make any error. */
-function requestOf(task: Task, defaults: CallDefaults): CallRequest | 'no_callback' | 'unreadable' {
+function requestOf(task: Task, defaults: CallDefaults): CallRequest | 'no_callback' | 'unreadable' | 'leads_elsewhere' {
   try {
-    return callRequestOf(task, defaults) ?? 'no_callback'
+    const request = callRequestOf(task, defaults)
+    if (request === undefined) return 'no_callback'
+    return leadsElsewhere(task, request.url) ? 'leads_elsewhere' : request
   } catch {
     return 'unreadable'
   }

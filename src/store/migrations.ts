@@ -11,12 +11,12 @@ export interface Migration {
   readonly worksWith: number
 }
 
-/** For a store that is only read. @throws CallmeError where a callme that knows other versions than these wrote it last */
-export function mustKnowVersion(all: readonly Migration[], current: number, worksWith = current): void {
-  const [next] = pendingMigrations(all, current, worksWith)
+/** For a store that is only read. @param store for the sentence @throws CallmeError where a callme that knows other versions than these wrote it last */
+export function mustKnowVersion(store: string, all: readonly Migration[], current: number, worksWith = current): void {
+  const [next] = pendingMigrations(store, all, current, worksWith)
   if (next === undefined) return
-  if (current === 0) throw new CallmeError('store_unavailable', 'there is no callme store: nothing was ever stored there by a callme')
-  const message = `the store has schema version ${current}, this callme needs version ${next.version}: start this callme on it once, which brings it up to date`
+  if (current === 0) throw new CallmeError('store_unavailable', `${store} is empty: no callme has ever stored anything there`)
+  const message = `${store} has schema version ${current}, this callme needs version ${next.version}: start this callme on it once, which brings it up to date`
   throw new CallmeError('store_unavailable', message)
 }
 
@@ -37,14 +37,15 @@ export function toMigration(name: string, sql: string): Migration {
 }
 
 /**
+ * @param store for the sentence, such as "the store callme.db"
  * @param current the version that the database has; 0 when it is new
  * @param worksWith the oldest version that a program must know to work with it
  * @throws CallmeError `store_too_new` when a newer callme has changed the database in a way that this one cannot work with
  */
-export function pendingMigrations(all: readonly Migration[], current: number, worksWith = current): Migration[] {
+export function pendingMigrations(store: string, all: readonly Migration[], current: number, worksWith = current): Migration[] {
   const newest = all.at(-1)?.version ?? 0
   if (current > newest && worksWith > newest) {
-    const message = `the store has schema version ${current}, this callme knows versions up to ${newest}: start the newer callme that last used it`
+    const message = `${store} has schema version ${current}, this callme knows versions up to ${newest}: start the newer callme that last used it`
     throw new CallmeError('store_too_new', message)
   }
   return all.filter((migration) => migration.version > current)

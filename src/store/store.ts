@@ -5,8 +5,10 @@
  */
 import type { Handler, HandlerDefinition } from '../domain/task/handler.ts'
 import type { AttemptReport } from '../domain/attempt/attempt-report.ts'
-import type { Attempt, NewTask, Task, TaskState } from '../domain/task/task.ts'
-import type { LostChanges, TaskChange } from '../domain/task/task-change.ts'
+import type { Attempt } from '../domain/task/attempt.ts'
+import type { NewTask, Task, TaskState } from '../domain/task/task.ts'
+import type { EditResult, PutResult, Revise } from '../domain/task/client-write.ts'
+import type { ChangesPage } from '../domain/task/task-change.ts'
 import type { TaskKey } from '../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from './ledger.ts'
 
@@ -17,11 +19,20 @@ export interface TaskStore {
   /**
    * Stores each task as `pending`, or replaces the one that has its key; all in one commit. Results are in the order of `tasks`. A stored
    * task that is `running` stays as it is, and with `ifAbsent` every stored task does. A task without a callback needs a handler that has
-   * one or says `pull`; without such a handler nothing is stored.
+   * one or says `pull`; without such a handler nothing is stored. A name has one series: a task with `repeat` takes the place of the task
+   * that waits in it, whatever its minute. A task with `unique` is not stored beside one that it says. Both hold over all nodes.
    */
   put(tasks: readonly NewTask[], options: { now: number; ifAbsent?: boolean }): Promise<PutResult[]>
 
-  get(key: TaskKey): Promise<Task | undefined>
+  /** With `own` its definition holds the task's own values alone, without those of its handler. */
+  get(key: TaskKey, options?: { own?: boolean }): Promise<Task | undefined>
+
+  /**
+   * Stores what `revise` makes of a waiting task in its place: a fresh run, in another minute where `triggerAt` says so. With `run` a task
+   * that has ended is taken too. The last attempt before keeps the definition of its run. Nothing comes between the task that `revise` is
+   * given and the change. It may be called again, so it has no effects of its own. No task of the name gives way.
+   */
+  edit(key: TaskKey, revise: Revise, options: { now: number; run: boolean }): Promise<EditResult>
 
   /** The attempts of a task over all its runs, oldest first; empty for an unknown key. */
   history(key: TaskKey): Promise<Attempt[]>
@@ -154,16 +165,6 @@ export interface ChangeLog {
   /** Calls `listener` after each commit of any node with changes or a handler, and now and then for nothing. @returns a function that ends this */
   onChange(listener: () => void): () => void
 }
-
-export interface ChangesPage {
-  readonly changes: TaskChange[]
-  readonly lost?: LostChanges[]
-  readonly first: number
-  readonly last: number
-}
-
-export type PutResult =
-  { readonly status: 'created' | 'replaced'; readonly task: Task } | { readonly status: 'running' | 'exists' | 'no_callback' }
 
 export interface Acknowledgement {
   readonly key: TaskKey

@@ -1,6 +1,6 @@
 /** Structured logging: JSON lines with a fixed set of event names, or readable lines at a terminal. */
 import { pino } from 'pino'
-import { prettyFactory } from 'pino-pretty'
+import { terminalLine } from './terminal-line.ts'
 
 /** error: a person must act; warn: healed by itself; info: life of the node; debug: the rest. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'silent'
@@ -44,18 +44,24 @@ export interface LogDestination {
   readonly isTTY?: boolean
 }
 
-/** Never pass a payload, a header or a URL: they may hold secrets. An `err` field is written with its stack. */
+/** At a terminal a person sees at `info` what became of each task, successes too. */
+const NEWS: ReadonlySet<LogEvent> = new Set(['task.stored', 'task.accepted', 'task.acknowledged', 'task.successful'])
+
+/** Never pass a payload, a header or a URL: they may hold secrets. An `err` field is written with its stack, or at a terminal as its sentence. */
 export function createLog(level: LogLevel, destination: LogDestination, bindings: Record<string, unknown> = {}): Log {
-  const stream = destination.isTTY ? readable(destination) : destination
+  const isTerminal = destination.isTTY === true
+  const stream = isTerminal ? { write: (line: string) => destination.write(terminalLine(line)) } : destination
   const options = { level, base: bindings, messageKey: 'event', formatters: { level: (label: string) => ({ level: label }) } }
-  const logger = pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, stream)
+  const serializers = isTerminal ? { err: sentenceOf } : {}
+  const logger = pino({ ...options, serializers, timestamp: pino.stdTimeFunctions.isoTime }, stream)
   const at = (level: keyof Log) => (event: LogEvent, fields?: Record<string, unknown>) => {
-    logger[level](fields, event)
+    logger[isTerminal && level === 'debug' && NEWS.has(event) ? 'info' : level](fields, event)
   }
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') }
 }
 
-function readable(destination: LogDestination): LogDestination {
-  const format = prettyFactory({ ignore: 'pid,hostname' })
-  return { write: (line) => destination.write(format(line)) }
+/** The stack of a defect, and only the sentence of an error that was expected. */
+function sentenceOf(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  return 'code' in error ? error.message : (error.stack ?? error.message)
 }

@@ -15,14 +15,17 @@ export interface TaskBody {
   timeout?: number
   delivery?: 'at_least_once' | 'at_most_once'
   error_callback?: string
+  error_payload?: string | { [k: string]: unknown } | unknown[]
   ack_timeout?: number
   repeat?: string
   timezone?: string
   spread?: number
+  unique?: 'waiting' | 'ever'
 }
 
 export interface RescheduleBody {
   trigger_at?: string | number
+  timezone?: string
 }
 
 export interface ListQuery {
@@ -30,6 +33,7 @@ export interface ListQuery {
   state?: string
   from?: string
   to?: string
+  timezone?: string
   future_only?: '' | 'true' | '1' | 'false' | '0'
   limit?: string
   start_from?: string
@@ -44,6 +48,7 @@ export interface RescheduleQuery {
   state?: string
   from?: string
   to?: string
+  timezone?: string
   future_only?: '' | 'true' | '1' | 'false' | '0'
   limit?: string
   pretty?: '' | 'true' | '1' | 'false' | '0'
@@ -56,7 +61,13 @@ export interface DeleteQuery {
   state?: string
   from?: string
   to?: string
+  timezone?: string
   future_only?: '' | 'true' | '1' | 'false' | '0'
+  pretty?: '' | 'true' | '1' | 'false' | '0'
+}
+
+export interface PatchQuery {
+  run?: '' | 'true' | '1' | 'false' | '0'
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 
@@ -64,15 +75,20 @@ export interface PlainQuery {
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 
+export type Payload = string | number | boolean | { [k: string]: unknown } | unknown[] | null
+export type ErrorPayload = string | { [k: string]: unknown } | unknown[]
+
 export interface HandlerBody {
   callback?: string
   callback_method?: string
+  payload?: Payload
   headers?: Headers
   expected_http_status?: (number | string) | (number | string)[]
   retry?: number
   max_delay?: number
   timeout?: number
   error_callback?: string
+  error_payload?: ErrorPayload
   delivery?: 'at_least_once' | 'at_most_once'
   ack_timeout?: number
   concurrency?: number
@@ -101,6 +117,7 @@ export interface LatenessQuery {
   name?: string
   from?: string
   to?: string
+  timezone?: string
   pretty?: '' | 'true' | '1' | 'false' | '0'
 }
 

@@ -1,5 +1,6 @@
 /** The rules for the call of a task or a handler that a schema cannot express. */
 import type { Problem } from '../domain/errors.ts'
+import { faultOfUrl } from '../domain/task/callback-url.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
 import type { TaskBody } from './bodies.ts'
 import { escapePointer, show } from './validate.ts'
@@ -11,32 +12,23 @@ const REFUSED_HEADER =
 
 type CallFields = Pick<TaskBody, 'callback' | 'error_callback' | 'headers' | 'delivery' | 'retry'>
 
-/** @returns the first rule that is broken */
-export function checkCall(fields: CallFields): Problem | undefined {
-  return (
-    checkCallback('callback', fields.callback) ??
-    checkCallback('error_callback', fields.error_callback) ??
-    checkHeaders(fields.headers ?? {}) ??
-    checkDelivery(fields)
-  )
+/** @returns for each member the first rule that it breaks */
+export function checkCall(fields: CallFields): Problem[] {
+  const problems = [
+    checkCallback('callback', fields.callback),
+    checkCallback('error_callback', fields.error_callback),
+    checkHeaders(fields.headers ?? {}),
+    checkDelivery(fields),
+  ]
+  return problems.filter((problem) => problem !== undefined)
 }
 
-/** `new URL` repairs a text. Only a URL that needs no repair is taken, so the stored URL is the called one. */
 function checkCallback(field: 'callback' | 'error_callback', url: string | undefined): Problem | undefined {
   if (url === undefined) return undefined
-  const fault = faultOf(url)
+  const fault = faultOfUrl(url)
   if (fault === undefined) return undefined
   // The text before an "@" may be a password, and clients log answers.
   return { pointer: `/${field}`, detail: url.includes('@') ? `${field} ${fault}` : `${field} ${fault}; got ${show(url)}` }
-}
-
-function faultOf(url: string): string | undefined {
-  if (/[\s\p{Cc}\p{Cs}]/u.test(url)) return 'must not hold white space or control characters; percent-encode them'
-  if (!/^https?:\/\/[^/\\]/i.test(url) || !URL.canParse(url)) {
-    return 'must be an absolute http or https URL such as "http://example.com/run"'
-  }
-  if (/^https?:\/\/[^/?#\\]*@/i.test(url)) return 'must not hold a user name or password; send them in headers'
-  return undefined
 }
 
 function checkHeaders(headers: Readonly<Record<string, string>>): Problem | undefined {

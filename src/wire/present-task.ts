@@ -1,30 +1,52 @@
 /** A task on the wire. Only here do its fields get their JSON names. */
+import { formatLocalTime, isTimeZone } from '../domain/time/time-zone.ts'
 import { rfc3339 } from '../domain/time/trigger-time.ts'
+import { shownDefinition, shownPayload, type JsonText } from './json-text.ts'
 import { REDACTED, isSecretHeader } from './secret-headers.ts'
-import { withDefaults } from '../domain/task/task.ts'
-import type { Attempt, AttemptOutcome, EffectiveDefinition, ErrorCallbackProgress, Task, TaskState } from '../domain/task/task.ts'
+import type { Attempt, AttemptOutcome } from '../domain/task/attempt.ts'
+import {
+  withDefaults,
+  type EffectiveDefinition,
+  type ErrorCallbackProgress,
+  type ExpectedStatuses,
+  type JsonValue,
+  type Task,
+  type TaskDefinition,
+  type TaskState,
+} from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
+
+/** Unix seconds. A damaged row may hold any time and any zone. */
+const LAST_LOCAL_TIME = 8e12
 
 /** Values of the server for fields that a task leaves out. */
 export interface ServerDefaults {
   /** seconds */
   readonly timeout: number
+  readonly expectedStatus: ExpectedStatuses
 }
 
-/** The fields that have no default. */
-type NullableField = 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
+/** The fields that look otherwise here. */
+type PayloadField = 'payload' | 'payload_is_json' | 'error_payload' | 'error_payload_is_json' | 'templates'
+type NullableField = PayloadField | 'callback' | 'error_callback' | 'ack_timeout' | 'repeat'
 
 /** A time is RFC 3339 in UTC, unless its comment says Unix seconds. A field that does not apply is null. */
 export interface WireTask extends Required<Omit<EffectiveDefinition, NullableField>> {
   readonly callback: string | null
+  readonly payload: JsonValue | JsonText
   readonly error_callback: string | null
+  readonly error_payload: JsonValue | JsonText
   /** minutes */
   readonly ack_timeout: number | null
   readonly repeat: string | null
   readonly task_name: string
+  /** `<task_name>@<trigger_at>` */
+  readonly key: string
   /** Unix seconds */
   readonly trigger_at: string
   readonly trigger_time: string
+  /** the same time in the task's zone, with its offset; null where the task names neither a zone nor a `repeat` */
+  readonly local_time: string | null
   readonly task_state: TaskState
   readonly run_id: string
   /** attempts started in this run */
@@ -72,7 +94,16 @@ export interface WireAttempt {
   readonly error: string | null
   readonly outcome: AttemptOutcome | null
   readonly node: string
+  /** the task's own values of the run that ended with this attempt, where they were changed after it */
+  readonly definition?: Readonly<Record<string, unknown>>
 }
+
+/** The members of a task that are no part of a definition. */
+export const SHOWN_MEMBERS = [
+  ...['key', 'trigger_time', 'local_time', 'task_state', 'run_id', 'attempts', 'lost', 'next_attempt', 'executed_at'],
+  ...['response_status', 'response_body', 'error', 'created', 'updated', 'rescheduled_to', 'rescheduled_from', 'repeated_to'],
+  ...['error_callback_result', 'history'],
+] as const
 
 export function presentTask(task: Task, defaults: ServerDefaults, history?: readonly Attempt[]): WireTask {
   const definition = withDefaults(task.definition)
@@ -83,18 +114,21 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
   const created = rfc3339(task.created)
   return {
     task_name: task.name,
+    key: formatTaskKey(task),
     trigger_at: String(task.triggerAt),
     trigger_time: triggerTime,
+    local_time: localTime(task),
     task_state: task.state,
     callback: definition.callback ?? null,
     callback_method: definition.callback_method,
-    payload: definition.payload,
+    payload: shownPayload(definition.payload, definition.payload_is_json),
     headers: redact(definition.headers),
-    expected_http_status: definition.expected_http_status,
+    expected_http_status: task.definition.expected_http_status ?? defaults.expectedStatus,
     retry: definition.retry,
     max_delay: definition.max_delay,
     timeout: definition.timeout ?? defaults.timeout,
     error_callback: definition.error_callback ?? null,
+    error_payload: shownPayload(definition.error_payload ?? null, definition.error_payload_is_json),
     delivery: definition.delivery,
     ack_timeout: definition.ack_timeout ?? null,
     repeat: definition.repeat ?? null,
@@ -116,6 +150,12 @@ export function presentTask(task: Task, defaults: ServerDefaults, history?: read
     error_callback_result: task.errorCallback && presentErrorCallback(task.errorCallback),
     ...(history && { history: history.map(presentAttempt) }),
   }
+}
+
+function localTime({ triggerAt, definition: { repeat, timezone } }: Task): string | null {
+  const zone = timezone ?? (repeat === undefined ? undefined : 'UTC')
+  const isKnown = zone !== undefined && isTimeZone(zone) && Math.abs(triggerAt) < LAST_LOCAL_TIME
+  return isKnown ? formatLocalTime(zone, triggerAt) : null
 }
 
 function presentErrorCallback(progress: ErrorCallbackProgress): WireErrorCallbackResult {
@@ -140,7 +180,12 @@ export function presentAttempt(attempt: Attempt): WireAttempt {
     error: attempt.error,
     outcome: attempt.outcome,
     node: attempt.node,
+    ...(attempt.definition && { definition: presentDefinition(attempt.definition) }),
   }
+}
+
+function presentDefinition(own: TaskDefinition): Readonly<Record<string, unknown>> {
+  return { ...shownDefinition(own), ...(own.headers && { headers: redact(own.headers) }) }
 }
 
 function unixSeconds(ms: number | null): string | null {

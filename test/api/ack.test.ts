@@ -229,7 +229,7 @@ describe('POST /ack/<key>', () => {
   })
 
   it.each([
-    ['work', '/task_key'],
+    ['work@', '/task_key'],
     ['a@b', '/task_key'],
     [`a@${MINUTE}?attempt=1`, '?attempt'],
   ])('refuses %s', async (path, pointer) => {

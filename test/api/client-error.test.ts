@@ -10,6 +10,7 @@ const CONFIG: Config = {
   listen: { host: '127.0.0.1', port: 0 },
   store: { kind: 'sqlite', path: ':memory:' },
   timeoutMs: 15_000,
+  expectedStatus: 200,
   maxInflight: 10,
   maxOpenCalls: 100,
   maxInflightPerHost: undefined,
@@ -57,7 +58,8 @@ describe('a request that is not HTTP', () => {
     expect(head).toMatch(/^Connection: close$/m)
     expect(head).toContain(`Content-Length: ${Buffer.byteLength(body)}`)
     const problem = JSON.parse(body)
-    expect(problem).toMatchObject({ type: 'about:blank', status, detail: problem.error })
+    expect(problem).toMatchObject({ type: 'about:blank', status })
+    expect(body).toMatch(/^\{"error":[^\n]+\}\n$/)
     expect(problem.error).toContain(part)
   })
 

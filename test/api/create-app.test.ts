@@ -14,8 +14,8 @@ beforeEach(async () => {
 afterEach(() => api.close())
 
 const PATHS: readonly [path: string, allow: string][] = [
-  ['/task/a', 'PUT, GET, HEAD, DELETE, OPTIONS'],
-  [`/task/a@${MINUTE}`, 'PUT, GET, HEAD, DELETE, OPTIONS'],
+  ['/task/a', 'PUT, GET, HEAD, PATCH, DELETE, OPTIONS'],
+  [`/task/a@${MINUTE}`, 'PUT, GET, HEAD, PATCH, DELETE, OPTIONS'],
   ['/status/a', 'GET, HEAD, OPTIONS'],
   ['/task', 'GET, HEAD, DELETE, OPTIONS'],
   ['/task/', 'GET, HEAD, DELETE, OPTIONS'],

@@ -8,7 +8,7 @@ import { expectProblem } from '../support/wire.ts'
 const METHODS = ['get', 'put', 'post', 'delete', 'patch'] as const
 const SCOPES = ['none', 'read', 'work', 'write', 'admin']
 /** What stands in a path for each meaning of its last part. */
-const TARGETS = { none: '', name: 'a', key: `a@${MINUTE}`, handler: 'a', tasks: 'a' }
+const TARGETS = { none: '', name: 'a', entry: 'a', handler: 'a', tasks: 'a' }
 
 let api: Api
 beforeEach(async () => {
@@ -86,7 +86,7 @@ it.each([
   ['post', '/reschedule/a@b?x=1', '/task_key'],
   ['post', '/reschedule/a?name=a@b', '?name'],
   ['post', '/ack/a?x=1', '?x'],
-  ['post', '/ack/a', '/task_key'],
+  ['post', '/ack/a@b', '/task_key'],
   ['put', '/handler/a@b?x=1', '?x'],
   ['delete', '/handler/a@b?x=1', ''],
   ['post', '/claim/a@b?x=1', ''],

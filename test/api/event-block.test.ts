@@ -11,7 +11,7 @@ it('changes that cannot be read are an event for every listener, whatever the fi
       { id: 7, first: 3 },
       { id: 8, kind: 'created', at: 0, task },
     ],
-    { timeout: 15 },
+    { timeout: 15, expectedStatus: 200 },
   )
   const text = pickEvents(block, 0, { kinds: new Set(['failed']), names: 'other' }).toString()
   expect(text).toBe('id: 7\nevent: missed\ndata: {"error":"the stored changes 3 to 7 cannot be read"}\n\n')

@@ -591,6 +591,7 @@ describe('a server that restarts', () => {
       listen: { host: '127.0.0.1', port: 0 },
       store: { kind: 'sqlite', path: join(folder, 'callme.db') },
       timeoutMs: 15_000,
+      expectedStatus: 200,
       maxInflight: 10,
       maxOpenCalls: 100,
       maxInflightPerHost: undefined,

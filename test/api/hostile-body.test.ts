@@ -66,7 +66,7 @@ describe('a request body', () => {
     async (number) => {
       const shown = number.length > 60 ? `${number.slice(0, 60)}…` : number
       const sentence = `the body holds the number ${shown}, which JSON readers cannot keep exactly; send it as a string`
-      expect(expectProblem(await put(withField('payload', `{"a":[1,${number}]}`)), 400, '')).toBe(sentence)
+      expect(expectProblem(await put(withField('headers', `{"a":[1,${number}]}`)), 400, '')).toBe(sentence)
       expect(expectProblem(await api.http.post('/reschedule/').send(`{"trigger_at":${number}}`), 400, '')).toBe(sentence)
       expect(await stored()).toBe(0)
     },
@@ -76,7 +76,7 @@ describe('a request body', () => {
     const payload =
       '[9007199254740992,-9007199254740991,100000000000000000000,1e22,0e999,0.30000000000000004,1.5e-7,"12345678901234567890","1e400"]'
     expect((await put(withField('payload', payload))).status).toBe(201)
-    expect((await api.store.list({}, { limit: 1 })).tasks[0]?.definition.payload).toEqual(JSON.parse(payload))
+    expect((await api.store.list({}, { limit: 1 })).tasks[0]?.definition.payload).toBe(payload)
   })
 
   it('is an empty object when it is empty', async () => {

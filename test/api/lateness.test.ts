@@ -32,7 +32,7 @@ describe('GET /lateness', () => {
     const { status, body } = await api.http.get('/lateness')
     expect(status).toBe(200)
     const range = { from: '2027-01-14T08:00:30.000Z', to: '2027-01-15T08:00:30.000Z' }
-    expect(body).toEqual({ ...range, name: null, attempts: 4, p50: 3, p99: 900, max: 900 })
+    expect(body).toEqual({ ...range, name: null, attempts: 4, p50: 3, p99: 900, max: 900, over_1s: 0, over_10s: 0, over_60s: 0 })
   })
 
   it('takes a range of minutes and the names of a pattern', async () => {
@@ -48,6 +48,7 @@ describe('GET /lateness', () => {
     expect(await read(`${all}&name=mail.*`)).toMatchObject({ name: 'mail.*', attempts: 2, p50: 3, max: 700 })
     expect(await read(`${all}&name=report`)).toMatchObject({ attempts: 1, p50: 50 })
     expect(await read(`from=2027-01-15T08:00:00Z&to=${MINUTE + 60}`)).toMatchObject({ attempts: 1, max: 3 })
+    expect(await read(`from=2027-01-15T09:01&to=+1h&timezone=Europe/Berlin`)).toMatchObject({ attempts: 2 })
     expect(await read(`${all}&name=nobody`)).toMatchObject({ attempts: 0, p50: null, p99: null, max: null })
   })
 

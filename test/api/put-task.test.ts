@@ -29,8 +29,10 @@ describe('PUT /task/<name>', () => {
     const now = new Date(api.clock.now()).toISOString()
     expect(expectTask(answer.body.task)).toEqual({
       task_name: 'first',
+      key: `first@${triggerAt}`,
       trigger_at: String(triggerAt),
       trigger_time: due,
+      local_time: null,
       task_state: 'pending',
       callback: CALLBACK,
       callback_method: 'GET',
@@ -41,6 +43,7 @@ describe('PUT /task/<name>', () => {
       max_delay: 10,
       timeout: DEFAULT_TIMEOUT,
       error_callback: null,
+      error_payload: null,
       delivery: 'at_least_once',
       ack_timeout: null,
       repeat: null,
@@ -169,19 +172,21 @@ describe('PUT /task/<name>', () => {
     expect(read).toMatchObject({ callback: `${CALLBACK}/new`, retry: 1, max_delay: 5, headers: { 'x-a': 'own' } })
   })
 
-  it('runs at once with +0m', async () => {
-    const answer = await put('now', { trigger_at: '+0m', callback: CALLBACK })
+  it.each(['+0m', 'now'])('runs at once with %s, and has its whole window', async (trigger_at) => {
+    const answer = await put('now', { trigger_at, callback: CALLBACK, max_delay: 1 })
     expect(answer.body.task.trigger_at).toBe(String(MINUTE - 60))
+    expect((await stored())[0]?.deadline).toBe(api.clock.now() + 60_000)
     expect(api.wakes[0]).toBeLessThanOrEqual(api.clock.now())
   })
 
   it.each(['Authorization', 'cookie', 'X-Api-Key', 'x-auth-token', 'Proxy-Thing', 'X-Client-Secret'])(
-    'shows the header %s redacted, and refuses what it shows as a value',
+    'shows the header %s redacted, and keeps it where it is sent back as it was shown',
     async (name) => {
       const answer = await put('secret', { ...GOOD, headers: { [name]: 'abc', 'X-Keyboard': 'plain' } })
       expect(answer.body.task.headers).toEqual({ [name]: 'redacted', 'X-Keyboard': 'plain' })
       await put('secret', { ...GOOD, headers: { [name]: 'abc', 'X-Keyboard': 'redacted' } }).expect(200)
-      const sentence = expectProblem(await put('secret', { ...GOOD, headers: answer.body.task.headers }), 400, `/headers/${name}`)
+      await put('secret', { ...GOOD, headers: { [name]: 'redacted', 'X-Keyboard': 'redacted' } }).expect(200)
+      const sentence = expectProblem(await put('unknown', { ...GOOD, headers: answer.body.task.headers }), 400, `/headers/${name}`)
       expect(sentence).toBe(`headers.${name} holds the word "redacted", which is what a secret reads back as; send the real value`)
       expect((await stored())[0]?.definition.headers).toEqual({ [name]: 'abc', 'X-Keyboard': 'redacted' })
     },

@@ -66,6 +66,9 @@ describe('POST /reschedule/<key>', () => {
     ['body as a number', '', { trigger_at: MINUTE - 60 + 7200 }],
     ['query as a number', `?trigger_at=${MINUTE - 60 + 7200}`, {}],
     ['query as an RFC 3339 time', `?trigger_at=${new Date((MINUTE - 60 + 7200) * 1000).toISOString()}`, {}],
+    ['body in a zone', '', { trigger_at: '2027-01-15 10:59', timezone: 'Europe/Berlin' }],
+    ['query in a zone', '?trigger_at=2027-01-15T10:59&timezone=Europe/Berlin', undefined],
+    ['query as a sum', '?trigger_at=+1h60m', undefined],
     ['query with an offset', `?trigger_at=${new Date((MINUTE - 60 + 7200 + 3600) * 1000).toISOString().slice(0, 19)}+01:00`, {}],
   ])('takes the new time from the %s', async (_where, query, body) => {
     await api.called('gone', 404)
@@ -99,7 +102,7 @@ describe('POST /reschedule/<key>', () => {
     await api.called('gone', 404)
     await post(`/reschedule/${key('gone', 0)}?trigger_at=+1h`)
     expect(expectProblem(await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h`), 409)).toContain(
-      `rescheduled already, to ${MINUTE - 60 + 3600}; add all=true`,
+      `@${MINUTE - 60 + 3600}"; add all=true`,
     )
     expect((await post(`/reschedule/${key('gone', 0)}?trigger_at=+2h&all=true`)).body.rescheduled).toBe(1)
   })
@@ -177,7 +180,21 @@ describe('POST /reschedule/<name> and /reschedule/', () => {
     const answer = await post(`/reschedule/a?trigger_at=${MINUTE + 3600}`)
     expect(answer.body.tasks.map((task: { rescheduled_from: string }) => task.rescheduled_from)).toEqual([key('a', -20), key('a', 0)])
     expect(await entries()).toEqual(['a@-20 skipped', 'a@0 failed', 'b@0 failed', 'a@5 pending', 'a@60 pending', 'a@61 pending'])
-    expect((await post('/reschedule/a')).body).toEqual({ tasks: [], rescheduled: 0 })
+    expect((await post('/reschedule/a')).body).toMatchObject({ tasks: [], rescheduled: 0, message: expect.stringContaining('all=true') })
+  })
+
+  it('says what there is where it takes nothing, and which parameter takes it', async () => {
+    expect((await post('/reschedule/')).body).toEqual({ tasks: [], rescheduled: 0 })
+    await storePending('p', 5, 6)
+    const there = `${key('p', 5)} (pending), ${key('p', 6)} (pending)`
+    const message = `only failed and skipped entries that were not rescheduled yet are taken; there are ${there}: add all=true to take them too`
+    for (const path of ['/reschedule/p', '/reschedule/', '/reschedule/?name=p&dry_run']) {
+      expect((await post(path)).body).toEqual({ tasks: [], rescheduled: 0, message })
+    }
+    expect((await post('/reschedule/p?state=skipped')).body).toEqual({ tasks: [], rescheduled: 0 })
+    await api.claimed('busy')
+    const waits = `no entry that is running is taken; wait until it has ended: ${key('busy', 0)} (running)`
+    for (const path of ['/reschedule/busy', '/reschedule/busy?all']) expect((await post(path)).body.message).toBe(waits)
   })
 
   it('answers 404 for a name that nothing has', async () => {
@@ -189,7 +206,7 @@ describe('POST /reschedule/<name> and /reschedule/', () => {
     await api.called('b', 404)
     await api.called('c', 200)
     expect((await post(path)).body.rescheduled).toBe(2)
-    expect((await post(path)).body).toEqual({ tasks: [], rescheduled: 0 })
+    expect((await post(path)).body).toMatchObject({ tasks: [], rescheduled: 0, message: expect.stringContaining('c@') })
   })
 
   it('leaves running entries alone with all=true', async () => {
@@ -237,10 +254,11 @@ describe('POST /reschedule/<name> and /reschedule/', () => {
   it.each([
     ['?trigger_at=+2h', { trigger_at: '+3h' }, '/trigger_at', 'given once'],
     ['?trigger_at=soon', undefined, '?trigger_at', 'must be'],
+    ['?timezone=Berlin', undefined, '?timezone', 'must be'],
+    ['', { timezone: 'Berlin' }, '/timezone', 'must be'],
     ['?trigger_at=', undefined, '?trigger_at', 'must be'],
     ['?trigger_at=60', undefined, '?trigger_at', 'in the future'],
     ['', { trigger_at: 'soon' }, '/trigger_at', 'must be'],
-    ['', { trigger_at: null }, '/trigger_at', 'must be'],
     ['', { trigger: '+2h' }, '/trigger', 'did you mean "trigger_at"?'],
     ['', '[]', '', 'the body must be'],
     ['', 'trigger_at=+2h', '', 'the body must be JSON such as {"trigger_at":"+6h"}'],

@@ -56,8 +56,25 @@ describe('POST /run/<key>', () => {
     expect(expectProblem(await api.http.post(`/run/none@${MINUTE}`), 404)).toContain(`no entry "none@${MINUTE}"`)
   })
 
+  it('takes a name that exactly one entry fits, and lists the keys where several do', async () => {
+    const at = (name: string, minutes: number) => aTask({ name, triggerAt: MINUTE + minutes * 60 })
+    await api.claimed('one')
+    await api.store.put([at('one', 60), at('two', 60), at('two', 61)], { now: api.clock.now() })
+    expect((await api.http.post('/run/one').expect(202)).body.task.key).toBe(`one@${MINUTE + 3600}`)
+    expect(expectProblem(await api.http.post('/run/two'), 409)).toBe(
+      `several entries are named "two", so the request needs the key of one: two@${MINUTE + 3600} (pending), two@${MINUTE + 3660} (pending)`,
+    )
+    expect(expectProblem(await api.http.post('/ack/two').send({ attempt: 1, status: 'successful' }), 409)).toContain('several entries')
+    const { body } = await api.http.post('/ack/one').send({ attempt: 1, status: 'running' })
+    expect(body.error).toContain(`entry "one@${MINUTE}" ends with the answer of its call`)
+    expect(expectProblem(await api.http.post('/run/none'), 404)).toContain('no task "none"')
+    expect(expectProblem(await api.http.delete('/task/two?run'), 409)).toContain('several entries')
+    await api.http.delete('/task/one?run').expect(202)
+    await api.claimed('only')
+    expect(expectProblem(await api.http.post('/run/only'), 409)).toContain(`entry "only@${MINUTE}" is running`)
+  })
+
   it.each([
-    ['name-alone', '/task_key'],
     ['a@b', '/task_key'],
     ['%zz', 'path'],
     [`a%0A@${MINUTE}`, '/task_name'],

@@ -40,10 +40,7 @@ describe('a task definition', () => {
         '2030-02-30T00:00:00Z',
       ],
     ],
-    [
-      'trigger_at',
-      [MINUTE + 1, MINUTE - 60, String(MINUTE - 120), '1999-01-01T00:00:00Z', '2030-01-01T00:00:30Z', '2030-01-01', '2040-01-01T00:00:00Z'],
-    ],
+    ['trigger_at', [MINUTE + 1, MINUTE - 60, String(MINUTE - 120), '1999-01-01T00:00:00Z', '2030-01-01T00:00:30Z', '2040-01-01T00:00:00Z']],
     [
       'callback',
       [undefined, null, '', 5, 'receiver.test/run', '/run', 'ftp://receiver.test/', 'http:receiver.test', 'http:/receiver.test', 'http://'],
@@ -60,21 +57,18 @@ describe('a task definition', () => {
     ],
     ['callback', ['http://receiver.test:99999/', 'http:\\\\receiver.test']],
     ['callback', [`http://receiver.test/${'a'.repeat(2083)}`, 'javascript:alert(1)', 'file:///etc/passwd', 'http://[::1/']],
-    ['callback_method', ['', 'FETCH', 'GET\r\nX: y', 'CONNECT', 'TRACE', 1, null]],
-    ['headers', [null, [], 'a: b', 5, manyHeaders(65), { 'x-big': 'v'.repeat(16_384) }]],
-    ['expected_http_status', [99, 600, '200', '6xx', 'xx2', 200.5, null, [], [200, '9xx'], {}, true]],
-    ['retry', [-1, 101, 1.5, '1', null, true, []]],
-    ['max_delay', [0, -1, 525_601, 1.5, '10', null]],
-    ['timeout', [0, 1801, 1.5, '15', null]],
-    ['delivery', ['', 'exactly_once', 1, null]],
-    ['task_name', [5, null, 'other', '']],
-    [
-      'error_callback',
-      [null, '', 5, 'alarm.test/run', 'ftp://alarm.test/', 'http://alarm.test/a b', `http://alarm.test/${'a'.repeat(2083)}`],
-    ],
-    ['ack_timeout', [0, -1, 10_081, 1.5, '30', null]],
-    ['spread', [-1, 60, 0.5, '5', null]],
-    ['repeat', [null, '', 5, 'daily', '* * * *', '* * * * * *', '60 * * * *', '0 0 30 2 *', '@reboot', '@every 5m', '*'.repeat(201)]],
+    ['callback_method', ['', 'FETCH', 'GET\r\nX: y', 'CONNECT', 'TRACE', 1]],
+    ['headers', [[], 'a: b', 5, manyHeaders(65), { 'x-big': 'v'.repeat(16_384) }]],
+    ['expected_http_status', [99, 600, '200', '6xx', 'xx2', 200.5, [], [200, '9xx'], {}, true]],
+    ['retry', [-1, 101, 1.5, '1', true, []]],
+    ['max_delay', [0, -1, 525_601, 1.5, '10']],
+    ['timeout', [0, 1801, 1.5, '15']],
+    ['delivery', ['', 'exactly_once', 1]],
+    ['task_name', [5, 'other', '']],
+    ['error_callback', ['', 5, 'alarm.test/run', 'ftp://alarm.test/', 'http://alarm.test/a b', `http://alarm.test/${'a'.repeat(2083)}`]],
+    ['ack_timeout', [0, -1, 10_081, 1.5, '30']],
+    ['spread', [-1, 60, 0.5, '5']],
+    ['repeat', ['', 5, 'daily', '* * * *', '* * * * * *', '60 * * * *', '0 0 30 2 *', '@reboot', '@every 5m', '*'.repeat(201)]],
   ])('is refused with a sentence about %s when that is %j', async (field, values) => {
     for (const value of values) {
       const sentence = expectProblem(await put({ ...GOOD, [field]: value }), 400, `/${field}`)
@@ -157,7 +151,9 @@ describe('a task definition', () => {
   })
 
   it.each([true, null, 1.5])('is refused for trigger_at %j with all that is right, the whole minute too', async (trigger_at) => {
-    expect(expectProblem(await put({ ...GOOD, trigger_at }), 400, '/trigger_at')).toContain('an RFC 3339 time on a whole minute such as')
+    expect(expectProblem(await put({ ...GOOD, trigger_at }), 400, '/trigger_at')).toContain(
+      'an RFC 3339 time or date on a whole minute such as',
+    )
   })
 
   it('is refused for one header in two cases', async () => {
@@ -198,11 +194,56 @@ describe('a task definition', () => {
     }
   })
 
+  it.each([
+    [['url', 'uri', 'webhook', 'callbackUrl'], 'callback'],
+    [['method', 'httpMethod'], 'callback_method'],
+    [['body', 'data'], 'payload'],
+    [['cron', 'schedule', 'every'], 'repeat'],
+    [['at', 'when', 'run-at', 'time'], 'trigger_at'],
+    [['retries', 'max_retries', 'retyr'], 'retry'],
+    [['tz', 'timeZone'], 'timezone'],
+    [['name', 'id'], 'task_name'],
+    [['on_failure'], 'error_callback'],
+  ] as const)('is refused for %j, with the word that callme has for it: %s', async (others, ours) => {
+    for (const other of others) {
+      expect(expectProblem(await put({ ...GOOD, [other]: 'x' }), 400, `/${other}`)).toContain(
+        `"${other}"; did you mean "${ours}"? Known are`,
+      )
+    }
+  })
+
+  it('is refused for an unknown field without a name that is not near', async () => {
+    for (const unknown of ['colour', 'toString', 'x', 'priority', 'tag'])
+      expect(expectProblem(await put({ ...GOOD, [unknown]: 1 }), 400, `/${unknown}`)).toMatch(/^unknown field "\w+"\. Known are /)
+  })
+
+  it('is refused with all members that are wrong, each with its sentence', async () => {
+    const wrong = {
+      calback: CALLBACK,
+      retry: -1,
+      trigger_at: 'soon',
+      error_callback: 'here',
+      headers: { host: 'a' },
+      rate: 'x',
+      method: 'GET',
+    }
+    const { body } = await put({ ...wrong, payload: 1 })
+    expect(body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual([
+      ...['/rate', '/calback', '/method', '/retry', '/trigger_at', '/error_callback', '/headers/host'],
+    ])
+    expect(body.error).toMatch(/^rate belongs to the handler/)
+    expect(body.errors[4].detail).toMatch(/^trigger_at must be .*; got "soon"$/)
+    const bad = { callback: 'here', trigger_at: 'soon', task_name: 'other' }
+    expect((await put(bad)).body.errors).toMatchObject([{ pointer: '/task_name' }, { pointer: '/trigger_at' }, { pointer: '/callback' }])
+    const many = Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`a${n}`, n]))
+    expect((await put(many)).body.errors).toHaveLength(10)
+  })
+
   it.each(['concurrency', 'rate', 'paused', 'pull'])('is refused for %s, which belongs to a handler', async (field) => {
     const detail = `${field} belongs to the handler of a name, not to a task; send it with PUT /handler/<name>`
     expect(expectProblem(await put({ calback: CALLBACK, [field]: 1 }), 400, `/${field}`)).toBe(detail)
     const { body } = await api.http.post('/tasks').send([{ ...GOOD, task_name: 'a', [field]: 1 }])
-    expect(body.results[0]).toMatchObject({ status: 400, errors: [{ detail }] })
+    expect(body.results[0]).toEqual({ error: detail, errors: [{ pointer: `/${field}` }], status: 400 })
   })
 
   it.each(['a/b~c', 'x'.repeat(100_000)])('is refused for the field %.20s', async (unknown) => {

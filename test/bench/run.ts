@@ -10,7 +10,20 @@ import type { Finding } from './support/findings.ts'
 import { fsyncMs, thisMachine } from './support/machine.ts'
 import { keepResult, measuredVersion } from './support/results.ts'
 
-const NAMES = ['register', 'drain', 'latency', 'punctual', 'fairness', 'slow-host', 'slots', 'scale', 'rot', 'memory', 'ledger']
+const NAMES = [
+  'register',
+  'drain',
+  'latency',
+  'punctual',
+  'fairness',
+  'slow-host',
+  'slots',
+  'heavy-clients',
+  'scale',
+  'rot',
+  'memory',
+  'ledger',
+]
 const NAMED_ONLY = ['peers']
 /** So that all of them together take less than an hour, where nobody says how much each is to do. */
 const SHORTER: Readonly<Record<string, readonly string[]>> = {

@@ -8,7 +8,7 @@ const SOUND: LedgerReport = {
   ...{ ok: true, from: null, to: null, at: '' },
   ...{ due: 11, on_time: 10, early: 0, late: 0, skipped: 0, failed: 1, removed: 0, waiting: 0, missed: 0, not_due: 0, lost_attempts: 1 },
   reasons: { skipped: {}, failed: {} },
-  lateness: { attempts: 0, p50: 0, p99: 0, max: 0 },
+  lateness: { attempts: 0, p50: 0, p99: 0, max: 0, over_1s: 0, over_10s: 0, over_60s: 0 },
   broken: { missed: 0, doubled: 0, late: 0, early: 0 },
   breaches: [],
 }

@@ -20,9 +20,10 @@ describe('callme config', () => {
     expect(JSON.parse(stdout)).toMatchObject({ timeout: 30, retention: 0, 'no-auth': true, listen: ':7000' })
   })
 
-  it('prints the store without its password', async () => {
-    const { stdout } = await runCallme(['config'], { CALLME_STORE: 'postgres://me:hush@db/tasks' })
-    expect(JSON.parse(stdout)).toMatchObject({ store: 'postgres://me:***@db/tasks' })
+  it('prints the store without its password, and a chat without its path', async () => {
+    const secrets = { CALLME_STORE: 'postgres://me:hush@db/tasks', CALLME_ON_FAILURE: 'https://chat.test/hook/hush' }
+    const { stdout } = await runCallme(['config'], secrets)
+    expect(JSON.parse(stdout)).toMatchObject({ store: 'postgres://me:***@db/tasks', 'on-failure': 'https://chat.test/***' })
     expect(configTable(effectiveSettings({ store: 'postgres://db/tasks?password=hush' }, {}))).not.toContain('hush')
   })
 
@@ -43,6 +44,7 @@ describe('callme config', () => {
     const refused: [Record<string, string>, RegExp][] = [
       [{ CALLME_STORE_FILE: file, CALLME_STORE: 'sqlite:a.db' }, /^callme: CALLME_STORE and CALLME_STORE_FILE are both set: [^\n]+\n$/],
       [{ CALLME_STORE_FILE: join(folder.path, 'none') }, /^callme: the file of CALLME_STORE_FILE cannot be read: ENOENT[^\n]+none'\n$/],
+      [{ CALLME_STORE_FILE: folder.path }, /^callme: the file of CALLME_STORE_FILE cannot be read: [^\n]+ is a folder\n$/],
       [{ CALLME_STORE_FILE: blank }, /^callme: the file of CALLME_STORE_FILE is empty: [^\n]+blank\n$/],
     ]
     for (const [env, says] of refused) {

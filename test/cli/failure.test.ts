@@ -42,7 +42,7 @@ describe('what a failed start says', () => {
 
   it('is one line, without its password, about a PostgreSQL that is not there', async () => {
     const { code, stdout, stderr } = await runCallme(['serve', '--listen=127.0.0.1:0', '--store=postgres://me:hush@127.0.0.1:1/tasks'])
-    expect(stderr).toMatch(/^callme: [^\n]*127\.0\.0\.1:1[^\n]*\n$/)
+    expect(stderr).toMatch(/^callme: cannot open the store postgres:\/\/me:\*\*\*@127\.0\.0\.1:1\/tasks: [^\n]*127\.0\.0\.1:1[^\n]*\n$/)
     expect(stderr).not.toContain('hush')
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   })

@@ -43,6 +43,12 @@ describe('callme', () => {
   it.each([
     { args: ['serve', '--lisen', ':1'], says: /unknown option '--lisen'[^]*--listen/ },
     { args: ['sreve'], says: /unknown command 'sreve'[^]*serve/ },
+    { args: ['start'], says: /unknown command 'start'; did you mean serve\?\n/ },
+    { args: ['version'], says: /unknown command 'version'; did you mean --version\?\n/ },
+    { args: ['frobnicate'], says: /unknown command 'frobnicate'\n/ },
+    { args: ['serve', '--port', '80'], says: /unknown option '--port'; did you mean --listen\?\n/ },
+    { args: ['serve', '--db=x'], says: /unknown option '--db=x'; did you mean --store\?\n/ },
+    { args: ['serve', '--colour'], says: /unknown option '--colour'\n/ },
     { args: ['serve', 'extra'], says: /too many arguments/ },
     { args: ['serve', '--timeout'], says: /argument missing/ },
     { args: ['serve', '--timeout', 'soon'], says: /^callme: --timeout must be an integer of seconds from 1 to 1800; got "soon"\n$/ },

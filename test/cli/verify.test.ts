@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { redact } from '../../src/config/store-url.ts'
 import { createDatabase } from '../support/postgres.ts'
 import { Program, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -34,9 +35,9 @@ describe('callme verify', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, due: 1, on_time: 1, not_due: 1, lateness: { attempts: 1 } })
     const { body } = await program.json('/lateness?name=now')
     expect(body).toMatchObject({ attempts: 1, p50: (JSON.parse(stdout) as { lateness: { p50: number } }).lateness.p50 })
-    const text = await runCallme(['verify', '--store', setting, '--to', '2100-01-01T00:00:00Z'])
+    const text = await runCallme(['verify', '--store', setting, '--from', '-1h', '--to', '2100-01-01 09:00', '--timezone', 'Europe/Berlin'])
     expect(text.stdout).toMatch(
-      /\ndue {20}1\n {2}on time {14}1\n[^]*\nnot due yet {12}1\n\nlateness of 1 attempt, [^\n]*\n\nevery promise was kept\n$/,
+      /\ndue {20}1\n {2}on time {14}1\n[^]*\nnot due yet {12}1\n\nlateness of 1 attempt, [^\n]*\nstarted more than 1 s late: \d, more than 10 s: \d, more than 60 s: \d\n\nevery promise was kept\n$/,
     )
     expect(text.stdout).not.toContain('callme@')
     await program.kill()
@@ -61,9 +62,17 @@ describe('callme verify', () => {
   it.each([
     [['--from', 'yesterday'], 2, /^callme: --from must be a Unix time in seconds or an RFC 3339 time such as [^\n]*; got "yesterday"\n$/],
     [['--from', '1800000060', '--to', '1800000000'], 2, /^callme: --from must be before --to; got 1800000060 and 1800000000\n$/],
+    [
+      ['--to', '2100-01-01 09:00'],
+      2,
+      /^callme: --to must be a time with an offset [^\n]* where no timezone is given; got "2100-01-01 09:00"\n$/,
+    ],
+    [['--timezone', 'Berlin'], 2, /^callme: --timezone must be the name of an IANA time zone [^\n]*; got "Berlin"\n$/],
     [['--too', '5'], 2, /unknown option '--too'[^]*--to/],
     [['--store', 'sqlite:none/none.db'], 1, /^callme: cannot open none\/none\.db: [^\n]+\n$/],
-    [['--store', 'sqlite:package.json'], 1, /^callme: [^\n]*not a database[^\n]*\n$/],
+    [['--store', 'sqlite:none.db'], 1, /^callme: cannot open none\.db: it does not exist\n$/],
+    [['--store', 'sqlite:src'], 1, /^callme: cannot open src: it is a folder and no file\n$/],
+    [['--store', 'sqlite:package.json'], 1, /^callme: cannot open package\.json: it is not a database[^\n]*\n$/],
     [['--store', 'postgres://127.0.0.1:9/none'], 1, /^callme: [^\n]*\n$/],
   ])('says what is wrong with %s', async (args, code, says) => {
     const ended = await runCallme(['verify', ...args])
@@ -86,9 +95,15 @@ describe('callme verify', () => {
     await using database = await createDatabase()
     const path = join(folder.path, 'empty.db')
     writeFileSync(path, '')
-    for (const store of [`sqlite:${path}`, database.url]) {
+    for (const [store, name] of [
+      [`sqlite:${path}`, path],
+      [database.url, redact(database.url)],
+    ] as const) {
       const { code, stderr } = await runCallme(['verify', '--store', store])
-      expect({ code, stderr }).toEqual({ code: 1, stderr: 'callme: there is no callme store: nothing was ever stored there by a callme\n' })
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: `callme: the store ${name} is empty: no callme has ever stored anything there\n`,
+      })
     }
   })
 

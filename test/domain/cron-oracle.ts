@@ -69,11 +69,12 @@ export function occurrencesByWalking(expression: CronExpression, timezone: strin
   return found
 }
 
-function matches({ fields }: CronExpression, wall: Date): boolean {
+function matches({ fields, text }: CronExpression, wall: Date): boolean {
   const [minute, hour, dayOfMonth, month, dayOfWeek] = fields
   const has = (set: ReadonlySet<number> | undefined, value: number): boolean => set === undefined || set.has(value)
   const onDayOfMonth = has(dayOfMonth, wall.getUTCDate())
   const onDayOfWeek = has(dayOfWeek, wall.getUTCDay())
-  const onDay = dayOfMonth !== undefined && dayOfWeek !== undefined ? onDayOfMonth || onDayOfWeek : onDayOfMonth && onDayOfWeek
+  const isEither = [2, 4].every((place) => !text.split(' ')[place]?.startsWith('*'))
+  const onDay = isEither ? onDayOfMonth || onDayOfWeek : onDayOfMonth && onDayOfWeek
   return has(minute, wall.getUTCMinutes()) && has(hour, wall.getUTCHours()) && has(month, wall.getUTCMonth() + 1) && onDay
 }

@@ -2,7 +2,8 @@ import fc from '../support/fast-check.ts'
 import { describe, expect, test } from 'vitest'
 import { errorCallbackKey, errorCallbackOf, isErrorCallback, reportedKey } from '../../src/domain/task/error-callback.ts'
 import { TASK_STATES, pendingTask, withDefaults } from '../../src/domain/task/task.ts'
-import type { Attempt, Task, TaskDefinition } from '../../src/domain/task/task.ts'
+import type { Attempt } from '../../src/domain/task/attempt.ts'
+import type { Task, TaskDefinition } from '../../src/domain/task/task.ts'
 import { formatTaskKey, parseTaskName } from '../../src/domain/task/task-key.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { aRunningTask } from './running-task.ts'
@@ -48,6 +49,8 @@ describe('the error callback', () => {
       },
       host: 'alarm.test:8443',
       dueAt: NOW,
+      windowFrom: NOW,
+      inAdvance: false,
       deadline: NOW + 180_000,
       runId: expect.stringMatching(UUID) as string,
     })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { GRACE_MS, accountFor } from '../../src/domain/ledger/account.ts'
 import type { LedgerTask } from '../../src/domain/ledger/account.ts'
-import type { Attempt } from '../../src/domain/task/task.ts'
+import type { Attempt } from '../../src/domain/task/attempt.ts'
 import { MINUTE } from '../support/a-task.ts'
 
 const DUE = MINUTE * 1000

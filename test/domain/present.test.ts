@@ -1,21 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import { presentTask } from '../../src/wire/present-task.ts'
 import { TASK_STATES } from '../../src/domain/task/task.ts'
-import type { Attempt, TaskDefinition } from '../../src/domain/task/task.ts'
+import type { Attempt } from '../../src/domain/task/attempt.ts'
+import type { TaskDefinition } from '../../src/domain/task/task.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { expectTask } from '../support/wire.ts'
 import { aRunningTask } from './running-task.ts'
 
 const MINUTE_MS = MINUTE * 1000
-const SERVER = { timeout: 15 }
+const SERVER = { timeout: 15, expectedStatus: 200 }
 
 describe('a task on the wire', () => {
   test('says of what was not asked for that it is not there, and shows every default', () => {
     const task = aRunningTask({ state: 'pending', attempts: 0, updated: MINUTE_MS - 3_600_000, claimedBy: null, leaseUntil: null })
     expect(expectTask(presentTask(task, SERVER))).toEqual({
       task_name: 'a-task',
+      key: `a-task@${MINUTE}`,
       trigger_at: String(MINUTE),
       trigger_time: '2027-01-15T08:00:00.000Z',
+      local_time: null,
       task_state: 'pending',
       callback: 'http://receiver.test/run',
       callback_method: 'GET',
@@ -26,6 +29,7 @@ describe('a task on the wire', () => {
       max_delay: 10,
       timeout: 15,
       error_callback: null,
+      error_payload: null,
       delivery: 'at_least_once',
       ack_timeout: null,
       repeat: null,

@@ -1,4 +1,5 @@
-import fc from '../support/fast-check.ts'
+import fc, { runs } from '../support/fast-check.ts'
+import { parseCronExpression } from 'cron-schedule'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { nextOccurrence, parseRecurrence } from '../../src/domain/time/recurrence.ts'
 import { cronExpressions, occurrencesByWalking } from './cron-oracle.ts'
@@ -32,6 +33,13 @@ describe('the next occurrence', () => {
     ['0 0 * * 7', '2027-01-15T08:00Z', ['2027-01-17T00:00Z', '2027-01-24T00:00Z']],
     ['0 0 * * FRI-SUN', '2027-01-15T08:00Z', ['2027-01-16T00:00Z', '2027-01-17T00:00Z', '2027-01-22T00:00Z']],
     ['5-59/20 7,8 * * *', '2027-01-15T08:00Z', ['2027-01-15T08:05Z', '2027-01-15T08:25Z', '2027-01-15T08:45Z', '2027-01-16T07:05Z']],
+    ['0 0 1-7 * */7', '2027-01-15T08:00Z', ['2027-02-07T00:00Z', '2027-03-07T00:00Z', '2027-04-04T00:00Z']],
+    ['0 0 */2 * MON', '2027-01-15T08:00Z', ['2027-01-25T00:00Z', '2027-02-01T00:00Z', '2027-02-15T00:00Z']],
+    [
+      '0 0 13 * FRI',
+      '2027-01-15T08:00Z',
+      ['2027-01-22T00:00Z', '2027-01-29T00:00Z', '2027-02-05T00:00Z', '2027-02-12T00:00Z', '2027-02-13T00:00Z'],
+    ],
     ['0 0 31 * *', '2027-01-15T08:00Z', ['2027-01-31T00:00Z', '2027-03-31T00:00Z', '2027-05-31T00:00Z', '2027-07-31T00:00Z']],
     ['0 0 30 jan,FEB *', '2027-01-15T08:00Z', ['2027-01-30T00:00Z', '2028-01-30T00:00Z']],
     ['59 23 31 12 *', '2027-12-31T23:58Z', ['2027-12-31T23:59Z', '2028-12-31T23:59Z']],
@@ -156,7 +164,35 @@ const CHANGES: readonly (readonly [string, string])[] = [
   ['Asia/Kathmandu', '2025-12-31T18:15Z'],
 ]
 
+/** The next midnights by another implementation. It is asked for each of the two days apart, and Vixie cron's rule joins the answers. */
+function midnightsByAnother(dayOfMonth: string, month: string, dayOfWeek: string): string[] {
+  const midnights = (days: string): string[] =>
+    parseCronExpression(`0 0 ${days}`)
+      .getNextDates(60, new Date('2027-01-15T08:00:00Z'))
+      .map((date) => shown(date.getTime() / 1000))
+  const [ofMonth, ofWeek] = [new Set(midnights(`${dayOfMonth} ${month} *`)), new Set(midnights(`* ${month} ${dayOfWeek}`))]
+  const isEither = !dayOfMonth.startsWith('*') && !dayOfWeek.startsWith('*')
+  const joined = isEither ? [...new Set([...ofMonth, ...ofWeek])] : [...ofMonth].filter((midnight) => ofWeek.has(midnight))
+  // Both answers reach as far as the shorter one.
+  const end = [[...ofMonth].at(-1), [...ofWeek].at(-1)].sort()[0] ?? ''
+  return joined.filter((midnight) => midnight <= end).sort()
+}
+
 describe('all occurrences', () => {
+  test('of many expressions are those that cron-schedule finds', () => {
+    vi.stubEnv('TZ', 'UTC')
+    fc.assert(
+      fc.property(cronExpressions, ({ text }) => {
+        const [, , dayOfMonth = '', month = '', dayOfWeek = ''] = text.split(' ')
+        const expected = midnightsByAnother(dayOfMonth, month, dayOfWeek)
+        const parsed = parseRecurrence(`0 0 ${dayOfMonth} ${month} ${dayOfWeek}`)
+        expect(parsed.ok || expected.length === 0).toBe(true)
+        if (parsed.ok) expect(occurrences(parsed.value.repeat, 'UTC', '2027-01-15T08:00Z', expected.length)).toEqual(expected)
+      }),
+      { numRuns: runs({ gate: 300, night: 5000 }) },
+    )
+  })
+
   test('over the days around a change are those that walking minute by minute finds', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(

@@ -56,9 +56,14 @@ describe('a task key', () => {
       ok: false,
       problem: {
         pointer: '/task_key',
-        detail: 'a task key must be <task_name>@<Unix time on a whole minute>, for example report@1858809600; got "report@b@1800000000"',
+        detail:
+          'a task key must be <task_name>@<Unix time on a whole minute>, which is the member "key" of each task that GET /task/<task_name> lists; got "report@b@1800000000"',
       },
     })
+    const nearly = parseTaskKey('report@1800000001')
+    expect(nearly.ok ? '' : nearly.problem.detail).toBe(
+      'a task key must be <task_name>@<Unix time on a whole minute>; the nearest before it is report@1800000000; got "report@1800000001"',
+    )
   })
 })
 

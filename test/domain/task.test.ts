@@ -62,8 +62,12 @@ describe('a new task', () => {
     expect(task.dueAt).toBeGreaterThan(MINUTE_MS)
   })
 
-  test('of the present minute is due when it is stored, and its window counts from the minute all the same', () => {
-    expect(newTask(key, {}, MINUTE_MS + 16_200)).toMatchObject({ dueAt: MINUTE_MS + 16_200, deadline: MINUTE_MS + 600_000 })
+  test('of the present minute is due when it is stored, and its window counts from then', () => {
+    expect(newTask(key, {}, MINUTE_MS + 16_200)).toMatchObject({
+      dueAt: MINUTE_MS + 16_200,
+      windowFrom: MINUTE_MS + 16_200,
+      deadline: MINUTE_MS + 616_200,
+    })
     expect(newTask(key, { spread: 59 }, MINUTE_MS + 59_999).dueAt).toBe(MINUTE_MS + 59_999)
   })
 

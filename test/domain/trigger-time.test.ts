@@ -7,8 +7,8 @@ const CURRENT_MINUTE = 1_800_000_000
 const HORIZON_SECONDS = 3653 * 86_400
 const instants = fc.integer({ min: 0, max: 4_102_444_800_000 })
 
-function read(input: string | number, now = NOW): number | string {
-  const parsed = parseTriggerTime(input, now)
+function read(input: string | number, now = NOW, timezone?: string): number | string {
+  const parsed = parseTriggerTime(input, { now, timezone })
   return parsed.ok ? parsed.value : parsed.problem.detail
 }
 
@@ -40,6 +40,10 @@ describe('a relative trigger_at', () => {
     ['+1d', 86_400],
     ['+60d', 5_184_000],
     ['+007m', 420],
+    ['now', 0],
+    ['+1h30m', 5400],
+    ['+1d2h', 93_600],
+    ['+1d2h3m', 93_780],
   ])('%s is %d seconds from the start of the current minute', (input, seconds) => {
     expect(read(input)).toBe(CURRENT_MINUTE + seconds)
   })
@@ -57,7 +61,6 @@ describe('a relative trigger_at', () => {
     '+',
     '+m',
     '+1',
-    '+1s',
     '+1w',
     '+1M',
     '+1D',
@@ -69,11 +72,39 @@ describe('a relative trigger_at', () => {
     '1m',
     '-1m',
     '+1m1h',
-    '+1h30m',
+    '+h1',
+    'Now',
     '+1m\n',
     '+١m',
   ])('%j is refused', (input) => {
     expect(read(input)).toMatch(/^trigger_at must be "\+<n>m"/)
+  })
+})
+
+test.each(['+30s', '+0s', '+60s', '+1m30s'])('%s is refused, because callme goes by minutes', (input) => {
+  expect(read(input)).toBe(
+    `trigger_at must be in minutes, because callme goes by minutes; "+0m" runs at once, "+1m" is the next minute; got "${input}"`,
+  )
+})
+
+describe('a local trigger_at', () => {
+  test.each([
+    ['2027-03-28 09:00', 'Europe/Berlin', '2027-03-28T07:00:00Z'],
+    ['2027-03-28T09:00', 'America/New_York', '2027-03-28T13:00:00Z'],
+    ['2027-03-28T09:00:00.000', 'UTC', '2027-03-28T09:00:00Z'],
+    ['2027-03-28 02:30', 'Europe/Berlin', '2027-03-28T01:00:00Z'],
+    ['2027-10-31 02:30', 'Europe/Berlin', '2027-10-31T00:30:00Z'],
+    ['2027-03-28 09:00Z', 'Europe/Berlin', '2027-03-28T09:00:00Z'],
+    ['2027-03-28', 'Europe/Berlin', '2027-03-27T23:00:00Z'],
+    ['2027-03-28', undefined, '2027-03-28T00:00:00Z'],
+  ])('%s in %s is %s', (input, timezone, instant) => {
+    expect(read(input, NOW, timezone)).toBe(Date.parse(instant) / 1000)
+  })
+
+  test('is refused without a zone', () => {
+    expect(read('2027-03-28 09:00')).toBe(
+      'trigger_at must be a time with an offset such as "Z" or "+01:00" where no timezone is given; got "2027-03-28 09:00"',
+    )
   })
 })
 
@@ -92,6 +123,9 @@ describe('an absolute trigger_at', () => {
     ['2027-01-14T08:02:00-23:59', 'the largest offset'],
     ['2027-01-15T08:01:00-00:00', 'an unknown offset'],
     ['2027-01-15T08:01:00+00:00', 'no offset'],
+    ['2027-01-15T08:01Z', 'no seconds'],
+    ['2027-01-15T08:01:00+0000', 'an offset without a colon'],
+    ['2027-01-15 09:01+01', 'an offset of an hour alone'],
   ])('%j is read: %s', (input) => {
     expect(read(input)).toBe(CURRENT_MINUTE + 60)
   })
@@ -142,10 +176,9 @@ describe('an absolute trigger_at', () => {
     ['2027-01-16T08:00:00.Z', 'a fraction without digits'],
     ['2027-01-16T08:00:00+24:00', 'an offset of 24 hours'],
     ['2027-01-16T08:00:00+01:60', 'an offset of 60 minutes'],
-    ['2027-01-16T08:00:00+0100', 'an offset without a colon'],
-    ['2027-01-16T08:00:00', 'no offset'],
-    ['2027-01-16T08:00Z', 'no seconds'],
-    ['2027-01-16', 'no time'],
+    ['2027-01-16Z', 'a date with an offset'],
+    ['2027-01-16T08', 'an hour alone'],
+    ['2027-02-30', '30 February, alone'],
     ['27-01-16T08:00:00Z', 'a year of two digits'],
     ['+002027-01-16T08:00:00Z', 'an extended year'],
     ['2027-1-16T08:00:00Z', 'a month of one digit'],
@@ -214,16 +247,28 @@ test.each([NaN, Infinity, -1e300, 'text' as unknown as number])('the damaged ins
 })
 
 describe('an instant of a filter', () => {
+  const instant = (text: string, timezone?: string) => parseInstant('from', text, { now: NOW, timezone })
+
   test.each([
     ['0', 0],
     ['1799999999', 1_799_999_999],
     ['1970-01-01T00:00:01Z', 1],
     ['2027-01-15T07:59:59Z', 1_799_999_999],
+    ['now', CURRENT_MINUTE + 30],
+    ['+1h', CURRENT_MINUTE + 3630],
+    ['-24h', CURRENT_MINUTE + 30 - 86_400],
+    ['-1d2h3m30s', CURRENT_MINUTE - 93_780],
+    ['2027-01-15', 1_799_971_200],
   ])('%s may be past and on any second', (text, seconds) => {
-    expect(parseInstant(text)).toBe(seconds)
+    expect(instant(text)).toEqual({ ok: true, value: seconds })
   })
 
-  test.each(['', '+1d', '-1', '1.5', 'now', '2027-01-15', '1000000000000000'])('%j is refused', (text) => {
-    expect(parseInstant(text)).toBeUndefined()
+  test('is read in a zone where it has no offset', () => {
+    expect(instant('2027-01-15 09:00:01', 'Europe/Berlin')).toEqual({ ok: true, value: 1_800_000_001 })
+    expect(instant('2027-01-15 09:00')).toMatchObject({ problem: { detail: expect.stringContaining('where no timezone is given') } })
+  })
+
+  test.each(['', '+', '-1', '1.5', 'yesterday', '2027-01-32', '1000000000000000', `-${'9'.repeat(400)}d`])('%j is refused', (text) => {
+    expect(instant(text)).toMatchObject({ problem: { detail: expect.stringMatching(/^from must be a Unix time in seconds or .*"-24h"/) } })
   })
 })

@@ -33,10 +33,10 @@ describe('an answer', () => {
     for (let status = 100; status < 600; status += 1) expect(eventOf(status, status), String(status)).toBe('succeeded')
   })
 
-  test('with another status is tried again, but for a 4xx that is no passing condition', () => {
+  test('with another status is tried again, but for another 2xx and for a 4xx that is no passing condition', () => {
     for (let status = 100; status < 600; status += 1) {
       if (status === 200) continue
-      const isPermanent = status >= 400 && status < 500 && ![408, 425, 429].includes(status)
+      const isPermanent = status < 300 ? status >= 200 : status >= 400 && status < 500 && ![408, 425, 429].includes(status)
       expect(eventOf(status, undefined), String(status)).toBe(isPermanent ? 'gave_up' : 'retry')
     }
   })
@@ -72,6 +72,11 @@ describe('an answer', () => {
     const task = aRunningTask({ definition: { expected_http_status: ['2xx', 404] } })
     expect(judge(task, answered(410), NOW, NO_JITTER)).toEqual({ event: 'gave_up', reason: 'answered 410, expected 2xx or 404' })
     expect(judge(task, answered(503), NOW, NO_JITTER)).toMatchObject({ event: 'retry', reason: 'answered 503, expected 2xx or 404' })
+  })
+
+  test('that is another success than the expected one is no reason for a second call, and the sentence says what would take it', () => {
+    const reason = 'answered 204, expected 200; "expected_http_status":"2xx" would take it'
+    expect(judge(aRunningTask(), answered(204, '1'), NOW, NO_JITTER)).toEqual({ event: 'gave_up', reason })
   })
 })
 
@@ -112,7 +117,7 @@ describe('a retry', () => {
     ['Fri, 15 Jan 2027 07:00:00 GMT', 950],
     ['Fri, 15 Jan 2038 07:00:00 GMT', 3_600_000],
   ])('waits as long as Retry-After: %s asks, never less than its own backoff and never more than an hour', (header, ms) => {
-    for (const status of [503, 429, 200 + 1]) {
+    for (const status of [503, 429, 302]) {
       expect(judge(aRunningTask({ deadline: Infinity }), answered(status, header), NOW, 0.9)).toMatchObject({
         event: 'retry',
         at: NOW + ms,

@@ -91,6 +91,6 @@ test('a node that is too old for its database is refused in one sentence, one th
   const exit = await new Program(database.url).exited()
   expect(exit.code).toBe(1)
   expect(exit.stderr).toMatch(/^callme: [^\n]+\n$/)
-  expect(exit.stderr).toContain(`the store has schema version ${next + 1}, this callme knows versions up to ${newest ?? 0}`)
+  expect(exit.stderr).toContain(`has schema version ${next + 1}, this callme knows versions up to ${newest ?? 0}`)
   await nodes.leaveAll()
 })

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { CallRequest } from '../../src/caller/caller.ts'
 import type { JsonValue, TaskDefinition } from '../../src/domain/task/task.ts'
 import { formatTaskKey, parseTaskName } from '../../src/domain/task/task-key.ts'
-import { MINUTE, aTask } from '../support/a-task.ts'
+import { MINUTE, aTask, aTaskWithoutCallback } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness } from '../support/scheduler-harness.ts'
 
 /** The request of the first attempt. */
@@ -211,5 +211,30 @@ describe('Callme-In-Advance', () => {
       expect(request.headers).toMatchObject({ 'callme-in-advance': 'true', 'callme-trigger-at': String(triggerAt) })
       expect(request.deadline).toBe(MINUTE_MS + 600_000)
     }
+  })
+})
+
+describe('a template of a handler', () => {
+  it('is filled in anew at each attempt', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.putHandler('mail.*', { callback: 'http://receiver.test/{id}/{attempt}', payload: 'n={attempt}', callback_method: 'POST' })
+    await harness.put(aTaskWithoutCallback({ name: 'mail.a' }))
+    harness.caller.script = (call) => {
+      call.answer(503)
+    }
+    await harness.start()
+    await harness.clock.advance(60_000)
+    const sent = harness.caller.calls.map(({ request: { url, body } }) => [url, body])
+    expect(sent).toEqual([1, 2].map((n) => [`http://receiver.test/a/${n}`, `n=${n}`]))
+  })
+
+  it('that a name would lead elsewhere is not called', async () => {
+    const harness = new SchedulerHarness({ startAt: MINUTE_MS })
+    await harness.putHandler('*', { callback: 'http://receiver.test/run/{name}' })
+    await harness.put(aTaskWithoutCallback({ name: '..' }))
+    await harness.start()
+    expect(harness.caller.calls).toEqual([])
+    const reason = 'the name ".." would lead the call to another path than the callback of its handler says'
+    expect(await harness.task('..')).toMatchObject({ state: 'failed', attempts: 0, error: expect.stringContaining(reason) as string })
   })
 })

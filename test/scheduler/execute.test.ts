@@ -1,7 +1,8 @@
 /** One task from its claim to its end. */
 import { describe, expect, it } from 'vitest'
-import type { TaskDefinition } from '../../src/domain/task/task.ts'
+import type { Task, TaskDefinition } from '../../src/domain/task/task.ts'
 import { LEASE_MS } from '../../src/scheduler/leases.ts'
+import { presentTask } from '../../src/wire/present-task.ts'
 import { MINUTE, aTask } from '../support/a-task.ts'
 import { MINUTE_MS, SchedulerHarness, afterOneCall } from '../support/scheduler-harness.ts'
 
@@ -59,6 +60,30 @@ describe('a call that is answered as expected', () => {
   })
 })
 
+it('an answer is measured against the status of the node where neither task nor handler has one, and every reader is told that', async () => {
+  const harness = new SchedulerHarness({ expectedStatus: [202, '3xx'] })
+  await harness.start()
+  await harness.putHandler('c*', { expected_http_status: '2xx' })
+  for (const [name, definition] of Object.entries({ a: {}, b: { expected_http_status: 201 }, c: {} }))
+    await harness.put(
+      aTask({ name, definition: { callback: `http://${name}.test/`, error_callback: 'http://alarm.test/', ...definition } }),
+    )
+  await harness.clock.advance(MINUTE_MS - harness.clock.now())
+  for (const call of harness.caller.calls) call.answer(201)
+  await harness.clock.advance(0)
+  const { tasks } = await harness.store.list({}, { limit: 9 })
+  expect(tasks.map(({ name, state, error }) => [name, state, error])).toEqual([
+    ['a', 'failed', 'answered 201, expected 202 or 3xx; "expected_http_status":"2xx" would take it'],
+    ['b', 'successful', null],
+    ['c', 'successful', null],
+  ])
+  const [told] = (await harness.store.changes({ after: 0, limit: 99 })).changes.filter(({ kind }) => kind === 'failed')
+  expect(told?.task.definition.expected_http_status).toEqual([202, '3xx'])
+  const report = harness.caller.calls.find(({ host }) => host === 'alarm.test')?.request.body ?? ''
+  expect(report).toContain('"expected_http_status":[202,"3xx"]')
+  expect(presentTask(tasks[0] as Task, { timeout: 15, expectedStatus: '2xx' }).expected_http_status).toBe('2xx')
+})
+
 describe('a call without an answer', () => {
   it('is made again, and the reason is kept', async () => {
     const harness = await afterOneCall()
@@ -92,7 +117,7 @@ describe('a refusal', () => {
     })
   })
 
-  it.each([204, 301, 408, 425, 429, 503])('with %i does not', async (status) => {
+  it.each([301, 408, 425, 429, 503])('with %i does not', async (status) => {
     const harness = await afterOneCall()
     harness.caller.only.answer(status)
     await harness.clock.advance(SECOND)

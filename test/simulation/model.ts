@@ -104,7 +104,7 @@ export class Model {
     return this.bodyOf(entry)?.delivery === 'at_most_once'
   }
 
-  /** Notes that a person asks for a run. @returns what is to be told whether it may have begun */
+  /** Notes that a person asks for a run. @param key of an entry, or the name of all that may run @returns what is to be told whether it may have begun */
   beginRun(key: string): (mayHaveBegun: boolean) => void {
     const window = { from: this.#time.now, to: Infinity }
     const runs = this.#runs.get(key) ?? new Set<Window>()
@@ -133,7 +133,9 @@ export class Model {
     // An error callback is due when its task ends, which is not on a minute.
     if (entry.isErrorCallback) return [{ from: entry.created, to: entry.created }]
     const own = entry.triggerAt * 1000
-    return [{ from: own, to: own }, ...(this.#runs.get(entry.key) ?? [])]
+    // The window of a task that is stored within its own minute begins then.
+    const latest = Math.min(Math.max(own, entry.windowFrom ?? own), own + 60_000)
+    return [{ from: own, to: latest }, ...(this.#runs.get(entry.key) ?? []), ...(this.#runs.get(entry.name) ?? [])]
   }
 
   /** Whether a call may begin at a time (epoch ms): in one of the windows, where the wall clock has been at or after its beginning. */

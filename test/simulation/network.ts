@@ -281,7 +281,8 @@ export class Network {
         return { ...answer(200), ms: Math.floor(timeoutMs * (0.7 + random.next() * 0.6)) }
       case 'well':
         return random.weighted<Fate>([
-          [80, answer(200)],
+          [77, answer(200)],
+          [3, answer(204)],
           [6, answer(500)],
           [3, answer(404)],
           [3, answer(503, '3')],

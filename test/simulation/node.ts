@@ -68,13 +68,13 @@ export class SimulatedNode {
     const log: Log = { error: onError, warn: ignore, info: ignore, debug: ignore }
     this.#scheduler = createScheduler({
       ...{ store, isShared, caller, systemClock, clockOffset, lease, log, node: name, nodeName: name, ...settings, random },
-      defaults: { version: VERSION, timeoutMs: DEFAULT_TIMEOUT_SECONDS * 1000 },
+      defaults: { version: VERSION, timeoutMs: DEFAULT_TIMEOUT_SECONDS * 1000, expectedStatus: 200 },
     })
     this.#app = createApp({
       ...{ store, node: name, clock: offsetClock(systemClock, clockOffset), log, random, version: VERSION },
       ...{ wake: this.#scheduler.wake, readiness: this.#scheduler.readiness },
       stopping: this.#stopping.signal,
-      defaults: { timeout: DEFAULT_TIMEOUT_SECONDS },
+      defaults: { timeout: DEFAULT_TIMEOUT_SECONDS, expectedStatus: 200 },
     })
   }
 

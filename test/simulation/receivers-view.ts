@@ -5,7 +5,7 @@ export function isExpectedStatus(status: number, expected: TaskDefinition['expec
   return [expected].flat().some((one) => (typeof one === 'string' ? Math.floor(status / 100) === Number(one[0]) : one === status))
 }
 
-/** 4xx, but for those that ask to come again. */
-export function isPermanentRefusal(status: number): boolean {
-  return Math.floor(status / 100) === 4 && ![408, 425, 429].includes(status)
+/** A success that was not expected, or 4xx, but for those that ask to come again. */
+export function isTheLastAnswer(status: number): boolean {
+  return Math.floor(status / 100) === 2 || (Math.floor(status / 100) === 4 && ![408, 425, 429].includes(status))
 }

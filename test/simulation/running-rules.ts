@@ -1,5 +1,5 @@
 /** What may become of a running task: only what its call, its worker or its lease has come to. */
-import { isExpectedStatus, isPermanentRefusal } from './receivers-view.ts'
+import { isExpectedStatus, isTheLastAnswer } from './receivers-view.ts'
 import type { Entry } from './entry.ts'
 import { Violation } from './model.ts'
 import type { RuleContext } from './rule-context.ts'
@@ -80,7 +80,7 @@ export function endingsOf(entry: Entry, { network, model, time, isAlive, isWell 
   if (result?.kind === 'answered') {
     if (isExpectedStatus(result.status, entry.definition.expected_http_status))
       endings.push(entry.definition.ack_timeout === undefined ? 'succeeded' : 'accepted')
-    else endings.push(isPermanentRefusal(result.status) ? 'refused' : 'failed')
+    else endings.push(isTheLastAnswer(result.status) ? 'refused' : 'failed')
   }
   if (result?.kind === 'unanswered') endings.push('failed')
   if (result?.kind === 'lost') endings.push('lost')

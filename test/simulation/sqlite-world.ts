@@ -78,6 +78,7 @@ export class SqliteWorld implements WorldStore {
       withFaults(db, (sql) => this.faultOf(sql)),
       NO_HOLD,
       () => undefined,
+      { isNew: false },
     )
     const crash = (): Promise<void> => {
       // What waits for a commit is lost. No transaction is open between two turns of the event loop.

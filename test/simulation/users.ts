@@ -155,10 +155,12 @@ export class Users {
     const dry = decision.do === 'reschedule all' && decision.dry
     const request = { method: 'POST', url: `/reschedule/${encodeURIComponent(target)}?all=${decision.all}&dry_run=${dry}` } as const
     const command = { does: 'move', isAbout: (one: { name: string }) => !dry && one.name === name } as const
+    const ended = dry || decision.minutes > 0 ? undefined : this.#options.model.beginRun(name)
     const { answer, isAlone } = await sendCommand(this.#options, command, {
       ...request,
       payload: JSON.stringify({ trigger_at: `+${decision.minutes}m` }),
     })
+    ended?.(answer === 'lost' || answer.status === 200)
     if (answer === 'lost' || answer.status !== 200 || dry || !isAlone) return
     const { tasks } = JSON.parse(answer.body) as { tasks: WireTask[] }
     const missing = tasks.map((task) => `${task.task_name}@${task.trigger_at}`).find((key) => !this.#options.watch.entries.has(key))

@@ -19,11 +19,11 @@ test.each([
   [2, [3]],
   [3, []],
 ])('a database of version %d still needs the steps %j', (current, versions) => {
-  expect(pendingMigrations(ALL, current).map(({ version }) => version)).toEqual(versions)
+  expect(pendingMigrations('the store', ALL, current).map(({ version }) => version)).toEqual(versions)
 })
 
 test('a database of a newer version is refused', () => {
-  expect(() => pendingMigrations(ALL, 4)).toThrow(expect.objectContaining({ code: 'store_too_new' }))
+  expect(() => pendingMigrations('the store', ALL, 4)).toThrow(expect.objectContaining({ code: 'store_too_new' }))
 })
 
 test('both backends have the same migrations', () => {
@@ -32,8 +32,8 @@ test('both backends have the same migrations', () => {
 })
 
 test('a database of a newer version is let in where what is new only adds something', () => {
-  expect(pendingMigrations(ALL, 5, 3)).toEqual([])
-  expect(() => pendingMigrations(ALL, 5, 4)).toThrow(expect.objectContaining({ code: 'store_too_new' }))
+  expect(pendingMigrations('the store', ALL, 5, 3)).toEqual([])
+  expect(() => pendingMigrations('the store', ALL, 5, 4)).toThrow(expect.objectContaining({ code: 'store_too_new' }))
 })
 
 test('a step says itself which programs can work with what it makes', () => {

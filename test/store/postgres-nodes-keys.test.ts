@@ -2,9 +2,10 @@
 import fc from '../support/fast-check.ts'
 import { expect, test } from 'vitest'
 import { reportOf } from '../../src/domain/attempt/attempt-report.ts'
-import { isFinal } from '../../src/domain/task/task.ts'
+import { isFinal, newTask } from '../../src/domain/task/task.ts'
 import type { Task } from '../../src/domain/task/task.ts'
-import type { PutResult, Store } from '../../src/store/store.ts'
+import type { PutResult, Revise } from '../../src/domain/task/client-write.ts'
+import type { Store } from '../../src/store/store.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { aTask, MINUTE } from '../support/a-task.ts'
 import { changesSince } from './contract/changes.ts'
@@ -14,7 +15,21 @@ import { openNodes } from './support/postgres-nodes.ts'
 const KEYS = ['a', 'b', 'c'].map((name) => ({ name, triggerAt: MINUTE }))
 /** What may take an entry away. */
 const REMOVALS = ['remove', 'prune'] as const
-const VERBS = ['put', 'put', 'put if absent', 'claim', 'claim', 'succeed', 'succeed', 'fail', 'run', 'run', 'rescue', ...REMOVALS] as const
+const VERBS = [
+  'put',
+  'put',
+  'put if absent',
+  'claim',
+  'claim',
+  'succeed',
+  'succeed',
+  'fail',
+  'run',
+  'run',
+  'edit',
+  'rescue',
+  ...REMOVALS,
+] as const
 
 interface Run {
   now: number
@@ -49,6 +64,12 @@ async function take(store: Store, run: Run, { verb, key: n }: Step): Promise<Put
       break
     case 'run':
       await store.run(key, { now })
+      break
+    case 'edit':
+      await store.edit(key, (before) => ({ ok: true, value: newTask(before, { ...task.definition, retry: n }, now, true) }), {
+        now,
+        run: true,
+      })
       break
     case 'rescue':
       await store.rescue({ now: now + LEASE_MS, limit: 2 })
@@ -114,3 +135,32 @@ async function clear(store: Store, { now }: Run): Promise<void> {
   await finishAll(store, await listAll(store, { states: ['running'] }), now)
   await store.remove({}, { now, limit: 100 })
 }
+
+test('nodes that begin series of one name at once leave one, and of unique tasks one is stored', async () => {
+  const { nodes } = await openNodes()
+  const repeating = (n: number) => aTask({ name: 'series', triggerAt: MINUTE + n * 60, definition: { repeat: '@hourly' } })
+  const unique = (n: number) => aTask({ name: 'unique', triggerAt: MINUTE + n * 60, unique: 'waiting' })
+  await nodes[0].put([repeating(0)], { now: DUE - 9 })
+  const all = Array.from({ length: 24 }, (_, n) => (nodes[n % 3] ?? nodes[0]).put([repeating(n), unique(n)], { now: DUE + n }))
+  const results = (await Promise.all([...all, claimAll(nodes[1]).then(() => [])])).flat()
+  const waiting = await nodes[2].list({ states: ['pending'] }, { limit: 99 })
+  const heads = waiting.tasks.filter(({ name, repeatedTo }) => name === 'series' && repeatedTo === null)
+  expect(heads).toHaveLength(1)
+  expect(results.filter(({ status }) => status === 'kept')).toHaveLength(23)
+  await expectCountsToAddUp(nodes[0])
+})
+
+test('nodes that edit one task at once lose no edit', async () => {
+  const { nodes } = await openNodes()
+  const key = { name: 'edited', triggerAt: MINUTE }
+  await nodes[0].put([aTask({ ...key, definition: { headers: {} } })], { now: DUE - 9 })
+  const edits = Array.from({ length: 18 }, (_, n) => {
+    const revise: Revise = (task, own) => ({
+      ok: true,
+      value: newTask(task, { ...own, headers: { ...own.headers, [`h${n}`]: '1' } }, DUE - 8),
+    })
+    return (nodes[n % 3] ?? nodes[0]).edit(key, revise, { now: DUE - 8, run: false })
+  })
+  expect((await Promise.all(edits)).every(({ status }) => status === 'edited')).toBe(true)
+  expect(Object.keys((await nodes[1].get(key))?.definition.headers ?? {})).toHaveLength(18)
+})

@@ -24,11 +24,11 @@ import { emptyDatabase, openNode } from './support/postgres-nodes.ts'
 const OF_A_SESSION =
   /(^|;)\s*(SET\s+(?!LOCAL\s)|RESET|LISTEN|UNLISTEN|NOTIFY|PREPARE|DEALLOCATE|DISCARD|LOAD)\b|advisory(?!_xact_lock\b)|\bset_config\b|\bTEMP(ORARY)?\b|\bWITH HOLD\b|\bcurrval\b|\blastval\b/i
 
-test('no statement of a node leaves anything behind in its session', async () => {
+test('no statement of a node that may not prepare leaves anything behind in its session', async () => {
   const database = await emptyDatabase()
   const proxy = await startPostgresProxy(database.url)
   onTestFinished(() => proxy.close())
-  const store = await openNode(proxy.url)
+  const store = await openNode(`${proxy.url}?prepare=false`)
   await store.announce('node#1')
   const later = { selection: {}, all: true, triggerAt: MINUTE + 600, now: DUE + 9, dryRun: false, limit: 10 }
 
@@ -67,4 +67,15 @@ test('no statement of a node leaves anything behind in its session', async () =>
   expect(texts.size).toBeGreaterThan(60)
   expect([...texts].filter((text) => OF_A_SESSION.test(text))).toEqual([])
   expect(proxy.statements.filter(({ keptAs }) => keptAs !== '')).toEqual([])
+})
+
+test('a session keeps statements with parameters, and each text under one name', async () => {
+  const database = await emptyDatabase()
+  const proxy = await startPostgresProxy(database.url)
+  onTestFinished(() => proxy.close())
+  const store = await openNode(proxy.url)
+  for (const name of ['a', 'b', 'c']) await store.put([aTask({ name })], { now: DUE - 9 })
+  const inserts = proxy.statements.filter(({ text, keptAs }) => keptAs !== '' && text.includes('INSERT INTO callme.tasks'))
+  expect(inserts).toHaveLength(1)
+  expect(proxy.statements.filter(({ text, keptAs }) => keptAs !== '' && OF_A_SESSION.test(text))).toEqual([])
 })

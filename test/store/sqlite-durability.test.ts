@@ -68,7 +68,7 @@ describe.each([
       for (const result of await Promise.allSettled(writes())) {
         expect(result).toMatchObject({
           status: 'rejected',
-          reason: { code: 'store_unavailable', message: expect.stringContaining('the store does not answer') as string },
+          reason: { code: 'store_unavailable', message: expect.stringContaining(`the store does not answer: ${path}: `) as string },
         })
       }
       expect(await listAll(store)).toEqual(before)

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, matchesGlob, resolve } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { describe, expect, test, vi } from 'vitest'
 import { CallmeError } from '../../src/domain/errors.ts'
@@ -78,6 +78,18 @@ describe('a file that is open', () => {
     await store.close()
   })
 
+  test('makes no file beside it that git would offer to commit', async () => {
+    const folder = tempFolder()
+    const store = openSqliteStore(join(folder, 'callme.db'))
+    const ignored = readFileSync(new URL('../../.gitignore', import.meta.url), 'utf8')
+      .trim()
+      .split('\n')
+    const left = readdirSync(folder)
+    expect(left).toContain('callme.db.lock-journal')
+    expect(left.filter((name) => !ignored.some((pattern) => matchesGlob(name, pattern)))).toEqual([])
+    await store.close()
+  })
+
   test('and another file do not get in the way of each other', async () => {
     const folder = tempFolder()
     const stores = ['one.db', 'two.db'].map((name) => openSqliteStore(join(folder, name)))
@@ -90,6 +102,22 @@ describe('a file that cannot be a store', () => {
   test('is refused where its folder does not exist', () => {
     const path = join(tempFolder(), 'missing', 'callme.db')
     expect(refusalOf(path)).toMatchObject({ code: 'store_unavailable', message: `cannot open ${path}: its folder does not exist` })
+  })
+
+  test('is refused with the file and the reason that is true', () => {
+    const folder = tempFolder()
+    writeFileSync(join(folder, 'notes.txt'), 'no database '.repeat(99))
+    mkdirSync(join(folder, 'locked.db.lock'))
+    symlinkSync(join(folder, 'none', 'x.db'), join(folder, 'link.db'))
+    for (const [name, file, reason] of [
+      ['.', folder, 'it is a folder and no file'],
+      ['notes.txt', 'notes.txt', 'it is not a database of SQLite, or its beginning is damaged'],
+      ['notes.txt/a.db', 'notes.txt/a.db', `${join(folder, 'notes.txt')} is a file and no folder`],
+      ['locked.db', 'locked.db.lock', 'it is a folder and no file'],
+      ['link.db', 'link.db', 'it is a link into a folder that does not exist'],
+      [`${'x'.repeat(300)}.db`, `${'x'.repeat(300)}.db`, 'its name is too long for the file system'],
+    ] as const)
+      expect(refusalOf(join(folder, name)).message).toBe(`cannot open ${resolve(folder, file)}: ${reason}`)
   })
 
   test('is refused where it is a folder or something else than SQLite, and stays as it is', () => {
@@ -109,7 +137,7 @@ describe('the schema', () => {
     setVersion(path, NEWEST + 7)
     expect(refusalOf(path)).toMatchObject({
       code: 'store_too_new',
-      message: `the store has schema version ${NEWEST + 7}, this callme knows versions up to ${NEWEST}: start the newer callme that last used it`,
+      message: `the store ${path} has schema version ${NEWEST + 7}, this callme knows versions up to ${NEWEST}: start the newer callme that last used it`,
     })
     setVersion(path, NEWEST)
     await openSqliteStore(path).close()
@@ -163,6 +191,34 @@ test('a write is on disk when it is acknowledged: write-ahead log, synchronous F
   expect(reader.pragma('journal_mode', { simple: true })).toBe('wal')
   reader.close()
   await store.close()
+})
+
+test('the file shrinks after old tasks were removed, in steps between which a write takes its turn', async () => {
+  const path = join(tempFolder(), 'callme.db')
+  const store = openSqliteStore(path)
+  const definition = { callback: 'http://receiver.test/', payload: 'x'.repeat(60_000) }
+  await store.put(
+    Array.from({ length: 300 }, (_, n) => aTask({ name: `n${n}`, definition })),
+    { now: NOW },
+  )
+  await store.remove({}, { now: NOW, limit: 1000 })
+  const pages = () => {
+    const db = new SqliteDatabase(path, { readonly: true })
+    const count = db.pragma('page_count', { simple: true }) as number
+    db.close()
+    return count
+  }
+  const full = pages()
+  let isTidy = false
+  const tidying = store.tidy().then(() => (isTidy = true))
+  await store.put([aTask({ name: 'meanwhile' })], { now: NOW })
+  expect(isTidy).toBe(false)
+  await tidying
+  expect(full).toBeGreaterThan(4000)
+  expect(pages()).toBeLessThan(700)
+  expect((await listAll(store)).map(({ name }) => name)).toEqual(['meanwhile'])
+  await store.close()
+  expect(statSync(path).size).toBeLessThan(700 * 4096)
 })
 
 function setVersion(path: string, version: number): void {

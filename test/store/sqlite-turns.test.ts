@@ -24,13 +24,14 @@ test('a claim comes before the bulk writes that were asked for earlier, and each
 
 test('a page of large handlers ends early, and says that others follow', async () => {
   const store = openSqliteStore(':memory:')
+  const count = Math.ceil((1.2 * PAGE_BYTES) / 16_000)
   const headers = Object.fromEntries(Array.from({ length: 4 }, (_, n) => [`x-${n}`, 'h'.repeat(4000)]))
-  for (let n = 0; n < 300; n += 1) await putHandler(store, `h${String(n).padStart(3, '0')}`, { headers })
-  const first = await store.listHandlers({ limit: 300 })
+  for (let n = 0; n < count; n += 1) await putHandler(store, `h${String(n).padStart(3, '0')}`, { headers })
+  const first = await store.listHandlers({ limit: count })
   expect(first.more).toBe(true)
   expect(JSON.stringify(first.handlers).length).toBeLessThan(PAGE_BYTES * 1.1)
-  const rest = await store.listHandlers({ limit: 300, after: first.handlers.at(-1)?.name ?? '' })
+  const rest = await store.listHandlers({ limit: count, after: first.handlers.at(-1)?.name ?? '' })
   expect(rest.more).toBe(false)
-  expect(first.handlers.length + rest.handlers.length).toBe(300)
+  expect(first.handlers.length + rest.handlers.length).toBe(count)
   await store.close()
 })

@@ -13,9 +13,9 @@ async function open(): Promise<OpenStore> {
   const opened: OpenStore & { store: Store } = {
     where: { kind: 'sqlite', path },
     store: openSqliteStore(path),
-    async reopen() {
+    async reopen(options) {
       await opened.store.close()
-      opened.store = openSqliteStore(path)
+      opened.store = openSqliteStore(path, options)
       return opened.store
     },
     async dispose() {

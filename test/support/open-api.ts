@@ -65,7 +65,7 @@ export async function openApi(faults: (store: Store) => Partial<Store> = () => (
     readiness,
     stopping: stopping.signal,
     random: () => 0,
-    defaults: { timeout: DEFAULT_TIMEOUT },
+    defaults: { timeout: DEFAULT_TIMEOUT, expectedStatus: 200 },
     version: VERSION,
   })
   const server = createServer(app).listen(0, '127.0.0.1')

@@ -1,7 +1,8 @@
 /** The real scheduler of one node on a fake clock, with a real store in memory and scripted calls. */
 import type { LogEvent, LogLevel } from '../../src/telemetry/log.ts'
 import { createLog } from '../../src/telemetry/log.ts'
-import type { Attempt, NewTask, Task, TaskDefinition } from '../../src/domain/task/task.ts'
+import type { Attempt } from '../../src/domain/task/attempt.ts'
+import type { ExpectedStatuses, NewTask, Task, TaskDefinition } from '../../src/domain/task/task.ts'
 import { CallmeError } from '../../src/domain/errors.ts'
 import type { HandlerDefinition } from '../../src/domain/task/handler.ts'
 import type { TaskKey } from '../../src/domain/task/task-key.ts'
@@ -29,6 +30,7 @@ export interface HarnessOptions {
   readonly maxInflightPerHost?: number
   readonly retentionMs?: number
   readonly random?: () => number
+  readonly expectedStatus?: ExpectedStatuses
 }
 
 interface LogLine {
@@ -72,6 +74,7 @@ export class SchedulerHarness {
       maxInflightPerHost,
       retentionMs = 0,
       random = Math.random,
+      expectedStatus = 200,
     } = options
     this.clock = successorOf?.clock ?? new FakeClock(options.startAt ?? MINUTE_MS - 10_000)
     this.store = successorOf?.store ?? openSqliteStore(':memory:')
@@ -87,7 +90,7 @@ export class SchedulerHarness {
       caller: this.caller,
       systemClock: this.clock,
       log: createLog('debug', { write: (line) => this.logged.push(JSON.parse(line) as LogLine) }),
-      defaults: { version: '1.2.3', timeoutMs: 15_000 },
+      defaults: { version: '1.2.3', timeoutMs: 15_000, expectedStatus },
     })
     ;({
       ticker: this.ticker,

@@ -4,6 +4,7 @@ import type { WireErrorCallbackResult, WireTask } from '../../src/wire/present-t
 import { TASK_STATES } from '../../src/domain/task/task.ts'
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const LOCAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$/
 const UNIX_SECONDS = /^\d+$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const KEY = /^.+@\d+$/
@@ -29,8 +30,10 @@ function isErrorCallbackResult(value: unknown): boolean {
 /** Every member of a task on the wire, and how a right value of it is known. */
 const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: unknown) => boolean>> = {
   task_name: text(/./),
+  key: text(KEY),
   trigger_at: text(UNIX_SECONDS),
   trigger_time: text(RFC3339),
+  local_time: orNull(text(LOCAL)),
   task_state: (value) => (TASK_STATES as readonly unknown[]).includes(value),
   callback: orNull(text(/^https?:/)),
   callback_method: text(/^[A-Z]+$/),
@@ -41,6 +44,7 @@ const TASK_MEMBERS: Readonly<Record<Exclude<keyof WireTask, 'history'>, (value: 
   max_delay: integer,
   timeout: integer,
   error_callback: orNull(text(/^https?:/)),
+  error_payload: (value) => value !== undefined,
   delivery: text(/^at_(least|most)_once$/),
   ack_timeout: orNull(integer),
   repeat: orNull(text(/./)),
@@ -94,17 +98,19 @@ interface Answer {
 /** Fails unless the answer is a problem document with this status, and answers its sentence. */
 export function expectProblem(answer: Answer, status: number, pointer?: string): string {
   const problem = answer.body as {
+    error: string
+    errors?: { pointer: string; detail?: string }[]
     type: string
     title: string
     status: number
-    detail: string
-    error: string
-    errors?: { pointer: string; detail: string }[]
   }
   expect(answer.status, JSON.stringify(answer.body)).toBe(status)
   expect(answer.headers['content-type']).toBe('application/problem+json')
   expect(problem).toMatchObject({ type: 'about:blank', status })
-  expect([typeof problem.title, typeof problem.detail, typeof problem.error]).toEqual(['string', 'string', 'string'])
+  expect([typeof problem.title, typeof problem.error]).toEqual(['string', 'string'])
+  // A person reads the sentence first, and once.
+  expect(Object.keys(problem)[0]).toBe('error')
+  expect(JSON.stringify(problem).split(JSON.stringify(problem.error).slice(1, -1))).toHaveLength(2)
   expect(problem.errors?.[0]?.pointer).toBe(pointer)
   return problem.error
 }

@@ -64,7 +64,7 @@ describe.each(PLACES)('the account of a store on %s', (_, makePlace) => {
 
   async function open(): Promise<void> {
     place = await makePlace()
-    store = await openStore(place.where, new AbortController().signal)
+    store = await openStore(place.where, { stopping: new AbortController().signal })
     onTestFinished(() => store.close())
   }
 
@@ -76,7 +76,7 @@ describe.each(PLACES)('the account of a store on %s', (_, makePlace) => {
     expect(await report()).toEqual({
       ...{ ok: true, from: null, to: null, at: new Date(NOW).toISOString(), due: 0, on_time: 0, early: 0, late: 0, skipped: 0, failed: 0 },
       ...{ removed: 0, waiting: 0, missed: 0, not_due: 0, reasons: { skipped: {}, failed: {} }, lost_attempts: 0 },
-      ...{ lateness: { attempts: 0, p50: null, p99: null, max: null }, broken: KEPT, breaches: [] },
+      ...{ lateness: { attempts: 0, p50: null, p99: null, max: null, over_1s: 0, over_10s: 0, over_60s: 0 }, broken: KEPT, breaches: [] },
     })
   })
 
@@ -98,7 +98,7 @@ describe.each(PLACES)('the account of a store on %s', (_, makePlace) => {
     const told = await report({ now: DUE + 500_000 })
     expect(told).toMatchObject({ ok: true, due: 7, on_time: 1, skipped: 1, failed: 2, removed: 1, waiting: 2, missed: 0, not_due: 1 })
     expect(told.reasons).toEqual({ skipped: { 'out of time': 1 }, failed: { 'answered 404, expected 200': 2 } })
-    expect(told.lateness).toEqual({ attempts: 4, p50: 101, p99: 103, max: 103 })
+    expect(told.lateness).toEqual({ attempts: 4, p50: 101, p99: 103, max: 103, over_1s: 0, over_10s: 0, over_60s: 0 })
   })
 
   test('is that of a range of minutes where one is given', async () => {

@@ -1,6 +1,7 @@
 /** Changes of tasks as an event stream (WHATWG HTML §9.2): blocks of bytes, each made once and written to every listener. */
 import { matchesName } from '../../domain/task/name-pattern.ts'
 import type { ChangeKind, LostChanges, TaskChange } from '../../domain/task/task-change.ts'
+import { writeJson } from '../../wire/json-text.ts'
 import { presentTask, type ServerDefaults } from '../../wire/present-task.ts'
 
 /** The changes that a listener wants; every filter that is given must hold. */
@@ -72,9 +73,9 @@ function formatLost({ first, id }: LostChanges): string {
   return formatNotice('missed', `the stored changes ${first} to ${id} cannot be read`, id)
 }
 
-/** No string in JSON holds a raw line break, so the task is one line of data. */
+/** An event is one line of data. In JSON a raw line break stands between values, never in one. */
 function formatChange({ id, kind, task, withoutPayload }: TaskChange, defaults: ServerDefaults): string {
   const wire = presentTask(task, defaults)
   const data = withoutPayload ? { ...wire, payload: null, payload_omitted: true } : wire
-  return `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`
+  return `id: ${id}\nevent: ${kind}\ndata: ${writeJson(data).replace(/[\r\n]\s*/g, ' ')}\n\n`
 }

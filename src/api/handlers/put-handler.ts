@@ -5,6 +5,7 @@ import { CallmeError, valueOrThrow } from '../../domain/errors.ts'
 import type { HandlerQuery } from '../../wire/bodies.ts'
 import { HANDLER_EXAMPLE, checkHandler, handlerOf } from '../../wire/parse-handler.ts'
 import { presentHandler } from '../../wire/present-handler.ts'
+import { regardsStored } from '../../wire/put-back.ts'
 import { compileCheck } from '../../wire/validate.ts'
 import { endpoint } from '../endpoint.ts'
 import { jsonBody } from '../http/read-body.ts'
@@ -24,7 +25,10 @@ export const putHandler = endpoint(
   { query: checkHandlerQuery, body: jsonBody(checkHandler, HANDLER_EXAMPLE), condition: refuseConditions },
   ({ store, clock, log, wake }) =>
     async ({ target: name, query: { force }, body }) => {
-      const definition = valueOrThrow(handlerOf(name, body()))
+      const sent = body()
+      const before = regardsStored(sent) ? await store.getHandler(name) : undefined
+      const stored = before && { own: before.definition, shown: presentHandler(before) }
+      const definition = valueOrThrow(handlerOf(name, sent, stored))
       const result = await store.putHandler(name, definition, { now: clock.now(), force: isOn(force) })
       if (result === 'needed') throw stillNeeded(name)
       wake(clock.now())

@@ -13,7 +13,7 @@ export function answerClientError(error: ClientError, socket: Duplex): void {
     return
   }
   const { status, sentence } = explain(error)
-  const body = JSON.stringify(problemDocument(status, { error: sentence }))
+  const body = `${JSON.stringify(problemDocument(status, { error: sentence }))}\n`
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Content-Type: application/problem+json',

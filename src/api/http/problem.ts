@@ -11,11 +11,12 @@ import { show } from '../../wire/validate.ts'
 const ERRORS: Readonly<Record<ErrorCode, { readonly status: number }>> = errors
 const RETRY_AFTER_SECONDS = 5
 
-/** An error as a client sees it, in an answer and in the results of a batch. */
+/** An error as a client sees it, in an answer and in the results of a batch. A person reads its sentence first, and each sentence once. */
 export interface PresentedError {
   /** one sentence: what is wrong and what would be right */
   readonly error: string
-  readonly errors?: readonly Problem[]
+  /** every wrong member; the sentence of the first one is `error` */
+  readonly errors?: readonly (Pick<Problem, 'pointer'> | Problem)[]
 }
 
 export function errorHandler(log: Log): ErrorRequestHandler {
@@ -37,7 +38,8 @@ export function httpStatusOf(error: CallmeError): number {
 }
 
 export function presentError({ message, problems }: CallmeError): PresentedError {
-  return { error: message, ...(problems.length > 0 && { errors: problems }) }
+  const [first, ...others] = problems
+  return { error: message, ...(first && { errors: [{ pointer: first.pointer }, ...others] }) }
 }
 
 export function sendProblem(req: Request, res: Response, status: number, presented: PresentedError): void {
@@ -48,7 +50,7 @@ export function sendProblem(req: Request, res: Response, status: number, present
 }
 
 export function problemDocument(status: number, presented: PresentedError): object {
-  return { type: 'about:blank', title: STATUS_CODES[status], status, detail: presented.error, ...presented }
+  return { ...presented, type: 'about:blank', title: STATUS_CODES[status], status }
 }
 
 /** The client closed its connection during an answer. Nobody needs to know, and nothing is wrong here. */

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import express, { type Request, type RequestHandler } from 'express'
 import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
+import { keepTexts, textsToCheck } from '../../wire/json-text.ts'
 import type { Check } from '../../wire/validate.ts'
 
 /** Far more than a body needs, and far less than a recursive function can follow. */
@@ -20,13 +21,16 @@ export interface BodyReader<B> {
   readonly example: string
   /** counted after decompression */
   readonly limitBytes: number
-  /** @throws CallmeError where the text is refused */
-  readonly read: (text: string) => B
+  /** @param now epoch ms @throws CallmeError where the text is refused */
+  readonly read: (text: string, now: number) => B
 }
 
 /** A JSON body of at most 1 MiB; an empty one is `{}`. */
-export function jsonBody<B>(check: Check<B>, example: string): BodyReader<B> {
-  const read = (text: string): B => valueOrThrow(check(text.trim() === '' ? {} : valueOrThrow(parseJson(text, example))))
+export function jsonBody<B extends object>(check: Check<B>, example: string): BodyReader<B> {
+  const read = (text: string, now: number): B => {
+    const body = valueOrThrow(check.at(text.trim() === '' ? {} : valueOrThrow(parseJson(text, example)), now))
+    return valueOrThrow(keepTexts(body, text))
+  }
   return { schema: check.schema, example, limitBytes: 2 ** 20, read }
 }
 
@@ -65,7 +69,15 @@ export function refuseBody(req: Request): void {
 export function parseJson(text: string, example: string): Parsed<unknown> {
   if (isTooDeep(text)) return refuse('', `the body is nested more than ${MAX_DEPTH} levels deep; a payload may be nested at most 100`)
   try {
-    return MAY_HOLD_LARGE_NUMBER.test(text) ? parseExactly(text) : { ok: true, value: JSON.parse(text) }
+    const value: unknown = JSON.parse(text)
+    const changed = MAY_HOLD_LARGE_NUMBER.test(text)
+      ? textsToCheck(text)
+          .map(findChanged)
+          .find((number) => number !== undefined)
+      : undefined
+    if (changed === undefined) return { ok: true, value }
+    const shown = changed.length <= SHOWN_DIGITS ? changed : `${changed.slice(0, SHOWN_DIGITS)}…`
+    return refuse('', `the body holds the number ${shown}, which JSON readers cannot keep exactly; send it as a string`)
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? cause.message : 'it cannot be read'
     return refuse('', `the body must be JSON such as ${example}; ${reason}`)
@@ -86,16 +98,14 @@ function isTooDeep(text: string): boolean {
   return false
 }
 
-/** Refuses a number that would be stored as another one than was sent. */
-function parseExactly(text: string): Parsed<unknown> {
+/** The first number that would be read as another one. */
+function findChanged(text: string): string | undefined {
   let changed: string | undefined
-  const value: unknown = JSON.parse(text, (_key, part: unknown, context?: { readonly source?: string }) => {
+  JSON.parse(text, (_key, part: unknown, context?: { readonly source?: string }) => {
     if (typeof part === 'number' && context?.source !== undefined && isChanged(part, context.source)) changed ??= context.source
     return part
   })
-  if (changed === undefined) return { ok: true, value }
-  const shown = changed.length <= SHOWN_DIGITS ? changed : `${changed.slice(0, SHOWN_DIGITS)}…`
-  return refuse('', `the body holds the number ${shown}, which JSON readers cannot keep exactly; send it as a string`)
+  return changed
 }
 
 /** A fraction may lose digits, as every reader expects. An integer may not, and no number may become infinite or vanish. */

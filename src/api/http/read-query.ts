@@ -4,7 +4,8 @@ import type { Request } from 'express'
 import plainQuery from '../../../schema/api/plain-query.json' with { type: 'json' }
 import { badRequest, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import { parseTaskName } from '../../domain/task/task-key.ts'
-import { parseInstant } from '../../domain/time/trigger-time.ts'
+import { explainTimezone } from '../../domain/time/time-zone.ts'
+import { parseInstant, type TimeContext } from '../../domain/time/trigger-time.ts'
 import type { PlainQuery } from '../../wire/bodies.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
 
@@ -33,12 +34,16 @@ export function readNames(text: string): string {
   throw badRequest({ pointer: '?name', detail: `name must be that of tasks, or a beginning and an asterisk: ${names.problem.detail}` })
 }
 
+/** @param now epoch ms @param pointer to the zone @throws CallmeError `bad_request` on a zone that is none */
+export function readTimeContext({ timezone }: { readonly timezone?: string | undefined }, now: number, pointer = '?timezone'): TimeContext {
+  const problem = timezone === undefined ? undefined : explainTimezone(timezone)
+  if (problem) throw badRequest({ ...problem, pointer })
+  return { now, timezone }
+}
+
 /** @param text an instant of a range @returns Unix seconds @throws CallmeError `bad_request` on any other text */
-export function readInstant(name: string, text: string): number {
-  const instant = parseInstant(text)
-  if (instant !== undefined) return instant
-  const detail = `${name} must be a Unix time in seconds or an RFC 3339 time such as "2030-01-01T00:00:00Z"; got ${show(text)}`
-  throw badRequest({ pointer: `?${name}`, detail })
+export function readInstant(name: string, text: string, context: TimeContext): number {
+  return valueOrThrow(parseInstant(name, text, context))
 }
 
 /** A `+` means itself and no space, so `?trigger_at=+6h` works as it is typed. */

@@ -5,14 +5,16 @@ import { parseTaskKey, parseTaskName, type TaskKey } from '../../domain/task/tas
 
 /** The tasks that a path means: one, those of a name, or all. */
 export type Target = Partial<TaskKey>
+/** A target without the meaning of all tasks. */
+export type NamedTarget = Target & Pick<TaskKey, 'name'>
 
 /** The meanings of the last part of a path, and their values. */
 export interface Targets {
   readonly none: undefined
   /** the name of a task */
   readonly name: string
-  /** the key of a task */
-  readonly key: TaskKey
+  /** the key of a task, or a name that one task alone has; `keyOf` finds its key */
+  readonly entry: NamedTarget
   /** the name of a handler: a task's name, or a beginning of names and an asterisk */
   readonly handler: string
   /** a key, a name, or nothing for all tasks */
@@ -22,7 +24,7 @@ export interface Targets {
 const PARSERS: { readonly [K in keyof Targets]: (text: string) => Parsed<Targets[K]> } = {
   none: () => ({ ok: true, value: undefined }),
   name: parseTaskName,
-  key: parseTaskKey,
+  entry: parseEntry,
   handler: parseHandlerName,
   tasks: parseTasks,
 }
@@ -40,7 +42,10 @@ export function parseHandlerName(text: string): Parsed<string> {
 }
 
 function parseTasks(text: string): Parsed<Target> {
-  if (text === '') return { ok: true, value: {} }
+  return text === '' ? { ok: true, value: {} } : parseEntry(text)
+}
+
+function parseEntry(text: string): Parsed<NamedTarget> {
   if (text.includes('@')) return parseTaskKey(text)
   const name = parseTaskName(text)
   return name.ok ? { ok: true, value: { name: name.value } } : name

@@ -7,7 +7,7 @@ import { rfc3339 } from '../../domain/time/trigger-time.ts'
 import type { LatenessQuery } from '../../wire/bodies.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
 import { endpoint } from '../endpoint.ts'
-import { readInstant, readNames } from '../http/read-query.ts'
+import { readInstant, readNames, readTimeContext } from '../http/read-query.ts'
 
 const DAY_S = 86_400
 /** Small, because the store answers other requests in between. */
@@ -18,8 +18,10 @@ export const getLateness = endpoint(
   { query: compileCheck<LatenessQuery>(latenessQuery, 'query'), body: 'ignored' },
   ({ store, clock, turns }) =>
     async ({ req, query }) => {
-      const to = query.to === undefined ? Math.ceil(clock.now() / 1000) : readInstant('to', query.to)
-      const from = query.from === undefined ? to - DAY_S : readInstant('from', query.from)
+      const now = clock.now()
+      const context = readTimeContext(query, now)
+      const to = query.to === undefined ? Math.ceil(now / 1000) : readInstant('to', query.to, context)
+      const from = query.from === undefined ? to - DAY_S : readInstant('from', query.from, context)
       if (from >= to)
         throw badRequest({ pointer: '?from', detail: `from must be before to; got ${show(query.from)} and ${show(query.to ?? 'now')}` })
       const names = query.name === undefined ? undefined : readNames(query.name)

@@ -14,7 +14,7 @@ import type { AppOptions, EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { isOn } from '../http/read-query.ts'
 import { describeTarget, isKey, type Target } from '../http/read-target.ts'
-import { refuseUnknown, selectionOf } from '../http/selection.ts'
+import { keyOf, refuseUnknown, selectionOf } from '../http/selection.ts'
 import { runNow } from './run-task.ts'
 
 const BATCH = 200
@@ -28,9 +28,9 @@ export const deleteTask = endpoint(
   (options) =>
     async ({ target, query }) => {
       const key = isKey(target) ? target : undefined
-      if (key) refuseFilter(query)
+      if (key) refuseFilter(query, 'a key says which entry is meant')
       if (isOn(query.run)) {
-        const task = await runNow(options, keyToRun(key, query), { removeAfter: true })
+        const task = await runNow(options, await keyToRun(options, target, query), { removeAfter: true })
         const message = 'task runs now and is deleted once it has succeeded'
         return { status: 202, body: { message, task: presentTask(task, options.defaults) } }
       }
@@ -39,19 +39,21 @@ export const deleteTask = endpoint(
     },
 )
 
-function keyToRun(key: TaskKey | undefined, query: DeleteQuery): TaskKey {
-  if (!key) {
-    const detail = `run takes one entry, as in DELETE /task/<task_name>@<trigger_at>?run=true; got ${show(query.run)} without a key`
+function keyToRun({ store }: AppOptions, target: Target, query: DeleteQuery): Promise<TaskKey> {
+  const { name } = target
+  if (name === undefined) {
+    const detail = `run takes one entry, by its key or its name, as in DELETE /task/<task_name>?run=true; got ${show(query.run)} without them`
     throw badRequest({ pointer: '?run', detail })
   }
   if (isOn(query.all)) throw badRequest({ pointer: '?all', detail: 'all must be absent with run, which takes an entry that has not ended' })
-  return key
+  refuseFilter(query, 'run takes the one entry of a key or a name')
+  return keyOf(store, { ...target, name }, WAITING_STATES)
 }
 
-function refuseFilter(query: DeleteQuery): void {
+function refuseFilter(query: DeleteQuery, why: string): void {
   const given = FILTERS.find((filter) => query[filter] !== undefined)
   if (given === undefined) return
-  const detail = `${given} must be absent where a key says which entry is meant; got ${show(query[given])}`
+  const detail = `${given} must be absent where ${why}; got ${show(query[given])}`
   throw badRequest({ pointer: `?${given}`, detail })
 }
 

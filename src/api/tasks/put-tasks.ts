@@ -3,20 +3,31 @@ import taskSchema from '../../../schema/api/task.json' with { type: 'json' }
 import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { NewTask } from '../../domain/task/task.ts'
-import type { PutResult } from '../../store/store.ts'
-import { checkTask, taskOf } from '../../wire/parse-task.ts'
+import type { PutResult } from '../../domain/task/client-write.ts'
+import { elementsOf, keepTexts } from '../../wire/json-text.ts'
+import { checkTask, taskOf, type SentTask, type StoredTask } from '../../wire/parse-task.ts'
+import { regardsStored } from '../../wire/put-back.ts'
+import type { EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { httpStatusOf, presentError, type PresentedError } from '../http/problem.ts'
 import { parseJson } from '../http/read-body.ts'
-import { elementsOf, inSlices } from '../http/slices.ts'
-import type { Turns } from '../http/turns.ts'
+import { inSlices } from '../http/slices.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
-import { refusalOf, replacesNothing } from './put-task.ts'
+import { refusalOf, replacesNothing, statusOf } from './put-task.ts'
+import { storedTask } from './stored-task.ts'
 
 const MAX_TASKS = 1000
 const EXAMPLE = '{"task_name":"a","trigger_at":"+6h","callback":"http://example.com/run"}'
 
-type WireResult = { readonly status: 200 | 201; readonly key: string } | ({ readonly status: number } & PresentedError)
+/** `replaces` is the key of the task of the series whose place it takes. `stored` is false where a unique task was there. */
+interface WireStored {
+  readonly status: 200 | 201
+  readonly key: string
+  readonly replaces?: string
+  readonly stored?: false
+}
+
+type WireResult = WireStored | ({ readonly status: number } & PresentedError)
 
 const body = {
   schema: { type: 'array', items: taskSchema },
@@ -28,27 +39,32 @@ const body = {
 export const putTasks = endpoint(
   { operationId: 'putMany', method: 'post', paths: ['/tasks'], target: 'none', scope: 'write', answers: [200, 207, 503] },
   { query: checkPlainQuery, body, condition: replacesNothing },
-  ({ store, clock, log, wake, turns }) =>
+  (options) =>
     async ({ body, ifAbsent }) => {
+      const { store, clock, log, wake, turns } = options
       const now = clock.now()
-      const tasks = await readTasks(body(), now, turns)
+      const tasks = await readTasks(body(), now, options)
       const newTasks = tasks.flatMap((task) => (task.ok ? [task.value] : []))
       const stored = newTasks.length === 0 ? [] : await turns.take(() => store.put(newTasks, { now, ifAbsent }))
       const results = resultsOf(tasks, stored)
-      const dueAts = stored.flatMap((result) => ('task' in result ? [result.task.dueAt] : []))
+      const dueAts = stored.flatMap((result) => ('task' in result && result.status !== 'kept' ? [result.task.dueAt] : []))
       if (dueAts.length > 0) wake(Math.min(...dueAts))
-      for (const result of results) if ('key' in result) log.debug('task.stored', { task: result.key })
-      return { status: dueAts.length === results.length ? 200 : 207, body: { results } }
+      for (const result of results) if ('key' in result && result.stored !== false) log.debug('task.stored', { task: result.key })
+      return { status: results.every((result) => 'key' in result) ? 200 : 207, body: { results } }
     },
 )
 
 /** @throws CallmeError where there is no task, where there are too many, and on an array that is not JSON */
-async function readTasks(body: string, now: number, turns: Turns): Promise<Parsed<NewTask>[]> {
+async function readTasks(body: string, now: number, options: EndpointOptions): Promise<Parsed<NewTask>[]> {
+  const { turns } = options
   const isArray = body.startsWith('[')
   if (isArray && !body.endsWith(']')) refuseArray(body)
   const texts = isArray ? await inSlices(elementsOf(body), turns, (text) => text) : body.split('\n').filter((line) => line.trim() !== '')
   checkNumber(texts)
-  return inSlices(texts, turns, (text) => parseTask(isArray ? readElement(text, body) : readLine(text), now))
+  const sent = await inSlices(texts, turns, (text) => checkSent(isArray ? readElement(text, body) : readLine(text), text, now))
+  const stored = new Map<Parsed<SentTask>, StoredTask | undefined>()
+  for (const one of sent) if (one.ok && regardsStored(one.value)) stored.set(one, await storedTask(options, undefined, one.value, now))
+  return sent.map((one) => (one.ok ? taskOf(undefined, one.value, now, stored.get(one)) : one))
 }
 
 function checkNumber(values: readonly string[]): void {
@@ -78,23 +94,26 @@ function readLine(line: string): Parsed<unknown> {
   return refuse('', `${parsed.problem.detail}; each task stands on a line of its own (curl keeps them with --data-binary)`)
 }
 
-function parseTask(value: Parsed<unknown>, now: number): Parsed<NewTask> {
-  const checked = value.ok ? checkTask(value.value) : value
-  return checked.ok ? taskOf(undefined, checked.value, now) : checked
+function checkSent(value: Parsed<unknown>, text: string, now: number): Parsed<SentTask> {
+  const checked = value.ok ? checkTask.at(value.value, now) : value
+  return checked.ok ? keepTexts(checked.value, text) : checked
 }
 
 /** @param stored the results for the good tasks, in their order */
 function resultsOf(tasks: readonly Parsed<NewTask>[], stored: readonly PutResult[]): WireResult[] {
   const remaining = stored.values()
   return tasks.map((task) => {
-    if (!task.ok) return failure(badRequest(task.problem))
+    if (!task.ok) return failure(badRequest(task.problem, task.others))
     const result = remaining.next().value
     if (result === undefined) throw new Error('the store gave fewer results than it was given tasks')
-    if (!('task' in result)) return failure(refusalOf(result.status, task.value))
-    return { status: result.status === 'created' ? 201 : 200, key: formatTaskKey(result.task) }
+    if (!('task' in result)) return failure(refusalOf(result, task.value))
+    const key = formatTaskKey(result.task)
+    if (result.status === 'kept') return { status: 200, key, stored: false }
+    const { replaces } = result
+    return { status: statusOf(result), key, ...(replaces && { replaces: formatTaskKey(replaces) }) }
   })
 }
 
 function failure(error: CallmeError): WireResult {
-  return { status: httpStatusOf(error), ...presentError(error) }
+  return { ...presentError(error), status: httpStatusOf(error) }
 }

@@ -14,11 +14,12 @@ import { compileCheck, show } from '../../wire/validate.ts'
 import type { EndpointOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { jsonBody } from '../http/read-body.ts'
-import { isOn } from '../http/read-query.ts'
+import { isOn, readTimeContext } from '../http/read-query.ts'
 import { describeTarget, isKey, type Target } from '../http/read-target.ts'
 import { CONTENT_TYPE, isPretty } from '../http/respond.ts'
-import { refuseUnknown, selectionOf } from '../http/selection.ts'
+import { firstTasks, listKeys, refuseUnknown, selectionOf } from '../http/selection.ts'
 import { TaskListText } from '../http/task-list-text.ts'
+import { NOT_RUNNING } from './run-task.ts'
 
 const BATCH = 200
 /** characters: small enough to hold, large enough to be worth a write */
@@ -43,8 +44,9 @@ export const reschedule = endpoint(
       // The first batch is awaited before the head is sent, so that an early failure still gets its status.
       const first = await batches.next()
       if (first.done) await refuseUntaken(options.store, target, wanted.all)
+      const message = first.done ? await whyNothing(options.store, wanted) : undefined
       res.writeHead(200, { 'Content-Type': CONTENT_TYPE })
-      const answer = answerText(first, batches, new TaskListText(isPretty(req)), options.defaults)
+      const answer = answerText(first, batches, new TaskListText(isPretty(req)), { defaults: options.defaults, message })
       await pipeline(Readable.from(answer, { highWaterMark: 1 }), res)
       return undefined
     },
@@ -62,15 +64,19 @@ function readSelection(target: Target, query: RescheduleQuery, now: number): Omi
 }
 
 function readTime(body: RescheduleBody, query: RescheduleQuery, now: number): number {
-  if (body.trigger_at !== undefined && query.trigger_at !== undefined && String(body.trigger_at) !== query.trigger_at) {
-    const detail = `trigger_at must be given once; got ${show(body.trigger_at)} in the body and ${show(query.trigger_at)} in the query`
-    throw badRequest({ pointer: '/trigger_at', detail })
-  }
-  if (body.trigger_at !== undefined) return valueOrThrow(parseTriggerTime(body.trigger_at, now))
-  if (query.trigger_at === undefined) return nextMinute(now)
-  const parsed = parseTriggerTime(query.trigger_at, now)
-  if (!parsed.ok) throw badRequest({ ...parsed.problem, pointer: '?trigger_at' })
-  return parsed.value
+  const triggerAt = givenOnce('trigger_at', body.trigger_at, query.trigger_at)
+  const timezone = givenOnce('timezone', body.timezone, query.timezone)
+  const context = readTimeContext({ timezone }, now, body.timezone === undefined ? '?timezone' : '/timezone')
+  if (triggerAt === undefined) return nextMinute(now)
+  const parsed = parseTriggerTime(triggerAt, context)
+  if (!parsed.ok && body.trigger_at === undefined) throw badRequest({ ...parsed.problem, pointer: '?trigger_at' })
+  return valueOrThrow(parsed)
+}
+
+function givenOnce<T extends string | number>(field: string, inBody?: T, inQuery?: string): T | string | undefined {
+  if (inBody === undefined || inQuery === undefined || String(inBody) === inQuery) return inBody ?? inQuery
+  const detail = `${field} must be given once; got ${show(inBody)} in the body and ${show(inQuery)} in the query`
+  throw badRequest({ pointer: `/${field}`, detail })
 }
 
 /** Yields no empty batch: the store may pass over many tasks without taking one. */
@@ -98,7 +104,7 @@ async function* answerText(
   first: IteratorResult<readonly Task[], undefined>,
   batches: AsyncIterator<readonly Task[], undefined>,
   list: TaskListText,
-  defaults: ServerDefaults,
+  { defaults, message }: { readonly defaults: ServerDefaults; readonly message: string | undefined },
 ): AsyncGenerator<string> {
   let chunk = list.start()
   for (let batch = first; !batch.done; batch = await batches.next()) {
@@ -109,7 +115,7 @@ async function* answerText(
       chunk = ''
     }
   }
-  yield chunk + list.end({ rescheduled: list.count })
+  yield chunk + list.end({ rescheduled: list.count, ...(message !== undefined && { message }) })
 }
 
 /** @throws CallmeError where there is no such task, or where the one task may not be taken */
@@ -122,7 +128,22 @@ async function refuseUntaken(store: Store, target: Target, all: boolean): Promis
   if (!isFailure(task.state)) {
     throw untaken(target, `is ${task.state}, and only failed and skipped entries are taken; add all=true to take it too`)
   }
-  if (task.rescheduledTo !== null) throw untaken(target, `was rescheduled already, to ${task.rescheduledTo}; add all=true to do it again`)
+  if (task.rescheduledTo !== null) {
+    const copy = formatTaskKey({ ...task, triggerAt: task.rescheduledTo })
+    throw untaken(target, `was rescheduled already, to "${copy}"; add all=true to do it again`)
+  }
+}
+
+/** What there is instead of tasks that may be taken, and which parameter takes it; undefined where the filter lets nothing through. */
+async function whyNothing(store: Store, { selection, all }: Wanted): Promise<string | undefined> {
+  const found = (states: readonly TaskState[]): Promise<readonly Task[]> =>
+    firstTasks(store, { ...selection, states: states.filter((state) => selection.states?.includes(state) ?? true) })
+  const takable = all ? [] : await found(NOT_RUNNING)
+  if (takable.length > 0) {
+    return `only failed and skipped entries that were not rescheduled yet are taken; there are ${listKeys(takable)}: add all=true to take them too`
+  }
+  const running = await found(['running'])
+  return running.length === 0 ? undefined : `no entry that is running is taken; wait until it has ended: ${listKeys(running)}`
 }
 
 function untaken(target: Target, reason: string): CallmeError {

@@ -1,20 +1,23 @@
-/** `POST /run/<key>`: makes one task due now, whatever its minute is. */
+/** `POST /run/<key>` or `/run/<name>`: makes one task due now, whatever its minute is. */
 import { CallmeError } from '../../domain/errors.ts'
 import { formatTaskKey, type TaskKey } from '../../domain/task/task-key.ts'
-import type { Task } from '../../domain/task/task.ts'
+import { TASK_STATES, type Task } from '../../domain/task/task.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import type { AppOptions } from '../app-options.ts'
 import { endpoint } from '../endpoint.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
 import { describeTarget } from '../http/read-target.ts'
-import { notFound } from '../http/selection.ts'
+import { keyOf, notFound } from '../http/selection.ts'
+
+export const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
 
 export const runTask = endpoint(
-  { operationId: 'run', method: 'post', paths: ['/run/:target'], target: 'key', scope: 'write', answers: [202, 404, 409, 503] },
+  { operationId: 'run', method: 'post', paths: ['/run/:target'], target: 'entry', scope: 'write', answers: [202, 404, 409, 503] },
   { query: checkPlainQuery, body: 'absent', first: 'query' },
   (options) =>
     async ({ target }) => {
-      const task = await runNow(options, target, { removeAfter: false })
+      const key = await keyOf(options.store, target, NOT_RUNNING)
+      const task = await runNow(options, key, { removeAfter: false })
       return { status: 202, body: { message: 'task runs now', task: presentTask(task, options.defaults) } }
     },
 )

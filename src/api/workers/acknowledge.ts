@@ -1,4 +1,4 @@
-/** `POST /ack/<key>`: an endpoint or a worker reports how the work of a running task has ended, or that it goes on. */
+/** `POST /ack/<key>` or `/ack/<name>`: an endpoint or a worker reports how the work of a running task has ended, or that it goes on. */
 import ackBody from '../../../schema/api/ack.json' with { type: 'json' }
 import { truncateText } from '../../domain/attempt/truncate-text.ts'
 import { CallmeError } from '../../domain/errors.ts'
@@ -6,6 +6,7 @@ import { formatTaskKey } from '../../domain/task/task-key.ts'
 import { isFinal, type Task } from '../../domain/task/task.ts'
 import type { AckResult } from '../../store/store.ts'
 import type { AckBody } from '../../wire/bodies.ts'
+import { JsonText } from '../../wire/json-text.ts'
 import { presentTask } from '../../wire/present-task.ts'
 import { compileCheck, show } from '../../wire/validate.ts'
 import type { AppOptions } from '../app-options.ts'
@@ -13,17 +14,18 @@ import { endpoint } from '../endpoint.ts'
 import { jsonBody } from '../http/read-body.ts'
 import { checkPlainQuery } from '../http/read-query.ts'
 import { describeTarget } from '../http/read-target.ts'
-import { notFound } from '../http/selection.ts'
+import { keyOf, notFound } from '../http/selection.ts'
 
 const checkBody = compileCheck<AckBody>(ackBody, 'body')
 
 export const acknowledge = endpoint(
-  { operationId: 'ack', method: 'post', paths: ['/ack/:target'], target: 'key', scope: 'work', answers: [200, 404, 409, 503] },
+  { operationId: 'ack', method: 'post', paths: ['/ack/:target'], target: 'entry', scope: 'work', answers: [200, 404, 409, 503] },
   { query: checkPlainQuery, body: jsonBody(checkBody, '{"attempt":1,"status":"successful"}') },
   (options) =>
-    async ({ target: key, body }) => {
+    async ({ target, body }) => {
       const { store, clock, wake, random, defaults } = options
       const ack = body()
+      const key = await keyOf(store, target, ['running'])
       const { attempt, status, retryable = true, run_id: runId } = ack
       const result = await store.acknowledge({
         ...{ key, attempt, status, retryable },
@@ -43,7 +45,7 @@ export const acknowledge = endpoint(
 
 function textOf(detail: AckBody['detail']): string | null {
   if (detail === undefined || detail === null) return null
-  return truncateText(Buffer.from(typeof detail === 'string' ? detail : JSON.stringify(detail)))
+  return truncateText(Buffer.from(typeof detail === 'string' ? detail : detail instanceof JsonText ? detail.text : JSON.stringify(detail)))
 }
 
 function refusalOf({ status, task }: Exclude<AckResult, { status: 'acknowledged' | 'unknown' }>, ack: AckBody): CallmeError {

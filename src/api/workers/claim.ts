@@ -3,6 +3,7 @@ import type { Response } from 'express'
 import claimQuery from '../../../schema/api/claim-query.json' with { type: 'json' }
 import { CallmeError } from '../../domain/errors.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
+import { filledDefinition } from '../../domain/task/template.ts'
 import type { ClaimResult, Store } from '../../store/store.ts'
 import type { ClaimQuery } from '../../wire/bodies.ts'
 import { presentTask } from '../../wire/present-task.ts'
@@ -19,7 +20,7 @@ const BATCH = 100
 /** An answer of large payloads ends early: every claimed task must be sent, and an answer has a limit. */
 const MAX_ANSWER_LENGTH = 16 * 2 ** 20
 /** characters: the store ends a batch of so large tasks before its limit */
-const LARGE_BATCH_LENGTH = 2 * 2 ** 20
+const LARGE_BATCH_LENGTH = 2 ** 19
 
 interface Wanted {
   /** of the handler */
@@ -74,7 +75,7 @@ async function claimOnce(options: AppOptions, wanted: Wanted): Promise<Look<stri
       return { tasks: [], nextDue: undefined }
     })
     const before = text.length
-    for (const task of batch.tasks) text += list.item(presentTask(task, options.defaults))
+    for (const task of batch.tasks) text += list.item(presentTask({ ...task, definition: filledDefinition(task) }, options.defaults))
     if (list.count === 0) return { nextDue: batch.nextDue }
     const isFull = batch.tasks.length === limit || text.length - before > LARGE_BATCH_LENGTH
     const isInTime = options.clock.now() < leaseUntil - wanted.leaseMs / 2 && !wanted.left.aborted

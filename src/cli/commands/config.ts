@@ -22,7 +22,7 @@ export function configCommand(): Command {
 
 /** One line for each setting: its name, its value and its source. */
 export function configTable(settings: readonly EffectiveSetting[]): string {
-  const cells = settings.map(({ name, value, source }) => ({ name, value: redact(String(value ?? '-')), source }))
+  const cells = settings.map((setting) => ({ ...setting, value: String(shown(setting) ?? '-') }))
   const rows = [{ name: 'setting', value: 'value', source: 'from' }, ...cells]
   const width = (column: 'name' | 'value') => Math.max(...rows.map((row) => row[column].length))
   const [nameWidth, valueWidth] = [width('name'), width('value')]
@@ -31,6 +31,12 @@ export function configTable(settings: readonly EffectiveSetting[]): string {
 
 /** An object of setting names and values; null where a setting has none. */
 function configJson(settings: readonly EffectiveSetting[]): string {
-  const values = settings.map(({ name, value }) => [name, typeof value === 'string' ? redact(value) : (value ?? null)] as const)
+  const values = settings.map((setting) => [setting.name, shown(setting) ?? null] as const)
   return `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`
+}
+
+/** The value of a setting without its secrets. The path of a chat's URL is one. */
+function shown({ name, value }: EffectiveSetting): EffectiveSetting['value'] {
+  if (typeof value !== 'string') return value
+  return name === 'on-failure' ? `${new URL(value).origin}/***` : redact(value)
 }

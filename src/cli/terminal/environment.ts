@@ -24,7 +24,9 @@ function readText(fileVariable: string, path: string): string {
   try {
     text = readFileSync(path, 'utf8').trim()
   } catch (error) {
-    throw new CallmeError('bad_config', `the file of ${fileVariable} cannot be read: ${(error as Error).message}`, { cause: error })
+    const { code, message } = error as NodeJS.ErrnoException
+    const reason = code === 'EISDIR' ? `${path} is a folder` : message
+    throw new CallmeError('bad_config', `the file of ${fileVariable} cannot be read: ${reason}`, { cause: error })
   }
   // An empty variable would count as not set, so that the default would be used.
   if (text === '') throw new CallmeError('bad_config', `the file of ${fileVariable} is empty: ${path}`)

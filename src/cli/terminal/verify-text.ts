@@ -20,7 +20,7 @@ export function reportText(where: string, report: LedgerReport): string {
   ]
   const lost =
     report.lost_attempts === 0 ? [] : [`${report.lost_attempts} attempts were lost with their node or worker, and use up no retry`]
-  const sections = [[`${where}, ${rangeText(report)}`], counts, [latenessText(report.lateness), ...lost], verdict(report)]
+  const sections = [[`${where}, ${rangeText(report)}`], counts, [...latenessText(report.lateness), ...lost], verdict(report)]
   return sections.map((lines) => `${lines.join('\n')}\n`).join('\n')
 }
 
@@ -37,9 +37,12 @@ function withReasons(label: string, runs: number, reasons: Readonly<Record<strin
   return [line(label, runs), ...Object.entries(reasons).map(([reason, count]) => line('', count, reason))]
 }
 
-function latenessText({ attempts, p50, p99, max }: LatenessSummary): string {
-  if (attempts === 0) return 'no lateness was recorded'
-  return `lateness of ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}, from due to the start of the call: p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`
+function latenessText({ attempts, p50, p99, max, ...over }: LatenessSummary): string[] {
+  if (attempts === 0) return ['no lateness was recorded']
+  return [
+    `lateness of ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}, from due to the start of the call: p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`,
+    `started more than 1 s late: ${over.over_1s}, more than 10 s: ${over.over_10s}, more than 60 s: ${over.over_60s}`,
+  ]
 }
 
 function verdict({ ok, broken, breaches }: LedgerReport): string[] {

@@ -1,5 +1,6 @@
 /** The report of an attempt: what the store writes about a claimed task once its call has a result. */
-import { maxAttempts, withDefaults, type Attempt, type AttemptOutcome, type Task } from '../task/task.ts'
+import type { Attempt, AttemptOutcome } from '../task/attempt.ts'
+import { maxAttempts, withDefaults, type Task } from '../task/task.ts'
 import { applyVerdict, type TaskUpdate } from './transitions.ts'
 import { judge, type CallResult, type Verdict } from './verdict.ts'
 

@@ -31,7 +31,10 @@ export type CallResult =
   /** an accepted call was not acknowledged in time */
   | (Times & { readonly kind: 'silent'; readonly error: string })
   /** no call was made; `lease_over`: another node may make it */
-  | { readonly kind: 'not_called'; readonly reason: 'early' | 'late' | 'stopping' | 'lease_over' | 'no_callback' | 'unreadable' }
+  | {
+      readonly kind: 'not_called'
+      readonly reason: 'early' | 'late' | 'stopping' | 'lease_over' | 'no_callback' | 'unreadable' | 'leads_elsewhere'
+    }
   /** no call could be begun: the node is short of descriptors, ports, memory or threads */
   | { readonly kind: 'not_called'; readonly reason: 'shortage'; readonly error: string }
 
@@ -40,7 +43,7 @@ export type Verdict =
   | { readonly event: 'succeeded' }
   /** `at` is when the next attempt is due, epoch ms */
   | { readonly event: 'retry'; readonly at: number; readonly reason: string }
-  /** `uncallable`: there is no URL to call, or the definition cannot be read */
+  /** `uncallable`: there is no URL to call, or a wrong one, or the definition cannot be read */
   | { readonly event: 'gave_up' | 'lost' | 'expired' | 'uncallable'; readonly reason: string }
   /** `reason` is there where it is worth telling */
   | { readonly event: 'released'; readonly reason?: string }
@@ -82,6 +85,10 @@ function judgeUncalled(task: Task, result: Result<'not_called'>): Verdict {
       return { event: 'released', reason: result.error }
     case 'unreadable':
       return { event: 'uncallable', reason: task.unreadable ?? 'no request can be made of the stored definition' }
+    case 'leads_elsewhere': {
+      const name = JSON.stringify(task.name)
+      return { event: 'uncallable', reason: `the name ${name} would lead the call to another path than the callback of its handler says` }
+    }
     case 'no_callback': {
       const why = `the task has no callback of its own, and the name ${JSON.stringify(task.name)} has no handler with one any more`
       return { event: 'uncallable', reason: why }
@@ -96,8 +103,11 @@ function judgeAnswer(task: Task, answer: Result<'answered'>, now: number, random
     return { event: 'accepted', until: now + definition.ack_timeout * 60_000 }
   }
   const unexpected = `answered ${answer.status}, expected ${[definition.expected_http_status].flat().join(' or ')}`
-  const reason = answer.error === undefined ? unexpected : `${unexpected}; ${answer.error}`
-  if (isPermanent(answer.status)) return { event: 'gave_up', reason }
+  // To the receiver the work is done, and another call would do it twice.
+  const hasSucceeded = isExpected(answer.status, '2xx')
+  const remedy = hasSucceeded ? '"expected_http_status":"2xx" would take it' : undefined
+  const reason = [unexpected, remedy, answer.error].filter((part) => part !== undefined).join('; ')
+  if (hasSucceeded || isPermanent(answer.status)) return { event: 'gave_up', reason }
   return judgeFailure(task, reason, now, random, retryAfterMs(answer.retryAfter, now))
 }
 

@@ -3,7 +3,8 @@
  * is stored, copied or run again to its end. It has a run id and attempts.
  */
 import { rfc3339 } from '../time/trigger-time.ts'
-import type { Attempt, Task } from '../task/task.ts'
+import type { Attempt } from '../task/attempt.ts'
+import type { Task } from '../task/task.ts'
 import type { TaskKey } from '../task/task-key.ts'
 
 /** A task and all records of its runs. */

@@ -1,5 +1,5 @@
 /** How late attempts were: the time from the due time of each to its start. */
-import type { Attempt } from '../task/task.ts'
+import type { Attempt } from '../task/attempt.ts'
 
 /** In ms; null where nothing was measured. */
 export interface LatenessSummary {
@@ -8,6 +8,10 @@ export interface LatenessSummary {
   readonly p50: number | null
   readonly p99: number | null
   readonly max: number | null
+  /** how many were later than a second, than ten, and than a minute */
+  readonly over_1s: number
+  readonly over_10s: number
+  readonly over_60s: number
 }
 
 /** With more different values, those above an hour are counted by the minute. That bounds the memory. */
@@ -35,7 +39,11 @@ export class Lateness {
   /** The percentiles are by nearest rank: the least value that this part of all values does not exceed. */
   summary(): LatenessSummary {
     const sorted = [...this.#counts].sort(([a], [b]) => a - b)
-    return { attempts: this.#total, p50: this.#percentile(sorted, 0.5), p99: this.#percentile(sorted, 0.99), max: this.#max }
+    const over = (bound: number): number => sorted.reduce((sum, [ms, count]) => (ms > bound ? sum + count : sum), 0)
+    return {
+      ...{ attempts: this.#total, p50: this.#percentile(sorted, 0.5), p99: this.#percentile(sorted, 0.99), max: this.#max },
+      ...{ over_1s: over(1000), over_10s: over(10_000), over_60s: over(60_000) },
+    }
   }
 
   #percentile(sorted: readonly (readonly [ms: number, count: number])[], fraction: number): number | null {

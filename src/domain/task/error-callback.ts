@@ -1,7 +1,9 @@
 /** Error callbacks: calls that report the bad end of a task. Each is a task of a name that no client can give: `<name>@<run id>`. */
 import { randomUUID } from 'node:crypto'
+import { withHandler } from './handler.ts'
 import { formatTaskKey, type TaskKey } from './task-key.ts'
-import { hostOf, withDefaults, type Attempt, type JsonValue, type NewTask, type Task } from './task.ts'
+import type { Attempt } from './attempt.ts'
+import { hostOf, withDefaults, type JsonValue, type NewTask, type Task, type TaskDefinition } from './task.ts'
 
 /** The payload of an error callback: the task as it ended. */
 export interface ErrorReport {
@@ -9,6 +11,9 @@ export interface ErrorReport {
   /** the attempts of the run that ended, oldest first */
   readonly attempts: readonly Attempt[]
 }
+
+/** Whom a node tells of a bad end where neither task nor handler says so, and the body for that. */
+export type OnFailure = Pick<TaskDefinition, 'error_payload' | 'error_payload_is_json'> & { readonly error_callback: string }
 
 /** The key of the one error callback of a run. */
 export function errorCallbackKey({ name, runId, triggerAt }: Pick<Task, 'name' | 'runId' | 'triggerAt'>): TaskKey {
@@ -24,14 +29,24 @@ export function reportedKey({ name, triggerAt }: TaskKey): string {
   return formatTaskKey({ name: name.replace(/@.*/s, ''), triggerAt })
 }
 
+/** Whether somebody is to be told how a task has ended. An error callback itself is told to nobody. */
+export function hasErrorCallback(task: Task, onFailure: OnFailure | undefined): boolean {
+  if ((task.state !== 'failed' && task.state !== 'skipped') || isErrorCallback(task)) return false
+  return onFailure !== undefined || task.definition.error_callback !== undefined
+}
+
 /**
  * The error callback of a task that has just ended, due at once.
- * @param task as it ended
- * @returns undefined where the task ended well, asks for no callback, or is an error callback itself
+ * @param ended the task as it ended
+ * @param onFailure that of the node that ends the task
+ * @returns undefined where the task ended well, nobody is to be told, or it is an error callback itself
  */
-export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: number): NewTask | undefined {
+export function errorCallbackOf(ended: Task, attempts: readonly Attempt[], now: number, onFailure?: OnFailure): NewTask | undefined {
+  if (!hasErrorCallback(ended, onFailure)) return undefined
+  const isDefault = ended.definition.error_callback === undefined
+  const task = isDefault ? { ...ended, definition: withHandler(ended.definition, onFailure) } : ended
   const { error_callback: callback, timeout, retry, max_delay } = withDefaults(task.definition)
-  if (callback === undefined || isErrorCallback(task) || (task.state !== 'failed' && task.state !== 'skipped')) return undefined
+  if (callback === undefined) return undefined
   return {
     ...errorCallbackKey(task),
     definition: {
@@ -46,6 +61,8 @@ export function errorCallbackOf(task: Task, attempts: readonly Attempt[], now: n
     },
     host: hostOf({ callback }),
     dueAt: now,
+    windowFrom: now,
+    inAdvance: false,
     deadline: now + max_delay * 60_000,
     runId: randomUUID(),
   }

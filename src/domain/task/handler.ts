@@ -1,8 +1,9 @@
 /** A handler: limits for all tasks of a name or pattern, and defaults where a task has no value of its own. */
 import type { TaskDefinition } from './task.ts'
+import { holdsPlaceholder, textOf, type Templates } from './template.ts'
 
 /** The definition that a client sent, with wire names. */
-export interface HandlerDefinition extends Omit<TaskDefinition, 'payload' | 'repeat' | 'timezone' | 'spread'> {
+export interface HandlerDefinition extends Omit<TaskDefinition, 'repeat' | 'timezone' | 'spread' | 'templates'> {
   /** how many of its tasks may be running at the same time, over all nodes */
   readonly concurrency?: number
   /** how many attempts of its tasks may start in a minute, over all nodes */
@@ -26,7 +27,10 @@ export interface Handler {
 }
 
 /** The values that decide what becomes of an attempt. */
-const RULES = ['expected_http_status', 'retry', 'max_delay', 'timeout', 'error_callback', 'delivery', 'ack_timeout'] as const
+const RULES = [
+  ...(['expected_http_status', 'retry', 'max_delay', 'timeout', 'delivery', 'ack_timeout'] as const),
+  ...(['error_callback', 'error_payload', 'error_payload_is_json'] as const),
+] as const
 /** The values of a handler that an attempt goes by until its end, as they were at its claim. */
 export type AttemptRules = Pick<HandlerDefinition, (typeof RULES)[number]>
 
@@ -41,12 +45,30 @@ export function underRules(handler: HandlerDefinition = {}, rules: AttemptRules)
   return Object.keys(known).length === 0 ? undefined : known
 }
 
-/** A task's definition over the defaults of its handler. Headers are merged by name in any case; the task's own header wins. */
-export function withHandler(own: TaskDefinition, handler: HandlerDefinition | undefined): TaskDefinition {
+/**
+ * A task's definition over the defaults of its handler. Headers are merged by name in any case; the task's own header wins.
+ * @param name that of the handler, whose values may be templates
+ */
+export function withHandler(own: TaskDefinition, handler: HandlerDefinition | undefined, name?: string): TaskDefinition {
   if (handler === undefined) return own
   const { concurrency: _concurrency, rate: _rate, paused: _paused, pull: _pull, ...defaults } = handler
-  const headers = mergeHeaders(defaults.headers, own.headers)
-  return { ...defaults, ...own, ...(headers && { headers }) }
+  const { payload_is_json: isJson, error_payload_is_json: isErrorJson, ...values } = defaults
+  const headers = mergeHeaders(values.headers, own.headers)
+  const of = name === undefined ? [] : templatesOf(values).filter((field) => own[field] === undefined)
+  return {
+    ...values,
+    // A task's own payload is not JSON because that of its handler is.
+    ...(isJson && own.payload === undefined && { payload_is_json: isJson }),
+    ...(isErrorJson && own.error_payload === undefined && { error_payload_is_json: isErrorJson }),
+    ...own,
+    ...(headers && { headers }),
+    ...(name !== undefined && of.length > 0 && { templates: { handler: name, of } }),
+  }
+}
+
+function templatesOf(handler: HandlerDefinition): Templates['of'][number][] {
+  const fields = ['callback', 'payload', 'error_payload'] as const
+  return fields.filter((field) => handler[field] !== undefined && holdsPlaceholder(textOf(handler[field])))
 }
 
 /** Whether the handler serves tasks that have no callback of their own. */

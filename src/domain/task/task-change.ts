@@ -40,6 +40,14 @@ export interface LostChanges {
   readonly first: number
 }
 
+/** Changes in their order, as `ChangeLog.changes` of the store says. */
+export interface ChangesPage {
+  readonly changes: TaskChange[]
+  readonly lost?: LostChanges[]
+  readonly first: number
+  readonly last: number
+}
+
 /** The kind of the change where a verdict has led a task to a state. */
 export const CHANGE_OF_STATE = {
   pending: 'updated',

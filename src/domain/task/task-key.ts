@@ -8,6 +8,7 @@ export interface TaskKey {
 }
 
 const MAX_NAME_LENGTH = 200
+const WHERE_KEYS_ARE = ', which is the member "key" of each task that GET /task/<task_name> lists'
 // \p{Cs} (lone surrogates) cannot be stored as UTF-8 and would not read back.
 const FORBIDDEN_IN_NAME = /[@/\p{Cc}\p{Cs}\s]/u
 
@@ -21,15 +22,17 @@ export function parseTaskName(text: string): Parsed<string> {
   return refuse('/task_name', detail)
 }
 
-/** Reads `name@<unix minute>`. Any other text is a problem, `a@b@c` included. */
+/** Reads `name@<unix minute>`. Any other text is a problem, `a@b@c` included. The problem names the key that was nearly sent. */
 export function parseTaskKey(text: string): Parsed<TaskKey> {
   const [name = '', time = '', ...rest] = text.split('@')
   const parsedName = parseTaskName(name)
   if (!parsedName.ok) return parsedName
   const triggerAt = Number(time)
-  if (rest.length === 0 && /^(0|[1-9]\d{0,11})$/.test(time) && triggerAt % 60 === 0) {
-    return { ok: true, value: { name, triggerAt } }
-  }
-  const detail = `a task key must be <task_name>@<Unix time on a whole minute>, for example ${name}@1858809600; got ${JSON.stringify(text.slice(0, 120))}`
+  const isUnixTime = rest.length === 0 && /^(0|[1-9]\d{0,11})$/.test(time)
+  if (isUnixTime && triggerAt % 60 === 0) return { ok: true, value: { name, triggerAt } }
+  const right = isUnixTime
+    ? `; the nearest before it is ${formatTaskKey({ name, triggerAt: triggerAt - (triggerAt % 60) })}`
+    : WHERE_KEYS_ARE
+  const detail = `a task key must be <task_name>@<Unix time on a whole minute>${right}; got ${JSON.stringify(text.slice(0, 120))}`
   return refuse('/task_key', detail)
 }

@@ -1,6 +1,7 @@
 /** A task, its states, and its definition from the client. Times are epoch milliseconds unless a comment says seconds. */
 import { createHash, randomUUID } from 'node:crypto'
 import { formatTaskKey, type TaskKey } from './task-key.ts'
+import type { Templates } from './template.ts'
 
 /** Each state, and who moves it next. */
 export const TASK_STATES = [
@@ -29,6 +30,7 @@ export type CallMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type Delivery = 'at_least_once' | 'at_most_once'
 /** A status such as 204, or a class such as `"2xx"`. */
 export type ExpectedStatus = number | string
+export type ExpectedStatuses = ExpectedStatus | readonly ExpectedStatus[]
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue }
 
 /** The definition from the client, with wire names. An absent field takes its default when it is read, not when it is stored. */
@@ -37,8 +39,10 @@ export interface TaskDefinition {
   readonly callback?: string
   readonly callback_method?: CallMethod
   readonly payload?: JsonValue
+  /** `payload` is the text of a JSON value, as it came: written anew it would change */
+  readonly payload_is_json?: true
   readonly headers?: Readonly<Record<string, string>>
-  readonly expected_http_status?: ExpectedStatus | readonly ExpectedStatus[]
+  readonly expected_http_status?: ExpectedStatuses
   /** how many times a failed call is tried again */
   readonly retry?: number
   /** minutes */
@@ -48,6 +52,9 @@ export interface TaskDefinition {
   readonly delivery?: Delivery
   /** a URL that is called when the task ends `failed` or `skipped` */
   readonly error_callback?: string
+  /** the body of that call, a template; it is kept as `payload` is */
+  readonly error_payload?: JsonValue
+  readonly error_payload_is_json?: true
   /** how many minutes an accepted call has until its acknowledgement */
   readonly ack_timeout?: number
   /** a cron expression: each task of the series is followed by the next one */
@@ -56,9 +63,12 @@ export interface TaskDefinition {
   readonly timezone?: string
   /** the first attempt falls into so many seconds from the start of the minute */
   readonly spread?: number
+  /** the values that are those of the handler and hold placeholders; no row has this */
+  readonly templates?: Templates
 }
 
-type WithoutDefault = 'callback' | 'timeout' | 'error_callback' | 'ack_timeout' | 'repeat'
+type ErrorFields = 'error_callback' | 'error_payload' | 'error_payload_is_json'
+type WithoutDefault = 'payload_is_json' | 'callback' | 'timeout' | ErrorFields | 'ack_timeout' | 'repeat' | 'templates'
 
 /** A definition with every default filled in, except the server's own `timeout`. */
 export type EffectiveDefinition = Required<Omit<TaskDefinition, WithoutDefault>> & Pick<TaskDefinition, WithoutDefault>
@@ -71,7 +81,7 @@ export interface Task extends TaskKey {
   readonly host: string
   /** when the next attempt may start */
   readonly dueAt: number
-  /** when its window began: at its minute, or when a person had it run */
+  /** when its window began: at its minute, or when a person had it run or stored it within its minute */
   readonly windowFrom: number
   /** no attempt starts at or after this time */
   readonly deadline: number
@@ -113,60 +123,47 @@ export type Awaited = 'ack' | 'worker'
 /** The state of an error callback. */
 export type ErrorCallbackProgress = Pick<Task, 'state' | 'attempts' | 'executedAt' | 'responseStatus' | 'error'>
 
-/** One finished attempt. */
-export interface Attempt {
-  readonly runId: string
-  /** 1-based within its run */
-  readonly number: number
-  /** null where an older program has recorded it */
-  readonly dueAt: number | null
-  readonly startedAt: number
-  readonly durationMs: number
-  /** no request might start at or after this time; null where no request is known */
-  readonly deadline: number | null
-  readonly status: number | null
-  readonly error: string | null
-  /** null where an older program has recorded it */
-  readonly outcome: AttemptOutcome | null
-  /** how many attempts might follow it by the task and handler of that time; null where an older program has recorded it */
-  readonly attemptsLeft: number | null
-  readonly node: string
-}
-
-/** `accepted`: its acknowledgement is awaited. `retrying`: another attempt follows. `lost`: another one follows and uses up no retry. */
-export type AttemptOutcome = 'successful' | 'accepted' | 'retrying' | 'failed' | 'lost'
+/** What keeps a task from being stored: a task of its name that has not ended, or `ever` each one that is kept. */
+export type Unique = 'waiting' | 'ever'
 
 /** A task that is to be stored as `pending`. */
 export interface NewTask extends TaskKey {
   readonly definition: TaskDefinition
   readonly host: string
   readonly dueAt: number
+  readonly windowFrom: number
   readonly deadline: number
   readonly runId: string
+  readonly inAdvance: boolean
+  readonly unique?: Unique
 }
 
-/** @param now the time of its storing, epoch ms: a task of the present minute is due then, not at the start of the minute */
-export function newTask(key: TaskKey, definition: TaskDefinition, now: number): NewTask {
+/**
+ * @param now the time of its storing, epoch ms: a task of the present minute is due then, and its window begins then
+ * @param atOnce a person wants it now, although its minute is a later one
+ */
+export function newTask(key: TaskKey, definition: TaskDefinition, now: number, atOnce = false): NewTask {
+  const windowFrom = atOnce ? now : Math.max(key.triggerAt * 1000, now)
   return {
     name: key.name,
     triggerAt: key.triggerAt,
     definition,
     host: hostOf(definition),
-    dueAt: Math.max(firstDueAt(key, definition), now),
-    deadline: deadlineOf(key.triggerAt * 1000, definition),
+    dueAt: atOnce ? now : Math.max(firstDueAt(key, definition), now),
+    windowFrom,
+    deadline: deadlineOf(windowFrom, definition),
     runId: randomUUID(),
+    inAdvance: key.triggerAt * 1000 > windowFrom,
   }
 }
 
 /** A task that has just been stored. */
-export function pendingTask(task: NewTask, { created, now }: { created: number; now: number }): Task {
+export function pendingTask({ unique, ...task }: NewTask, { created, now }: { created: number; now: number }): Task {
   return {
     ...task,
     state: 'pending',
-    windowFrom: task.triggerAt * 1000,
     attempts: 0,
     lost: 0,
-    inAdvance: false,
     removeAfter: false,
     awaiting: null,
     claimedBy: null,

@@ -5,7 +5,7 @@
 import { Cron } from 'croner'
 import type { Parsed, Problem } from '../errors.ts'
 import { memoize } from './memoize.ts'
-import { firstInstant, furthestWallTime, isTimeZone } from './time-zone.ts'
+import { explainTimezone, firstInstant, furthestWallTime } from './time-zone.ts'
 import { minuteOf } from './trigger-time.ts'
 
 /** A cron expression as the client sent it, and the name of an IANA time zone. Made by {@link parseRecurrence}. */
@@ -34,11 +34,11 @@ const EXPECTED = `a cron expression of 5 fields (${FIELDS.map(({ name }) => name
 /** Just before a leap year, which has every date. croner looks no further than 3000, so the check for a time that never comes is fast. */
 const BEFORE_LAST_LEAP_YEAR = new Date(Date.UTC(2995, 11, 31, 23, 59))
 
-const scheduleOf = memoize(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: '5-part', utcOffset: 0 }))
+const scheduleOf = memoize(SCHEDULES_KEPT, (repeat) => new Cron(repeat, { mode: '5-part', utcOffset: 0, domAndDow: needsBothDays(repeat) }))
 
 /**
- * Takes 5 fields with lists, ranges, steps and names, and the nicknames from `@yearly` to `@hourly`. Where both day of month and day of
- * week are given, either of them is enough. An expression that never comes true is refused.
+ * Takes 5 fields with lists, ranges, steps and names, and the nicknames from `@yearly` to `@hourly`. Where day of month and day of week are
+ * both restricted, either of them is enough. An expression that never comes true is refused.
  * @param timezone UTC where undefined
  */
 export function parseRecurrence(repeat: string, timezone = 'UTC'): Parsed<Recurrence> {
@@ -58,27 +58,28 @@ export function nextOccurrence(recurrence: Recurrence, after: number): number | 
   return next === null ? undefined : firstInstant(recurrence.timezone, next.getTime() / 1000)
 }
 
+/** Vixie cron and cronie: a field that begins with an asterisk is not restricted, even with a step. Then a day must match both fields. */
+function needsBothDays(repeat: string): boolean {
+  const [, , dayOfMonth, , dayOfWeek] = repeat.trim().split(/\s+/)
+  return [dayOfMonth, dayOfWeek].some((field) => field?.startsWith('*'))
+}
+
 function explainRepeat(repeat: string): Problem | undefined {
-  if (repeat.length > MAX_LENGTH) return problem('repeat', `must be at most ${MAX_LENGTH} characters`, repeat)
+  if (repeat.length > MAX_LENGTH) return problem(`must be at most ${MAX_LENGTH} characters`, repeat)
   const isNickname = NICKNAMES.includes(repeat.trim().toLowerCase())
   const fields = repeat.trim().split(/\s+/)
-  if (!isNickname && fields.length !== FIELDS.length) return problem('repeat', `must be ${EXPECTED}`, repeat)
+  if (!isNickname && fields.length !== FIELDS.length) return problem(`must be ${EXPECTED}`, repeat)
   if (!isNickname && !(fields.every(isWellFormed) && isTaken(repeat))) return explainFields(fields, repeat)
   const comes = scheduleOf(repeat).nextRun(BEFORE_LAST_LEAP_YEAR) !== null
-  return comes ? undefined : problem('repeat', 'must come true at some time, and no month that it names has such a day', repeat)
+  return comes ? undefined : problem('must come true at some time, and no month that it names has such a day', repeat)
 }
 
 function explainFields(fields: readonly string[], repeat: string): Problem {
   const place = fields.findIndex((field, i) => !isWellFormed(field) || !isTaken(FIELDS.map((_, j) => (j === i ? field : '*')).join(' ')))
   const wrong = FIELDS[place]
-  if (wrong === undefined) return problem('repeat', `must be ${EXPECTED}`, repeat)
+  if (wrong === undefined) return problem(`must be ${EXPECTED}`, repeat)
   const rule = `must have as ${wrong.name} "*", a value from ${wrong.values}, a range from low to high such as "1-5", or a list of these with commas; only "*" and ranges take a step such as "/2"`
-  return problem('repeat', rule, repeat, fields[place])
-}
-
-function explainTimezone(timezone: string): Problem | undefined {
-  if (isTimeZone(timezone)) return undefined
-  return problem('timezone', 'must be the name of an IANA time zone such as "Europe/Berlin" or "UTC"', timezone)
+  return problem(rule, repeat, fields[place])
 }
 
 function isWellFormed(field: string): boolean {
@@ -94,7 +95,7 @@ function isTaken(repeat: string): boolean {
   }
 }
 
-function problem(field: keyof Recurrence, rule: string, sent: string, part?: string): Problem {
+function problem(rule: string, sent: string, part?: string): Problem {
   const got = part === undefined ? '' : `${JSON.stringify(part)} in `
-  return { pointer: `/${field}`, detail: `${field} ${rule}; got ${got}${JSON.stringify(sent.slice(0, 60))}` }
+  return { pointer: '/repeat', detail: `repeat ${rule}; got ${got}${JSON.stringify(sent.slice(0, 60))}` }
 }

@@ -2,6 +2,7 @@
  * Time zones: turns instants into wall-clock times and back. A wall-clock time is written as the Unix time at which clocks in UTC show
  * it. All times are in seconds; instants are on whole minutes.
  */
+import type { Problem } from '../errors.ts'
 import { memoize } from './memoize.ts'
 
 const MINUTE = 60
@@ -25,6 +26,13 @@ export function isTimeZone(name: string): boolean {
   } catch {
     return false
   }
+}
+
+/** @returns why a `timezone` is refused; undefined for a good one */
+export function explainTimezone(timezone: string): Problem | undefined {
+  if (isTimeZone(timezone)) return undefined
+  const rule = 'must be the name of an IANA time zone such as "Europe/Berlin" or "UTC"'
+  return { pointer: '/timezone', detail: `timezone ${rule}; got ${JSON.stringify(timezone.slice(0, 60))}` }
 }
 
 /** The latest wall-clock time that clocks have shown up to the minute `at`. While an hour is repeated, it is the end of the first pass. */

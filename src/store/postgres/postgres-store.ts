@@ -9,7 +9,9 @@ import type { Handler, HandlerDefinition } from '../../domain/task/handler.ts'
 import type { NewTask, Task, TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import { toHandler, type HandlerRow } from '../rows/handler-row.ts'
-import type { Acknowledgement, Claim, ClaimResult, PutResult, RescheduleRequest, Selection, Store } from '../store.ts'
+import { ownDefinition } from '../rows/task-row.ts'
+import type { PutResult, Revise } from '../../domain/task/client-write.ts'
+import type { Acknowledgement, Claim, ClaimResult, RescheduleRequest, Selection, Store } from '../store.ts'
 import { claimDue } from './claims/claim-due.ts'
 import { pull } from './claims/pull.ts'
 import { PATIENCE_MS, closeConnections, one, type Connections } from './commit/database.ts'
@@ -28,6 +30,7 @@ import { readPage } from './rows/pages.ts'
 import { bounded, readTask, readTasks, findRow, type Found } from './rows/rows.ts'
 import { showPresence } from './presence.ts'
 import type { Session } from './session.ts'
+import { editTask } from './tasks/edit.ts'
 import { putTasks } from './tasks/put.ts'
 import { removeMatching } from './tasks/remove.ts'
 import { reschedule, rescheduleBatch } from './tasks/reschedule.ts'
@@ -43,6 +46,7 @@ const TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::text AS now
 const requestPatience = (): number => PATIENCE_MS
 
 export class PostgresStore implements Store {
+  readonly isNew: boolean
   readonly #connections: Connections
   readonly #session: Session
   readonly #requests: GroupWriter
@@ -54,7 +58,8 @@ export class PostgresStore implements Store {
   readonly #closing = new AbortController()
 
   /** @param stopping once aborted, the scheduler waits as short as a request */
-  constructor(connections: Connections, session: Session, streams: Streams, stopping: AbortSignal) {
+  constructor(connections: Connections, session: Session, streams: Streams, stopping: AbortSignal, isNew: boolean) {
+    this.isNew = isNew
     this.#connections = connections
     this.#session = session
     const schedulingPatience = (): number => (stopping.aborted ? PATIENCE_MS : SCHEDULING_PATIENCE_MS)
@@ -72,11 +77,11 @@ export class PostgresStore implements Store {
     return this.#requests.write(putTasks, { tasks, now, ifAbsent })
   }
 
-  async get(key: TaskKey): Promise<Task | undefined> {
+  async get(key: TaskKey, { own = false } = {}): Promise<Task | undefined> {
     const { database, peers } = this.#session
     await peers.catchUp()
     const row = await findRow(database, key)
-    return row && readTask(database, this.#session, row)
+    return row && { ...(await readTask(database, this.#session, row)), ...(own && { definition: ownDefinition(row) }) }
   }
 
   history(key: TaskKey): ReturnType<Store['history']> {
@@ -132,6 +137,10 @@ export class PostgresStore implements Store {
 
   run(key: TaskKey, { now, removeAfter = false }: { now: number; removeAfter?: boolean }): ReturnType<Store['run']> {
     return this.#requests.write(runTask, { key, now, removeAfter })
+  }
+
+  edit(key: TaskKey, revise: Revise, { now, run }: { now: number; run: boolean }): ReturnType<Store['edit']> {
+    return this.#requests.write(editTask, { key, revise, now, run })
   }
 
   remove(selection: Selection, options: { now: number; limit: number; continueSeries?: boolean }): Promise<number> {

@@ -29,10 +29,11 @@ const STATUS: Kind = {
 }
 
 /** What the store, the scheduler and the caller rely on. Everything else was checked when the client sent it. */
-const KINDS: { readonly [Field in keyof Required<Definition>]: Kind } = {
+const KINDS: Readonly<Record<Exclude<keyof Definition, 'templates'>, Kind>> = {
   callback: ADDRESS,
   callback_method: TEXT,
   payload: ANYTHING,
+  payload_is_json: SWITCH,
   headers: HEADERS,
   expected_http_status: STATUS,
   retry: COUNT,
@@ -40,6 +41,8 @@ const KINDS: { readonly [Field in keyof Required<Definition>]: Kind } = {
   timeout: NUMBER,
   delivery: TEXT,
   error_callback: ADDRESS,
+  error_payload: ANYTHING,
+  error_payload_is_json: SWITCH,
   ack_timeout: COUNT,
   repeat: TEXT,
   timezone: TEXT,
@@ -56,8 +59,13 @@ export function readDefinition<D extends TaskDefinition | HandlerDefinition>(tex
   if (value === undefined) return unreadable('it is not valid JSON')
   if (!isObject(value)) return unreadable('it is not a JSON object')
   for (const [field, one] of Object.entries(value)) {
-    const kind = Object.hasOwn(KINDS, field) ? KINDS[field as keyof Definition] : ANYTHING
+    const kind = Object.hasOwn(KINDS, field) ? KINDS[field as keyof typeof KINDS] : ANYTHING
     if (!kind.is(one)) return unreadable(`its ${field} is not ${kind.expects}`)
+  }
+  for (const field of ['payload', 'error_payload']) {
+    const text = value[field]
+    const isJson = value[`${field}_is_json`] === true
+    if (isJson && (typeof text !== 'string' || parse(text) === undefined)) return unreadable(`its ${field} is not valid JSON`)
   }
   return { ok: true, value: value as D }
 }

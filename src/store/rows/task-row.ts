@@ -1,7 +1,7 @@
 /** A row of a store, and the task or attempt that it stands for. */
 import { rulesOf, underRules, withHandler, type AttemptRules, type Handler, type HandlerDefinition } from '../../domain/task/handler.ts'
-import { deadlineOf, hostOf, isFinal } from '../../domain/task/task.ts'
-import type { Attempt, AttemptOutcome, Awaited, Task, TaskDefinition, TaskState } from '../../domain/task/task.ts'
+import type { Attempt, AttemptOutcome } from '../../domain/task/attempt.ts'
+import { deadlineOf, hostOf, isFinal, type Awaited, type Task, type TaskDefinition, type TaskState } from '../../domain/task/task.ts'
 import { parseLane } from './lane-name.ts'
 import { readDefinition } from './stored-json.ts'
 
@@ -36,7 +36,7 @@ export interface TaskRow {
   readonly rules: string | null
 }
 
-/** The columns of an attempt, without those of its key in the store. */
+/** The columns of an attempt, without those of its key in the store, and without the definition that it may keep. */
 export const ATTEMPT_COLUMNS = 'run_id, number, due_at, started_at, duration_ms, deadline, status, error, outcome, attempts_left, node'
 
 export interface AttemptRow {
@@ -51,6 +51,8 @@ export interface AttemptRow {
   readonly outcome: AttemptOutcome | null
   readonly attempts_left: number | null
   readonly node: string
+  /** JSON; only a history reads it */
+  readonly definition?: string | null
 }
 
 /** Stands for a definition that cannot be read. Nobody knows its `delivery`, so a lost call is not made again. */
@@ -78,7 +80,7 @@ export function toTask(row: TaskRow, handler: Handler | undefined): Task {
   const stored = readDefinition<TaskDefinition>(row.definition)
   const own = stored.ok ? stored.value : UNKNOWN
   const defaults = defaultsOf(row, handler)
-  const definition = stored.ok ? withHandler(own, defaults) : own
+  const definition = stored.ok ? withHandler(own, defaults, handler?.name) : own
   const { handler: waitsFor, host } = parseLane(row.lane)
   const windowFrom = row.window_from ?? row.trigger_at * 1000
   const isKnown = stored.ok && handler?.unreadable === undefined
@@ -127,6 +129,7 @@ function errorOf({ error }: TaskRow, trouble: string | undefined): string | null
 }
 
 export function toAttempt(row: AttemptRow): Attempt {
+  const before = row.definition === undefined || row.definition === null ? undefined : readDefinition<TaskDefinition>(row.definition)
   return {
     runId: row.run_id,
     number: row.number,
@@ -139,5 +142,6 @@ export function toAttempt(row: AttemptRow): Attempt {
     outcome: row.outcome,
     attemptsLeft: row.attempts_left,
     node: row.node,
+    ...(before?.ok && { definition: before.value }),
   }
 }

@@ -1,6 +1,7 @@
 /** What an acknowledgement comes to: a refusal, more time, or the end of the attempt. */
 import { acceptedAttempt, reportOf, type AttemptReport } from '../../domain/attempt/attempt-report.ts'
-import type { Attempt, Task } from '../../domain/task/task.ts'
+import type { Attempt } from '../../domain/task/attempt.ts'
+import type { Task } from '../../domain/task/task.ts'
 import type { AckResult, Acknowledgement } from '../store.ts'
 
 /** The shortest and the longest lease that a worker may ask for. A clock that was changed may have left another one. */

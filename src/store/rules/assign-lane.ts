@@ -6,6 +6,9 @@ import type { HandlerBook } from './handler-book.ts'
 /** A row that is written for the first time; the store adds an id. */
 export interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' | 'deadline' | 'runId'> {
   readonly lane: string
+  /** epoch ms; null where the window begins with the minute */
+  readonly windowFrom: number | null
+  readonly inAdvance: 0 | 1
   /** epoch ms */
   readonly now: number
   readonly rescheduledFrom: number | null
@@ -16,10 +19,10 @@ export interface FreshRow extends Pick<NewTask, 'name' | 'triggerAt' | 'dueAt' |
 
 /** @returns the task with its handler's values, and the lane of its row */
 function assignLane(handlers: HandlerBook, task: NewTask): NewTask & { readonly lane: string } {
-  const handler = handlers.of(task.name)?.definition
+  const handler = handlers.of(task.name)
   if (handler === undefined && task.definition.callback !== undefined) return { ...task, lane: task.host }
-  const definition = withHandler(task.definition, handler)
-  const deadline = task.definition.max_delay === undefined ? deadlineOf(task.triggerAt * 1000, definition) : task.deadline
+  const definition = withHandler(task.definition, handler?.definition, handler?.name)
+  const deadline = task.definition.max_delay === undefined ? deadlineOf(task.windowFrom, definition) : task.deadline
   return { ...task, definition, deadline, host: task.host || hostOf(definition), lane: handlers.laneOf(task.name, task.host) }
 }
 
@@ -37,5 +40,9 @@ export function freshRow(handlers: HandlerBook, task: NewTask, options: RowOptio
   const { now, definition = JSON.stringify(task.definition), rescheduledFrom = null, repeatedTo = null } = options
   const { lane, ...placed } = assignLane(handlers, task)
   const { name, triggerAt, dueAt, deadline, runId } = placed
-  return { task: placed, row: { name, triggerAt, dueAt, deadline, runId, lane, now, rescheduledFrom, repeatedTo, definition } }
+  const window = {
+    windowFrom: placed.windowFrom === triggerAt * 1000 ? null : placed.windowFrom,
+    inAdvance: placed.inAdvance ? 1 : 0,
+  } as const
+  return { task: placed, row: { name, triggerAt, dueAt, deadline, runId, ...window, lane, now, rescheduledFrom, repeatedTo, definition } }
 }

@@ -12,6 +12,8 @@ const NOT_RUNNING = TASK_STATES.filter((state) => state !== 'running')
 const MOST_PASSED = 10_000
 
 export interface RescheduleBatch {
+  /** whether the tasks are due now, whatever minutes are free */
+  readonly atOnce: boolean
   readonly isFirstWalk: boolean
   /** the tasks to go through */
   readonly selection: Selection
@@ -19,14 +21,14 @@ export interface RescheduleBatch {
   readonly passed: Map<string, number>
 }
 
-export function startBatch({ selection, triggerAt, all, after }: RescheduleRequest): RescheduleBatch {
+export function startBatch({ selection, triggerAt, now, all, after }: RescheduleRequest): RescheduleBatch {
   const isFirstWalk = after?.isFirstWalk ?? all
   const allowed: readonly TaskState[] = isFirstWalk ? WAITING_STATES : all ? NOT_RUNNING : FAILURE_STATES
   const states = allowed.filter((state) => selection.states?.includes(state) ?? true)
   const from = isFirstWalk ? { from: Math.max(selection.from ?? 0, triggerAt) } : {}
   // The map is a copy, because a write may be run again.
   const passed = new Map(after !== undefined && after.passed.size < MOST_PASSED ? after.passed : [])
-  return { isFirstWalk, selection: { ...selection, states, ...from }, passed }
+  return { atOnce: triggerAt * 1000 <= now, isFirstWalk, selection: { ...selection, states, ...from }, passed }
 }
 
 /** Whether a task of the batch is rescheduled. */

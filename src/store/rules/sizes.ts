@@ -2,7 +2,7 @@
 import type { JsonValue, NewTask } from '../../domain/task/task.ts'
 
 /** About bytes: the definitions of one page or batch of rows hold no more than this, and those of one more row. */
-export const PAGE_BYTES = 4 * 2 ** 20
+export const PAGE_BYTES = 2 ** 20
 /** A write counts as a row more for each of these characters. */
 const ROW_LENGTH = 4 * 1024
 

@@ -2,37 +2,42 @@
 import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statSync } from 'node:fs'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { CallmeError } from '../../domain/errors.ts'
+import type { OnFailure } from '../../domain/task/error-callback.ts'
 import { pendingMigrations, readMigrations } from '../migrations.ts'
 import { SqliteStore } from './sqlite-store.ts'
-import { FileHold, NO_HOLD, type LockedFiles } from './commit/hold.ts'
 import { inspect } from './commit/inspect.ts'
-import { isBusy, storeError } from './commit/store-error.ts'
+import { wrongPlace } from './commit/file-fault.ts'
+import { FileHold, NO_HOLD, type LockedFiles } from './commit/hold.ts'
+import { isBusy, openingError } from './commit/store-error.ts'
 
 /**
  * @param path a file, or `:memory:`
+ * @param options `onFailure`: whom to tell of bad ends where neither task nor handler says so
  * @throws CallmeError `store_in_use` when another process has the file, `store_too_new` when a newer callme has changed it,
  * `store_unavailable` when it is damaged, or cannot be opened or written
  */
-export function openSqliteStore(path: string): SqliteStore {
+export function openSqliteStore(path: string, options: { readonly onFailure?: OnFailure | undefined } = {}): SqliteStore {
   const lock = path === ':memory:' ? undefined : takeLock(path)
   let db: Database | undefined
   try {
     // Another program that writes must not hold up this process. The group commit waits by itself.
     db = new SqliteDatabase(path, { timeout: 0 })
     setPragmas(db, path)
-    migrate(db, path)
+    const isNew = migrate(db, path)
     if (lock !== undefined) inspect(db, path)
     const hold = lock === undefined ? NO_HOLD : new FileHold(db, lock)
-    return new SqliteStore(db, hold, () => lock?.unlock())
+    return new SqliteStore(db, hold, () => lock?.unlock(), { ...options, isNew })
   } catch (error) {
     db?.close()
     lock?.unlock()
-    throw storeError(error)
+    throw openingError(error, path)
   }
 }
 
 /** Whatever the build of SQLite and the file say. Triggers, foreign keys and LIKE are not used, so their settings do not matter. */
 function setPragmas(db: Database, path: string): void {
+  // Only a file that is still empty takes it. Then the file can shrink when old tasks are removed.
+  db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
   if (mode !== 'wal' && path !== ':memory:')
     throw new CallmeError('store_unavailable', `${path} cannot have a write-ahead log: its journal mode stays ${String(mode)}`)
@@ -58,7 +63,7 @@ function takeLock(path: string): LockedFiles {
     holder.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     holder.close()
-    if (!isBusy(error)) throw storeError(error)
+    if (!isBusy(error)) throw openingError(error, lockPath)
     const message = `${path} is in use by another callme: a SQLite store serves one process; stop that one or give this one its own --store`
     throw new CallmeError('store_in_use', message, { cause: error })
   }
@@ -75,32 +80,35 @@ function openLockFile(lockPath: string): Database {
     accessSync(lockPath, constants.W_OK)
     return holder
   } catch (error) {
-    throw new CallmeError('store_unavailable', `cannot open ${lockPath}: ${(error as Error).message}`, { cause: error })
+    throw openingError(error, lockPath)
   }
 }
+
+const SECOND_NAME = 'it has a second name (a hard link), under which another callme could open it'
 
 /** All names of a file must lead to one lock. Only a file that is there has a real name, so a new one is made first. */
 function findRealPath(path: string): string {
   try {
     if (!existsSync(path)) closeSync(openSync(path, 'a'))
-    if (statSync(path).nlink > 1) throw new Error('it has a second name (a hard link), under which another callme could open it')
+    const fault = wrongPlace(path) ?? (statSync(path).nlink > 1 ? SECOND_NAME : undefined)
+    if (fault !== undefined) throw new CallmeError('store_unavailable', `cannot open ${path}: ${fault}`)
     return realpathSync(path)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const reason = code === 'ENOENT' ? 'its folder does not exist' : message
-    throw new CallmeError('store_unavailable', `cannot open ${path}: ${reason}`, { cause: error })
+    throw openingError(error, path)
   }
 }
 
-function migrate(db: Database, path: string): void {
+/** @returns whether the file was empty */
+function migrate(db: Database, path: string): boolean {
   const version = db.pragma('user_version', { simple: true }) as number
   const isForeign = version === 0 && db.prepare('SELECT 1 FROM sqlite_master').get() !== undefined
   if (isForeign) throw new CallmeError('store_unavailable', `${path} holds the tables of another program; give callme a file of its own`)
-  const steps = pendingMigrations(readMigrations('sqlite'), version)
+  const steps = pendingMigrations(`the store ${path}`, readMigrations('sqlite'), version)
   for (const { version, sql } of steps) {
     db.transaction(() => {
       db.pragma(`user_version = ${version}`)
       db.exec(sql)
     }).immediate()
   }
+  return version === 0
 }

@@ -1,5 +1,6 @@
 /** The parts of one open database that every operation works with. */
 import type { Database } from 'better-sqlite3'
+import type { OnFailure } from '../../domain/task/error-callback.ts'
 import { Changes } from '../rules/changes.ts'
 import { HandlerBook } from '../rules/handler-book.ts'
 import { toHandler, type HandlerRow } from '../rows/handler-row.ts'
@@ -20,6 +21,8 @@ export interface Session {
   /** all handlers, as the present transaction has them */
   readonly handlers: HandlerBook
   readonly changeLog: ChangeLog
+  /** whom this node tells of bad ends */
+  readonly onFailure: OnFailure | undefined
 }
 
 /** A session that may write rows. All of its writes become durable at once, or none. */
@@ -33,13 +36,13 @@ export type Verb<Name extends keyof Store, In = Transaction> = (
   ...args: Parameters<Store[Name]>
 ) => Awaited<ReturnType<Store[Name]>>
 
-export function openSession(db: Database, hold: Hold): { session: Session; group: GroupCommit<Transaction> } {
+export function openSession(db: Database, hold: Hold, onFailure?: OnFailure): { session: Session; group: GroupCommit<Transaction> } {
   const sql = new Sql(db)
   const cursors = new LaneCursors(sql)
   const changeLog = new ChangeLog(sql)
   let handlers: HandlerBook | undefined
   const session: Session = {
-    ...{ sql, cursors, rowIds: new RowIds(sql), changeLog },
+    ...{ sql, cursors, rowIds: new RowIds(sql), changeLog, onFailure },
     get handlers() {
       return (handlers ??= new HandlerBook(sql.all<HandlerRow>(HANDLERS).map(toHandler)))
     },

@@ -1,6 +1,7 @@
 /** The SQLite store: each verb of the seam is one member of a group commit. Reads see committed rows. */
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
+import type { OnFailure } from '../../domain/task/error-callback.ts'
 import { TASK_STATES, type TaskState } from '../../domain/task/task.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import type { TaskRow } from '../rows/task-row.ts'
@@ -19,9 +20,11 @@ import { expireRows } from './results/expire.ts'
 import { recordReports } from './results/record.ts'
 import { renewLeases, rescueRows } from './results/rescue.ts'
 import { pruneRows } from './retention/prune.ts'
+import { SHRINK_PAGES, SHRINK_STEPS, canShrink, shrink } from './retention/shrink.ts'
 import { readPage } from './rows/pages.ts'
 import { getTask, readTask } from './rows/rows.ts'
 import { openSession, type Session, type Transaction } from './session.ts'
+import { editTask } from './tasks/edit.ts'
 import { putTasks } from './tasks/put.ts'
 import { removeTasks } from './tasks/remove.ts'
 import { rescheduleBatch } from './tasks/reschedule.ts'
@@ -40,6 +43,7 @@ export class SqliteStore implements Store {
   readonly rescue = this.#writing(rescueRows)
   readonly reschedule = this.#writing(rescheduleBatch, ([{ limit }]) => limit)
   readonly run = this.#writing(runTask)
+  readonly edit = this.#writing(editTask)
   readonly prune = this.#writing(pruneRows, ([{ limit }]) => limit)
   readonly putHandler = this.#changing(putHandler)
   readonly getHandler = this.#reading(findHandler)
@@ -53,7 +57,7 @@ export class SqliteStore implements Store {
   readonly onDue = (): (() => void) => () => undefined
   /** No other process can have the file open. */
   readonly announce = (): Promise<void> => Promise.resolve()
-  readonly tidy = (): Promise<void> => Promise.resolve()
+  readonly isNew: boolean
   readonly #db: Database
   readonly #hold: Hold
   readonly #session: Session
@@ -62,10 +66,16 @@ export class SqliteStore implements Store {
   readonly #afterClose: () => void
 
   /** @param db a migrated database, which nobody else uses from now on */
-  constructor(db: Database, hold: Hold, afterClose: () => void) {
+  constructor(
+    db: Database,
+    hold: Hold,
+    afterClose: () => void,
+    { isNew, onFailure }: { isNew: boolean; onFailure?: OnFailure | undefined },
+  ) {
+    this.isNew = isNew
     this.#db = db
     this.#hold = hold
-    const { session, group } = openSession(db, hold)
+    const { session, group } = openSession(db, hold, onFailure)
     this.#session = session
     this.#group = group
     this.#handlerChanges = new HandlerChanges(session.sql, group)
@@ -108,6 +118,14 @@ export class SqliteStore implements Store {
     return this.#read(({ changeLog }) => changeLog.counts())
   }
 
+  async tidy(): Promise<void> {
+    for (let step = 0; step < SHRINK_STEPS && (await this.#read(() => canShrink(this.#db))); step += 1) {
+      await this.#group.write(() => {
+        shrink(this.#db)
+      }, SHRINK_PAGES)
+    }
+  }
+
   async close(): Promise<void> {
     this.#handlerChanges.close()
     await this.#group.drained()
@@ -138,7 +156,7 @@ export class SqliteStore implements Store {
       return work(this.#session)
     } catch (error) {
       this.#hold.failed(error)
-      throw storeError(error)
+      throw storeError(error, this.#db.name)
     }
   }
 }

@@ -12,6 +12,7 @@ const REASONS = {
   '{"callback":"somewhere","repeat":"* * * * *"}': 'its callback is not a URL',
   '{"callback":"http://a.test","headers":null}': 'its headers is not an object of texts',
   '{"callback":"http://a.test","retry":"often","repeat":7}': 'its retry is not a whole number',
+  '{"callback":"http://a.test","payload":"{","payload_is_json":true}': 'its payload is not valid JSON',
   '{"callback":"http://a.test","max_delay":1e300}': 'its max_delay is not a whole number',
 }
 const UNREADABLE = expect.stringContaining('the stored definition cannot be read: it is not valid JSON') as string

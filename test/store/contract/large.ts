@@ -11,6 +11,8 @@ const MOST = Math.ceil(PAGE_BYTES / PAYLOAD.length)
 /** A claim looks at the size of a few tasks at once. */
 const MOST_CLAIMED = MOST + 3
 const TASKS = 9
+/** So many tasks with 16 000 characters each are somewhat more than a page. */
+const MORE_THAN_A_PAGE = Math.ceil((1.2 * PAGE_BYTES) / 16_000)
 const NAMES = Array.from({ length: TASKS }, (_, n) => `n${String(n).padStart(2, '0')}`)
 
 export default area('large definitions', (test) => {
@@ -63,12 +65,12 @@ export default area('large definitions', (test) => {
 
   test('a page of changes ends early', async ({ store }) => {
     const headers = Object.fromEntries(Array.from({ length: 4 }, (_, n) => [`x-${n}`, 'h'.repeat(4000)]))
-    const tasks = Array.from({ length: 300 }, (_, n) => aTask({ name: `h${n}`, definition: { headers } }))
+    const tasks = Array.from({ length: MORE_THAN_A_PAGE }, (_, n) => aTask({ name: `h${n}`, definition: { headers } }))
     await store.put(tasks, { now: DUE })
     const { changes } = await store.changes({ after: 0, limit: 500 })
     expect(JSON.stringify(changes).length).toBeLessThan(PAGE_BYTES + 2 ** 18)
     const after = changes.at(-1)?.id ?? 0
-    expect(changes.length + (await store.changes({ after, limit: 500 })).changes.length).toBe(300)
+    expect(changes.length + (await store.changes({ after, limit: 500 })).changes.length).toBe(MORE_THAN_A_PAGE)
   })
 })
 

@@ -29,6 +29,8 @@ const FULL: NewTask = {
   definition: DEFINITION,
   host: 'receiver.test:8443',
   dueAt: 253_402_300_740_017,
+  windowFrom: 253_402_300_740_018,
+  inAdvance: true,
   deadline: 253_402_300_740_019,
   runId: '0d9b8c1e-3f1a-4a63-9f0e-6a0f2b6c7d8e',
 }
@@ -38,9 +40,8 @@ const UNTOUCHED = { ...NEVER_RUN, rescheduledFrom: null }
 export default area('put', (test) => {
   test('stores a pending entry with every field as it was given', async ({ store, reopen }) => {
     const expected: Task = {
-      ...FULL,
       ...UNTOUCHED,
-      windowFrom: FULL.triggerAt * 1000,
+      ...FULL,
       created: 1_799_999_999_123,
       updated: 1_799_999_999_123,
     }
@@ -110,6 +111,17 @@ export default area('put', (test) => {
       expect(await listAll(store)).toEqual([before])
     })
   }
+
+  test('keeps the text of a payload, also in a copy', async ({ store }) => {
+    const definition = { payload: '{ "2": 1.0,\n"1": 1e400, "\\u0000": "\\ud800" }', payload_is_json: true } as const
+    await store.put([aTask({ definition }), aTask({ name: 'plain', definition: { payload: definition.payload } })], { now: DUE })
+    await store.reschedule({ ...{ selection: {}, all: true, triggerAt: MINUTE + 60, now: DUE, dryRun: false }, limit: 9 })
+    const tasks = await listAll(store)
+    expect(tasks.map(({ definition: { payload, payload_is_json } }) => [payload, payload_is_json])).toEqual([
+      [definition.payload, true],
+      [definition.payload, undefined],
+    ])
+  })
 
   test('with ifAbsent stores what is not there', async ({ store }) => {
     const results = await store.put([aTask(), aTask({ triggerAt: MINUTE + 60 }), aTask()], { now: DUE, ifAbsent: true })

@@ -45,6 +45,19 @@ export default area('reschedule', (test) => {
     expect(await claimAll(store, TARGET * 1000)).toMatchObject([{ runId: copy.runId, attempts: 1 }])
   })
 
+  test('to a time that has come makes all entries due at once, whatever minutes are free', async ({ store, reopen }) => {
+    await seed(
+      store,
+      [MINUTE - 60, MINUTE].map((triggerAt) => ({ triggerAt, state: 'failed' as const, definition: { max_delay: 1, spread: 59 } })),
+    )
+    const copies = await reschedule(store, { triggerAt: MINUTE })
+    const window = { dueAt: NOW, windowFrom: NOW, deadline: NOW + 60_000, inAdvance: true }
+    expect(copies).toMatchObject([MINUTE + 60, MINUTE + 120].map((triggerAt) => ({ triggerAt, ...window })))
+    const opened = await reopen()
+    expect(await listAll(opened, { from: MINUTE + 60 })).toEqual(copies)
+    expect(await claimAll(opened, NOW)).toHaveLength(2)
+  })
+
   test('takes failed and skipped entries, and with all every one that is not running', async ({ store }) => {
     await seed(
       store,

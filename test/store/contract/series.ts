@@ -3,7 +3,8 @@ import { firstDueAt } from '../../../src/domain/task/task.ts'
 import type { NewTask, Task, TaskDefinition } from '../../../src/domain/task/task.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
-import { area } from './support/area.ts'
+import { area, type OpenStore } from './support/area.ts'
+import { runSql } from './support/raw-sql.ts'
 import { aClaim, answered, claimAll, DUE, expireAll, finish, LEASE_MS, listAll, mustGet, putHandler } from './support/tasks.ts'
 
 const EVERY_5_MIN = { repeat: '*/5 * * * *' }
@@ -13,6 +14,15 @@ const HOUR_MS = 3_600_000
 /** An entry that repeats every five minutes, `MINUTE` being one of its times. */
 export function aRepeating(definition: Partial<TaskDefinition> = {}, triggerAt = MINUTE): NewTask {
   return aTask({ triggerAt, definition: { ...EVERY_5_MIN, ...definition } })
+}
+
+/** Stores tasks of one name that each begin a series, as an older program did. */
+export async function putManySeries(opened: OpenStore, tasks: readonly NewTask[]): Promise<void> {
+  await opened.store.put(
+    tasks.map((task, n) => ({ ...task, name: `${task.name}-${n}` })),
+    { now: DUE - 9 },
+  )
+  await runSql(opened, `UPDATE tasks SET name = 'a-task' WHERE name LIKE 'a-task-%'`)
 }
 
 /** The minutes after `MINUTE` of all entries of the name. */
@@ -195,10 +205,11 @@ export default area('a series', (test) => {
     expect(await listAll(store)).toHaveLength(2)
   })
 
-  test('a next time that another task of the name has is passed over', async ({ store }) => {
+  test('a next time that another task of the name has is passed over', async (opened) => {
+    const { store } = opened
     const foreign = [aTask({ triggerAt: NEXT }), aRepeating({ repeat: '10 * * * *' }, MINUTE + 600)]
     const elsewhere = aRepeating({ timezone: 'Asia/Tokyo' }, MINUTE + 900)
-    await store.put([aRepeating(), ...foreign, elsewhere], { now: DUE - 9 })
+    await putManySeries(opened, [aRepeating(), ...foreign, elsewhere])
     const others = (await listAll(store)).slice(1)
     expect(await claimFirst(store)).toMatchObject({ repeatedTo: MINUTE + 1200 })
     expect(await minutesOf(store)).toEqual([0, 5, 10, 15, 20])
@@ -209,8 +220,9 @@ export default area('a series', (test) => {
     ['has already', {}],
     ['has already, its zone written out', { timezone: 'UTC' }],
   ] as const) {
-    test(`the series goes on with the entry that its next time ${what}`, async ({ store }) => {
-      await store.put([aRepeating(), aRepeating({ payload: 'newer', ...timezone }, NEXT)], { now: DUE - 9 })
+    test(`the series goes on with the entry that its next time ${what}`, async (opened) => {
+      const { store } = opened
+      await putManySeries(opened, [aRepeating(), aRepeating({ payload: 'newer', ...timezone }, NEXT)])
       const there = await nextOf(store)
       expect(await claimFirst(store)).toMatchObject({ repeatedTo: NEXT })
       expect(await listAll(store)).toEqual([await mustGet(store, aTask()), there])

@@ -22,9 +22,9 @@ async function open(isHostile: boolean): Promise<OpenStore> {
   const opened: OpenStore & { store: Store } = {
     where: { kind: 'postgres', url: database.url },
     store: await openPostgresStore(database.url),
-    async reopen() {
+    async reopen(options) {
       await opened.store.close()
-      opened.store = await openPostgresStore(database.url)
+      opened.store = await openPostgresStore(database.url, options)
       return opened.store
     },
     async dispose() {

@@ -6,7 +6,8 @@ import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { CallmeError } from '../../../domain/errors.ts'
 import { FIND_IDENTITY, Identity } from './identity.ts'
-import { LOCK_NOT_AVAILABLE, codeOf, isUnavailable, storeError } from './store-error.ts'
+import { NamedStatements } from './named-statements.ts'
+import { LOCK_NOT_AVAILABLE, codeOf, isStale, isUnavailable, storeError } from './store-error.ts'
 
 /** Runs statements: a transaction, or a pool for single statements. */
 export interface Queries {
@@ -34,6 +35,9 @@ const BEGIN = [
   // No function of another schema takes the place of PostgreSQL's own. Tables are named with their schema.
   'SET LOCAL search_path = pg_catalog',
   'SET LOCAL array_nulls = on',
+  // A session keeps the plans of its statements while tables grow from nothing to millions of rows. Only plans by an index stay good.
+  'SET LOCAL enable_seqscan = off',
+  'SET LOCAL enable_bitmapscan = off',
 ].join('; ')
 
 /** `bigint`, by its number in pg_type. JavaScript keeps every integer of the schema exactly. */
@@ -44,6 +48,7 @@ const types: pg.CustomTypesConfig = { getTypeParser: (oid, format) => ((oid as n
 export class Database implements Queries {
   readonly #pool: pg.Pool
   readonly #identity: Identity
+  readonly #statements: NamedStatements
   #isClosed = false
 
   /**
@@ -53,6 +58,7 @@ export class Database implements Queries {
    */
   constructor(url: string, connections: number, statementLimitMs = TRANSACTION_LIMIT_MS, identity = new Identity()) {
     this.#identity = identity
+    this.#statements = new NamedStatements(url)
     this.#pool = new pg.Pool({
       connectionString: url,
       max: connections,
@@ -98,7 +104,7 @@ export class Database implements Queries {
       await this.#begin(client)
       const result = await work({
         query: async <R>(sql: string, params: readonly unknown[] = []) =>
-          (await client.query<R & pg.QueryResultRow>(sql, [...params])).rows,
+          (await client.query<R & pg.QueryResultRow>(this.#statements.named(sql, params))).rows,
       })
       await client.query(end)
       isBroken = false
@@ -167,7 +173,7 @@ export function one<R>(rows: readonly R[]): R {
 }
 
 async function hasRolledBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
-  if (!(error instanceof pg.DatabaseError) && isUnavailable(error)) return false
+  if (isStale(error) || (!(error instanceof pg.DatabaseError) && isUnavailable(error))) return false
   return client.query('ROLLBACK').then(
     () => true,
     () => false,

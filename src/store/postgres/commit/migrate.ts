@@ -27,7 +27,7 @@ export async function migrate(database: Database, all: readonly Migration[]): Pr
   }
   for (;;) {
     const { current, worksWith } = await readVersion(database)
-    const [next] = pendingMigrations(all, current, worksWith)
+    const [next] = pendingMigrations('the store', all, current, worksWith)
     if (next === undefined) return
     const applying = database.transaction((queries) => apply(queries, next))
     // Anything else that is made twice is a fault of the step.

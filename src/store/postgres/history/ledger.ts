@@ -1,5 +1,5 @@
 /** Reads the attempts of a task, and runs with their attempts page by page. */
-import type { Attempt } from '../../../domain/task/task.ts'
+import type { Attempt } from '../../../domain/task/attempt.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { KeySelection, Ledger } from '../../ledger.ts'
 import { LEDGER_COLUMNS, toLedgerTask, type LedgerRow } from '../../rows/ledger-row.ts'
@@ -13,7 +13,7 @@ const ATTEMPTS = `
   SELECT a.name, a.trigger_at, ${ATTEMPT_COLUMNS} FROM ${KEYS} JOIN callme.attempts a ON ${ofKeys('a')} ORDER BY a.run_id, a.number`
 /** The numbers of a run give the order of its attempts, because the clock may have been set back between two of them. */
 const HISTORY = `
-  SELECT ${ATTEMPT_COLUMNS} FROM callme.attempts WHERE trigger_at = $2 AND name = $1
+  SELECT ${ATTEMPT_COLUMNS}, definition FROM callme.attempts WHERE trigger_at = $2 AND name = $1
   ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
 
 /** The attempts of a task over all its runs, oldest first. */

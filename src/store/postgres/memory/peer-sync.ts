@@ -39,7 +39,7 @@ const FIRST_PLACES = `
       ORDER BY lane, due_at, id LIMIT 1) following)
   SELECT * FROM firsts`
 
-type Memory = Omit<Session, 'database' | 'peers'>
+type Memory = Omit<Session, 'database' | 'peers' | 'onFailure'>
 
 export class PeerSync {
   readonly #database: Database

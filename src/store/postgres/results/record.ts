@@ -2,7 +2,7 @@
  * Writes reports on running tasks, and on waiting tasks whose window has closed. An ended row moves to `finished`. A report of another run,
  * another attempt or a lost lease changes nothing.
  */
-import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
+import { errorCallbackOf, hasErrorCallback } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
 import { isFinal, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey } from '../../../domain/task/task-key.ts'
@@ -130,9 +130,9 @@ function inKeyOrder(one: { name: string; triggerAt: number }, other: { name: str
 }
 
 /** Emits the changes of a written report. @returns the task as it reads back */
-function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written, hasErrorCallback: boolean): Task {
+function emitEnd({ changes, notes }: Transaction, { row, report, task }: Written, isTold: boolean): Task {
   const { task: before, now } = report
-  const after: Task = { ...task, errorCallback: hasErrorCallback ? FRESH_ERROR_CALLBACK : null }
+  const after: Task = { ...task, errorCallback: isTold ? FRESH_ERROR_CALLBACK : null }
   changes.moved(after, before.state, after.state)
   changes.emit(changeKindOf(report), after, now)
   if (after.state === 'retrying' || after.state === 'pending') notes.rowWaits(row.lane, { dueAt: after.dueAt, id: row.id }, after.deadline)
@@ -155,13 +155,14 @@ async function correctStarts(transaction: Transaction, written: readonly Written
 
 /** Stores the error callbacks of failed and skipped tasks. @returns the tasks with a callback */
 async function storeErrorCallbacks(transaction: Transaction, written: readonly Written[]): Promise<Set<Task>> {
-  const ended = written.filter(({ task: { definition, state } }) => definition.error_callback && isFinal(state) && state !== 'successful')
+  const { handlers, onFailure } = transaction.session
+  const ended = written.filter(({ task }) => hasErrorCallback(task, onFailure))
   const tasks = ended.map(({ task }) => task)
   const rows = await queryKeys<AttemptRow & KeyColumns>(transaction, ATTEMPTS, tasks)
   const callbacks = ended.flatMap(({ task, report: { now } }) => {
     const own = rows.filter((row) => row.run_id === task.runId && formatTaskKey(keyOf(row)) === formatTaskKey(task))
-    const callback = errorCallbackOf(task, own.map(toAttempt), now)
-    return callback === undefined ? [] : [{ task, row: freshRow(transaction.session.handlers, callback, { now }).row }]
+    const callback = errorCallbackOf(task, own.map(toAttempt), now, onFailure)
+    return callback === undefined ? [] : [{ task, row: freshRow(handlers, callback, { now }).row }]
   })
   const fresh = callbacks.map(({ row }) => row)
   await insertRows(transaction, fresh)

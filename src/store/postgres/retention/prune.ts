@@ -80,7 +80,7 @@ const pruneDay = oneByOne(
     const counted = await transaction.query<{ state: TaskState; n: number; tasks: number }>(count, [before])
     await dropDay(transaction, day)
     await putBack(transaction, 'finished', COLUMNS, kept)
-    await putBack(transaction, 'attempts', `name, trigger_at, ${ATTEMPT_COLUMNS}`, keptAttempts)
+    await putBack(transaction, 'attempts', `name, trigger_at, ${ATTEMPT_COLUMNS}, definition`, keptAttempts)
     for (const { state, tasks } of counted) transaction.changes.count(state, -tasks)
     return counted.reduce((sum, { n }) => sum + n, 0)
   },

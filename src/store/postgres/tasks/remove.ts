@@ -40,16 +40,21 @@ const removePage = oneByOne(async (transaction, removal: Options & { selection: 
   const { selection, after, limit, now } = removal
   const { rows: found, next } = await readPage(transaction, selection, after, limit)
   const rows = await lockFound(transaction, found)
-  const tasks = await readTasks(transaction, transaction.session, rows)
   if (removal.continueSeries) await continueSeries(transaction, rows, now)
+  await removeTasks(transaction, rows, now)
+  return { removed: rows.length, next }
+})
+
+/** Removes tasks as a client asks, and continues no series. @param rows locked */
+export async function removeTasks(transaction: Transaction, rows: readonly TaskRow[], now: number): Promise<void> {
+  const tasks = await readTasks(transaction, transaction.session, rows)
   for (const task of tasks) transaction.changes.emit('deleted', task, now)
   const callbacks = await findRows(transaction, tasks.map(errorCallbackKey))
   await countRuns(transaction, rows)
   // An error callback that still waits is delivered, because its task did fail.
   const delivered = callbacks.filter(({ state }) => isFinal(state))
   await removeRows(transaction, [...rows, ...delivered])
-  return { removed: rows.length, next }
-})
+}
 
 type Run = Pick<TaskRow, 'name' | 'trigger_at' | 'run_id'>
 

@@ -10,7 +10,7 @@ import type { RescheduleRequest } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { Conflict } from '../commit/store-error.ts'
 import type { Transaction } from '../commit/transaction.ts'
-import { endPreviousRuns, endedKeys, insertFreeRows, moveRow } from '../rows/fresh-rows.ts'
+import { MOVED, TAKEN, endPreviousRuns, insertFreeRows, moveRows } from '../rows/fresh-rows.ts'
 import { readPage } from '../rows/pages.ts'
 import { arraysOf, findRows, keyOf, lockFound, mustGet, readTasks, split, type KeyColumns } from '../rows/rows.ts'
 
@@ -18,17 +18,12 @@ const MARK = `
   UPDATE callme.finished f SET rescheduled_to = k.rescheduled_to, updated = $4
   FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, rescheduled_to)
   WHERE f.trigger_at = k.trigger_at AND f.name = k.name`
-const MOVE_ATTEMPTS = `
-  UPDATE callme.attempts a SET trigger_at = k.moved_to FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (name, trigger_at, moved_to)
-  WHERE a.trigger_at = k.trigger_at AND a.name = k.name`
 const SPANS = 'unnest($1::text[], $2::bigint[], $3::bigint[]) AS s (name, low, high)'
 const of = (table: string): string => `
   SELECT t.name, t.trigger_at FROM ${SPANS} JOIN callme.${table} t ON t.name = s.name AND t.trigger_at >= s.low AND t.trigger_at < s.high`
 const TAKEN_MINUTES = `${of('tasks')} UNION ALL ${of('finished')}`
 /** This many more minutes are read of a name with too few free ones. */
 const MORE = 1000
-const MOVED = ['name', 'rescheduledFrom', 'triggerAt'] as const
-const TAKEN = 'another node has taken a minute that was free'
 
 /** A row, and the row of its copy or of its new minute. */
 interface Move {
@@ -43,7 +38,7 @@ export async function rescheduleBatch(transaction: Transaction, request: Resched
   const { rows, next } = await readPage(transaction, batch.selection, request.after?.key, request.limit)
   const taken = (await lockFound(transaction, rows)).filter((row) => isTaken(request, batch, row))
   const { triggerAt: wanted, now } = request
-  const moves = await planMoves(transaction, taken, { passed: batch.passed, wanted, now })
+  const moves = await planMoves(transaction, taken, { ...batch, wanted, now })
   return endBatch(batch, await makeMoves(transaction, moves, now), next)
 }
 
@@ -51,7 +46,7 @@ export async function rescheduleBatch(transaction: Transaction, request: Resched
 async function planMoves(
   transaction: Transaction,
   rows: readonly TaskRow[],
-  { passed, wanted, now }: Pick<RescheduleBatch, 'passed'> & { wanted: number; now: number },
+  { passed, atOnce, wanted, now }: Pick<RescheduleBatch, 'passed' | 'atOnce'> & { wanted: number; now: number },
 ): Promise<Move[]> {
   const byName = Map.groupBy(rows, ({ name }) => name)
   const searches = [...byName].map(([name, { length: count }]) => ({ name, from: passed.get(name) ?? wanted, count }))
@@ -66,7 +61,7 @@ async function planMoves(
     // A later row of the name may take the minute of this one.
     if (own < Infinity && triggerAt !== own) minutes.splice(minutes.filter((minute) => minute < own).length, 0, own)
     passed.set(name, triggerAt)
-    const task = newTask({ name, triggerAt }, ownDefinition(row), now)
+    const task = newTask({ name, triggerAt }, ownDefinition(row), now, atOnce)
     // A copy is not part of the series of its original. A moved task keeps its place in the series.
     const options = { now, definition, rescheduledFrom: before, repeatedTo }
     return { row, fresh: freshRow(transaction.session.handlers, { ...task, host: parseLane(row.lane).host }, options).row }
@@ -75,7 +70,7 @@ async function planMoves(
 
 async function makeMoves(transaction: Transaction, moves: readonly Move[], now: number): Promise<Task[]> {
   const [copied, moved] = split(moves, ({ row }) => isFinal(row.state))
-  await moveRows(transaction, moved)
+  await moveWaiting(transaction, moved)
   await copyRows(transaction, copied, now)
   const originals = copied.map(({ row, fresh }) => ({ ...row, rescheduled_to: fresh.triggerAt, updated: now }))
   const stored = await findRows(transaction, freshOf(moves))
@@ -91,14 +86,13 @@ async function makeMoves(transaction: Transaction, moves: readonly Move[], now: 
   })
 }
 
-async function moveRows(transaction: Transaction, moved: readonly Move[]): Promise<void> {
-  if (moved.length === 0) return
-  // One after the other, because a row may take the minute that an earlier one has just left.
-  for (const { row, fresh } of moved) await moveRow(transaction, fresh, row.id)
+async function moveWaiting(transaction: Transaction, moved: readonly Move[]): Promise<void> {
   const before = moved.map(({ row }) => row)
   await endPreviousRuns(transaction, before)
-  await transaction.query(MOVE_ATTEMPTS, arraysOf(freshOf(moved), ...MOVED))
-  if ((await endedKeys(transaction, freshOf(moved))).length > 0) throw new Conflict(TAKEN)
+  await moveRows(
+    transaction,
+    moved.map(({ row, fresh }) => ({ fresh, id: row.id })),
+  )
 }
 
 async function copyRows(transaction: Transaction, copied: readonly Move[], now: number): Promise<void> {

@@ -6,7 +6,11 @@ import { firstMinute, isOfSeries, minuteAfter, seriesOf, taskAt, type RowSeries 
 import type { TaskRow } from '../../rows/task-row.ts'
 import type { Transaction } from '../commit/transaction.ts'
 import { insertFreeRows } from '../rows/fresh-rows.ts'
-import { byKey, distinctBatches, findRows, setColumn } from '../rows/rows.ts'
+import { byKey, columnsOf, distinctBatches, findRows, readRows, setColumn } from '../rows/rows.ts'
+
+const WAITING_IN_SERIES = `
+  SELECT ${columnsOf('t')} FROM callme.tasks t WHERE t.name = $1 AND t.state IN ('pending', 'retrying') AND t.repeated_to IS NULL
+    AND t.definition LIKE '%"repeat":"%' ORDER BY t.trigger_at FOR UPDATE`
 
 /** A row whose series goes on, and the next minute to try. */
 interface Following {
@@ -67,4 +71,21 @@ async function storeNext(transaction: Transaction, tried: readonly Following[], 
 /** A series without another minute ends. */
 function followingAt(row: TaskRow, series: RowSeries, triggerAt: number | undefined): Following[] {
   return triggerAt === undefined ? [] : [{ row, series, triggerAt }]
+}
+
+/**
+ * The tasks that wait in the series of a name and that none follows yet, oldest first, locked until the transaction ends: one, or several
+ * that an older program has stored. The caller has locked the name against others that begin a series.
+ */
+export async function waitingInSeries(transaction: Transaction, name: string): Promise<TaskRow[]> {
+  const read = async (): Promise<TaskRow[]> => {
+    return (await readRows(transaction, WAITING_IN_SERIES, [name])).filter((row) => seriesOf(row) !== undefined)
+  }
+  const minutes = (rows: readonly TaskRow[]): string => rows.map((row) => row.trigger_at).join()
+  // A read that waited for a claim does not see what follows the claimed task. The read after it does.
+  for (let rows = await read(); ;) {
+    const again = await read()
+    if (minutes(again) === minutes(rows)) return again
+    rows = again
+  }
 }

@@ -93,12 +93,12 @@ export class GroupCommit<Context> {
         this.#hooks.confirm()
         for (const { member, error, value } of answers) {
           if (error === undefined) member.resolve(value)
-          else member.reject(storeError(error))
+          else member.reject(storeError(error, this.#db.name))
         }
         this.#hooks.onCommit()
       } catch (error) {
         if (isBusy(error)) await this.#waitForFile(members, error)
-        else for (const { reject } of members) reject(storeError(error))
+        else for (const { reject } of members) reject(storeError(error, this.#db.name))
       }
     }
     this.#wasLight = false
@@ -122,7 +122,7 @@ export class GroupCommit<Context> {
     const isPatient = ({ since }: Member<Context>): boolean => now - since < PATIENCE_MS
     const waiting = [...members, ...this.#members]
     this.#members = waiting.filter(isPatient)
-    for (const member of waiting) if (!isPatient(member)) member.reject(storeError(error))
+    for (const member of waiting) if (!isPatient(member)) member.reject(storeError(error, this.#db.name))
     if (this.#members.length > 0) await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS))
   }
 

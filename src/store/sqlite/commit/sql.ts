@@ -17,6 +17,11 @@ export class Sql {
     this.#db = db
   }
 
+  /** of the file */
+  get path(): string {
+    return this.#db.name
+  }
+
   /** @returns how many rows have changed */
   run(text: string, ...params: unknown[]): number {
     return this.#prepare(text).run(...params).changes

@@ -1,15 +1,30 @@
 /** Translates the errors of better-sqlite3. */
 import { SqliteError } from 'better-sqlite3'
 import { CallmeError } from '../../../domain/errors.ts'
+import { fileFault, type Use } from './file-fault.ts'
 
 const UNAVAILABLE = /^SQLITE_(FULL|IOERR|READONLY|BUSY|LOCKED|CANTOPEN|CORRUPT|NOTADB|NOMEM|PERM|AUTH|NOLFS|PROTOCOL)/
 
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB)/
 
-/** A fault of the storage becomes `store_unavailable`. Any other error is a defect, and stays the same. */
-export function storeError(error: unknown): unknown {
-  if (!(error instanceof SqliteError) || !UNAVAILABLE.test(error.code)) return error
-  return new CallmeError('store_unavailable', `the store does not answer: ${error.message} (${error.code})`, { cause: error })
+/** A fault of the storage becomes `store_unavailable`. Any other error is a defect, and stays the same. @param path of the store */
+export function storeError(error: unknown, path: string): unknown {
+  return isFault(error) ? unavailable(`the store does not answer: ${path}: ${fileFault(path, error)}`, error) : error
+}
+
+/** The same for a store that is being opened. */
+export function openingError(error: unknown, path: string, use?: Use): unknown {
+  return isFault(error) ? unavailable(`cannot open ${path}: ${fileFault(path, error, use)}`, error) : error
+}
+
+function isFault(error: unknown): boolean {
+  if (error instanceof SqliteError) return UNAVAILABLE.test(error.code)
+  // better-sqlite3 looks for the folder of a file itself.
+  return error instanceof Error && ('syscall' in error || error.message.includes('directory does not exist'))
+}
+
+function unavailable(message: string, cause: unknown): CallmeError {
+  return new CallmeError('store_unavailable', message, { cause })
 }
 
 /** What SQLite says of a damaged file; undefined for another error. */

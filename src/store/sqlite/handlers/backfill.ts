@@ -65,7 +65,7 @@ export class HandlerChanges {
     try {
       return this.#sql.get(ANY) !== undefined
     } catch (error) {
-      throw storeError(error)
+      throw storeError(error, this.#sql.path)
     }
   }
 }

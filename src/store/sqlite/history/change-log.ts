@@ -2,7 +2,7 @@
 import type { TaskState } from '../../../domain/task/task.ts'
 import { batchesOf, readBatches, type Changes, type StoredBatch } from '../../rules/changes.ts'
 import { PAGE_BYTES } from '../../rules/sizes.ts'
-import type { ChangesPage } from '../../store.ts'
+import type { ChangesPage } from '../../../domain/task/task-change.ts'
 import type { Sql } from '../commit/sql.ts'
 
 /** About this many changes are kept: whole commits are removed. */

@@ -10,7 +10,7 @@ const COLUMNS = ['id', ...LEDGER_COLUMNS].map((column) => `tasks.${column}`).joi
 const ATTEMPTS = `SELECT ${ATTEMPT_COLUMNS} FROM attempts WHERE task_id = ? ORDER BY run_id, number`
 // A clock that was set back between two attempts must not change their order: the numbers decide within a run.
 const HISTORY = `
-  SELECT ${ATTEMPT_COLUMNS} FROM attempts
+  SELECT ${ATTEMPT_COLUMNS}, definition FROM attempts
   WHERE task_id = (SELECT id FROM tasks WHERE name = ? AND trigger_at = ?)
   ORDER BY min(started_at) OVER (PARTITION BY run_id), run_id, number`
 

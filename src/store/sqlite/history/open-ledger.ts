@@ -1,29 +1,23 @@
 /** Reads the ledger of a SQLite file in one transaction that writes nothing. A running callme may have the file open meanwhile. */
-import SqliteDatabase, { SqliteError, type Database } from 'better-sqlite3'
-import { CallmeError } from '../../../domain/errors.ts'
+import SqliteDatabase, { type Database } from 'better-sqlite3'
 import type { LedgerSnapshot, PastRunCount } from '../../ledger.ts'
 import { mustKnowVersion, readMigrations } from '../../migrations.ts'
 import { Sql } from '../commit/sql.ts'
-import { storeError } from '../commit/store-error.ts'
+import { openingError } from '../commit/store-error.ts'
 import { readRuns } from './ledger.ts'
 
 const PAST_RUNS = 'SELECT standing, sum(n) AS n FROM past_runs WHERE trigger_at >= ? AND trigger_at < ? GROUP BY standing'
 const COUNTED = 'SELECT sum(n) FROM task_counts'
-
-/** SQLite reads a file that nobody has open through two files beside it, which it makes. */
-const FOLDER_CLOSED = /^SQLITE_(READONLY_DIRECTORY|READONLY_CANTINIT|CANTOPEN)/
 
 /** @throws CallmeError `store_unavailable` where the file cannot be read or is older than this callme, `store_too_new` where it is newer */
 export async function readSqliteLedger<T>(path: string, read: (ledger: LedgerSnapshot) => Promise<T>): Promise<T> {
   const db = openReadOnly(path)
   try {
     db.exec('BEGIN')
-    mustKnowVersion(readMigrations('sqlite'), db.pragma('user_version', { simple: true }) as number)
+    mustKnowVersion(`the store ${path}`, readMigrations('sqlite'), db.pragma('user_version', { simple: true }) as number)
     return await read(snapshotOf(db))
   } catch (error) {
-    if (!(error instanceof SqliteError) || !FOLDER_CLOSED.test(error.code)) throw storeError(error)
-    const message = `cannot read ${path}: SQLite makes files beside a store to read it, so its folder must be writable; run this as the user that callme runs as`
-    throw new CallmeError('store_unavailable', message, { cause: error })
+    throw openingError(error, path, 'read')
   } finally {
     db.close()
   }
@@ -33,7 +27,7 @@ function openReadOnly(path: string): Database {
   try {
     return new SqliteDatabase(path, { readonly: true, fileMustExist: true })
   } catch (error) {
-    throw new CallmeError('store_unavailable', `cannot open ${path}: ${(error as Error).message}`, { cause: error })
+    throw openingError(error, path, 'read')
   }
 }
 

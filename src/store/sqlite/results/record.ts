@@ -1,7 +1,8 @@
 /** Records the report of an attempt, with its counts, its changes, the error callback and the removal that follow from it. */
-import { errorCallbackOf } from '../../../domain/task/error-callback.ts'
+import { errorCallbackOf, hasErrorCallback } from '../../../domain/task/error-callback.ts'
 import type { AttemptReport } from '../../../domain/attempt/attempt-report.ts'
-import { isFinal, type Attempt, type ErrorCallbackProgress, type Task } from '../../../domain/task/task.ts'
+import type { Attempt } from '../../../domain/task/attempt.ts'
+import type { ErrorCallbackProgress, Task } from '../../../domain/task/task.ts'
 import { freshRow } from '../../rules/assign-lane.ts'
 import { FRESH_ERROR_CALLBACK, changeKindOf, correctedStart, taskAfter } from '../../rules/report-effects.ts'
 import { parseLane } from '../../rows/lane-name.ts'
@@ -74,9 +75,10 @@ export function putAttempt({ sql }: Transaction, taskId: number, attempt: Attemp
 }
 
 function storeErrorCallback(transaction: Transaction, task: Task, now: number): ErrorCallbackProgress | null {
-  if (task.definition.error_callback === undefined || !isFinal(task.state)) return null
+  const { onFailure } = transaction
+  if (!hasErrorCallback(task, onFailure)) return null
   const attempts = transaction.sql.all<AttemptRow>(ATTEMPTS_OF_RUN, task.name, task.triggerAt, task.runId).map(toAttempt)
-  const callback = errorCallbackOf(task, attempts, now)
+  const callback = errorCallbackOf(task, attempts, now, onFailure)
   if (callback === undefined) return null
   insertRow(transaction, freshRow(transaction.handlers, callback, { now }).row)
   return FRESH_ERROR_CALLBACK

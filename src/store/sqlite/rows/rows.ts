@@ -3,17 +3,17 @@ import { errorCallbackKey } from '../../../domain/task/error-callback.ts'
 import { pendingTask, type NewTask, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import type { FreshRow } from '../../rules/assign-lane.ts'
-import { toTask, type TaskRow } from '../../rows/task-row.ts'
+import { ownDefinition, toTask, type TaskRow } from '../../rows/task-row.ts'
 import type { Session, Transaction } from '../session.ts'
 
 const FIND = 'SELECT * FROM tasks WHERE name = ? AND trigger_at = ?'
 /** Without the definition, which holds the reported task. */
 const FIND_PROGRESS = 'SELECT state, attempts, executed_at, response_status, error FROM tasks WHERE name = ? AND trigger_at = ?'
 const INSERT = `
-  INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, created, updated,
+  INSERT INTO tasks (id, name, trigger_at, state, lane, due_at, deadline, run_id, attempts, lost, in_advance, window_from, created, updated,
     rescheduled_from, repeated_to, definition)
-  VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, 0, @now, @now, @rescheduledFrom, @repeatedTo,
-    @definition)
+  VALUES (@id, @name, @triggerAt, 'pending', @lane, @dueAt, @deadline, @runId, 0, 0, @inAdvance, @windowFrom, @now, @now,
+    @rescheduledFrom, @repeatedTo, @definition)
   ON CONFLICT (name, trigger_at) DO NOTHING`
 const MOVE = 'UPDATE tasks SET lane = ? WHERE id = ?'
 
@@ -24,9 +24,9 @@ export function findRow({ sql }: Session, key: TaskKey): TaskRow | undefined {
 }
 
 /** @returns undefined for an unknown key */
-export function getTask(session: Session, key: TaskKey): Task | undefined {
+export function getTask(session: Session, key: TaskKey, { own = false } = {}): Task | undefined {
   const row = findRow(session, key)
-  return row && readTask(session, row)
+  return row && { ...readTask(session, row), ...(own && { definition: ownDefinition(row) }) }
 }
 
 /** The stored task. @throws Error without a row, which only a defect explains */

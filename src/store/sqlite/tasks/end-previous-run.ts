@@ -9,7 +9,7 @@ export const FRESH_RUN = `
   executed_at = NULL, response_status = NULL, response_body = NULL, error = NULL, rescheduled_to = NULL,
   remove_after = 0, updated = @now`
 const REPLACE = `
-  UPDATE tasks SET ${FRESH_RUN}, trigger_at = @triggerAt, lane = @lane, due_at = @dueAt, claimed_by = NULL, in_advance = 0, window_from = NULL,
+  UPDATE tasks SET ${FRESH_RUN}, trigger_at = @triggerAt, lane = @lane, due_at = @dueAt, claimed_by = NULL, in_advance = @inAdvance, window_from = @windowFrom,
     rescheduled_from = @rescheduledFrom, repeated_to = @repeatedTo, definition = @definition WHERE id = @id`
 const END_LAST_ATTEMPT = `UPDATE attempts SET outcome = 'failed' WHERE task_id = ? AND run_id = ? AND number = ?`
 

@@ -35,11 +35,17 @@ export function removeTasks(transaction: Transaction, selection: Selection, opti
   const { rows, next } = readPage(transaction.sql, selection, options)
   for (const row of rows) {
     if (options.continueSeries) continueSeries(transaction, row, options.now)
-    transaction.changes.emit('deleted', readTask(transaction, row), options.now)
-    removeErrorCallback(transaction, row)
-    countRuns(transaction, row)
+    removeTask(transaction, row, options.now)
   }
-  return { removed: removeRows(transaction, rows), ...(next && { next }) }
+  return { removed: rows.length, ...(next && { next }) }
+}
+
+/** Removes one task as a client asks, and continues no series. */
+export function removeTask(transaction: Transaction, row: TaskRow, now: number): void {
+  transaction.changes.emit('deleted', readTask(transaction, row), now)
+  removeErrorCallback(transaction, row)
+  countRuns(transaction, row)
+  removeRows(transaction, [row])
 }
 
 /** A waiting error callback stays, because its task has failed all the same. */

@@ -20,16 +20,22 @@ export const rescheduleBatch: Verb<'reschedule'> = (transaction, request) => {
   const taken = rows.filter((row) => isTaken(request, batch, row))
   const tasks = taken.map((row) => {
     const triggerAt = freeMinute(transaction, row, request.triggerAt, batch.passed)
-    return rescheduleRow(transaction, row, { triggerAt, now: request.now })
+    return rescheduleRow(transaction, row, { triggerAt, now: request.now, atOnce: batch.atOnce })
   })
   const result = endBatch(batch, tasks, next)
   if (request.dryRun) throw new Undo(result)
   return result
 }
 
-function rescheduleRow(transaction: Transaction, row: TaskRow, { triggerAt, now }: { triggerAt: number; now: number }): Task {
+interface NewTime {
+  readonly triggerAt: number
+  readonly now: number
+  readonly atOnce: boolean
+}
+
+function rescheduleRow(transaction: Transaction, row: TaskRow, { triggerAt, now, atOnce }: NewTime): Task {
   const key = { name: row.name, triggerAt }
-  const own = { ...newTask(key, ownDefinition(row), now), host: parseLane(row.lane).host }
+  const own = { ...newTask(key, ownDefinition(row), now, atOnce), host: parseLane(row.lane).host }
   const isCopied = isFinal(row.state)
   // A series goes on once: neither the copy nor the moved task continues it a second time.
   const kept = { definition: row.definition, rescheduledFrom: row.trigger_at, repeatedTo: row.repeated_to }

@@ -1,5 +1,6 @@
 /** What a file of the store contract is: an area, which defines its tests when a store is given. */
 import type { Config } from '../../../../src/config/load-config.ts'
+import type { OnFailure } from '../../../../src/domain/task/error-callback.ts'
 import type { Store } from '../../../../src/store/store.ts'
 
 export interface OpenStore {
@@ -8,7 +9,7 @@ export interface OpenStore {
   /** the store that is open now */
   readonly store: Store
   /** Closes the store and opens it again with what it holds. */
-  reopen(): Promise<Store>
+  reopen(options?: { onFailure: OnFailure }): Promise<Store>
   /** Closes the store, where it is still open, and removes what it holds. */
   dispose(): Promise<void>
 }

@@ -6,13 +6,14 @@ import { accepted, ackOf } from '../acknowledge.ts'
 import { answered, claimAll, claimOne, DUE, expireAll, finish, LEASE_MS, mustGet, putHandler } from './tasks.ts'
 
 const KEY = { name: 'a-task', triggerAt: MINUTE }
-export const ERRORS = { error_callback: 'http://errors.test:8080/failed?x=1' }
+type Errors = Pick<TaskDefinition, 'error_callback'>
+export const ERRORS: Errors = { error_callback: 'http://errors.test:8080/failed?x=1' }
 /** When the tasks here fail unless it says otherwise. */
 export const FAILED = DUE + 50
 
 /** A task that was called at `DUE`, and has failed for good at `FAILED`. */
-export async function failedTask(store: Store, definition: Partial<TaskDefinition> = {}): Promise<Task> {
-  const task = await claimOne(store, aTask({ definition: { ...ERRORS, ...definition } }))
+export async function failedTask(store: Store, definition: Partial<TaskDefinition> = {}, errors: Errors = ERRORS): Promise<Task> {
+  const task = await claimOne(store, aTask({ definition: { ...errors, ...definition } }))
   await finish(store, task, answered(404, FAILED, 'no such thing'), FAILED)
   return mustGet(store, KEY)
 }
@@ -20,7 +21,8 @@ export async function failedTask(store: Store, definition: Partial<TaskDefinitio
 /** How a task fails, and what its error callback tells of it then. */
 export interface End {
   readonly how: string
-  end(store: Store): Promise<number>
+  /** @param errors what the task itself says of error callbacks */
+  end(store: Store, errors?: Errors): Promise<number>
   readonly state: 'failed' | 'skipped'
   readonly error: string
   readonly statuses: (number | null)[]
@@ -29,8 +31,8 @@ export interface End {
 export const ENDS: readonly End[] = [
   {
     how: 'by the answer to its call',
-    async end(store) {
-      await failedTask(store)
+    async end(store, errors = ERRORS) {
+      await failedTask(store, {}, errors)
       return FAILED
     },
     state: 'failed',
@@ -39,8 +41,8 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'with its last retry',
-    async end(store) {
-      const task = await claimOne(store, aTask({ definition: ERRORS }))
+    async end(store, errors = ERRORS) {
+      const task = await claimOne(store, aTask({ definition: errors }))
       await finish(store, task, answered(503, FAILED), FAILED)
       const [again] = (await claimAll(store, FAILED + 500)) as [Task]
       await finish(store, again, answered(502, FAILED + 600), FAILED + 600)
@@ -52,8 +54,8 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'with its node, where it may be called once at the most',
-    async end(store) {
-      await claimOne(store, aTask({ definition: { ...ERRORS, delivery: 'at_most_once' } }))
+    async end(store, errors = ERRORS) {
+      await claimOne(store, aTask({ definition: { ...errors, delivery: 'at_most_once' } }))
       await store.rescue({ now: DUE + LEASE_MS, limit: 10 })
       return DUE + LEASE_MS
     },
@@ -63,8 +65,8 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'by the end of its window before any attempt',
-    async end(store) {
-      await store.put([aTask({ definition: ERRORS })], { now: DUE - 9 })
+    async end(store, errors = ERRORS) {
+      await store.put([aTask({ definition: errors })], { now: DUE - 9 })
       await expireAll(store, DUE + 600_000)
       return DUE + 600_000
     },
@@ -74,8 +76,8 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'by the end of its window after an attempt',
-    async end(store) {
-      const task = await claimOne(store, aTask({ definition: ERRORS }))
+    async end(store, errors = ERRORS) {
+      const task = await claimOne(store, aTask({ definition: errors }))
       await finish(store, task, answered(503, FAILED), FAILED)
       await expireAll(store, DUE + 600_000)
       return DUE + 600_000
@@ -86,8 +88,8 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'by the end of its window after its claim',
-    async end(store) {
-      const task = await claimOne(store, aTask({ definition: ERRORS }))
+    async end(store, errors = ERRORS) {
+      const task = await claimOne(store, aTask({ definition: errors }))
       await finish(store, task, { kind: 'not_called', reason: 'late' }, DUE + 600_000)
       return DUE + 600_000
     },
@@ -97,8 +99,8 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'by its acknowledgement',
-    async end(store) {
-      const task = await accepted(store, ERRORS)
+    async end(store, errors = ERRORS) {
+      const task = await accepted(store, errors)
       await store.acknowledge(ackOf(task, { status: 'failed', retryable: false, detail: 'broken', now: DUE + 9000 }))
       return DUE + 9000
     },
@@ -108,8 +110,8 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'by the silence after its last attempt was accepted',
-    async end(store) {
-      const task = await accepted(store, { ...ERRORS, retry: 0 })
+    async end(store, errors = ERRORS) {
+      const task = await accepted(store, { ...errors, retry: 0 })
       await store.rescue({ now: task.leaseUntil as number, limit: 10 })
       return task.leaseUntil as number
     },
@@ -119,9 +121,9 @@ export const ENDS: readonly End[] = [
   },
   {
     how: 'for it has no URL any more',
-    async end(store) {
+    async end(store, errors = ERRORS) {
       await putHandler(store, 'a-task', { callback: 'http://handler.test/' })
-      await store.put([aTaskWithoutCallback({ definition: ERRORS })], { now: DUE - 9 })
+      await store.put([aTaskWithoutCallback({ definition: errors })], { now: DUE - 9 })
       await store.removeHandler('a-task', { force: true })
       const [task] = (await claimAll(store)) as [Task]
       await finish(store, task, { kind: 'not_called', reason: 'no_callback' }, FAILED)

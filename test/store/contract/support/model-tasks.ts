@@ -155,8 +155,10 @@ function applyReschedule(model: Model, made: Task, triggerAt: number): void {
   const isFree = () =>
     !model.rows.has(keyOf({ name: made.name, triggerAt: minute })) || (isWaiting(original) && minute === original.triggerAt)
   while (!isFree()) minute += 60
-  const deadline = (minute + (original.definition.max_delay ?? 10) * 60) * 1000
-  const window = { dueAt: Math.max(minute * 1000, model.now), windowFrom: minute * 1000, deadline }
+  // A time that has come means now.
+  const from = triggerAt * 1000 <= model.now ? model.now : minute * 1000
+  const deadline = from + (original.definition.max_delay ?? 10) * 60_000
+  const window = { dueAt: from, windowFrom: from, deadline, inAdvance: minute * 1000 > from }
   const created = isFinal(original.state) ? model.now : original.created
   const fresh = {
     ...original,
