@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { WireTask } from '../../src/wire/present-task.ts'
 import { checkCall } from './call-rules.ts'
+import { SILENT } from './definitions.ts'
 import { isEnded } from './entry.ts'
 import type { Entry } from './entry.ts'
 import { Listener } from './listener.ts'
@@ -9,7 +10,7 @@ import { Violation } from './model.ts'
 import type { Model } from './model.ts'
 import type { Call, Network } from './network.ts'
 import type { NodeSettings, SimulatedNode } from './node.ts'
-import { checkCounts, checkNothingLeft } from './rest-rules.ts'
+import { checkCounts, checkNothingLeft, mostOpen } from './rest-rules.ts'
 import type { RuleContext } from './rule-context.ts'
 import { endingsOf } from './running-rules.ts'
 import { Watch } from './watch.ts'
@@ -130,9 +131,12 @@ export class Judge {
     const key = call.request.headers['callme-task'] ?? ''
     trace(`${call.node} calls ${key}, attempt ${call.attempt}`)
     const { maxOpenCalls, maxInflightPerHost = Infinity } = settings
-    const ofHost = network.inflight(call.node, new URL(call.request.url).host)
+    const { host } = new URL(call.request.url)
+    const ofHost = network.inflight(call.node, host)
     if (network.inflight(call.node) >= maxOpenCalls || ofHost >= maxInflightPerHost)
       this.fail(new Violation('no more calls are open than may be', `${ofHost} of the host of ${key}`))
+    if (host.startsWith(SILENT) && network.inflightToSilent(call.node) >= mostOpen('new', settings))
+      this.fail(new Violation('hosts that never answer leave calls to those that do', `${key} is called`))
     this.look()
     if (store.seesEachCommit) this.#judgeCall(call)
     else this.#calls.push(call)

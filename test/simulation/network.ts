@@ -77,6 +77,11 @@ export class Network {
     return host === undefined ? open.length : open.filter(({ request }) => new URL(request.url).host === host).length
   }
 
+  /** How many of them go to hosts that never answer. */
+  inflightToSilent(node: string): number {
+    return [...(this.#open.get(node) ?? [])].filter(({ request }) => new URL(request.url).host.startsWith(SILENT)).length
+  }
+
   /** How many calls of all nodes are under way to a host. */
   inflightTo(host: string): number {
     return [...this.#open.keys()].reduce((sum, node) => sum + this.inflight(node, host), 0)

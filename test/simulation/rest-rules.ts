@@ -69,11 +69,16 @@ function checkNotForgotten(entry: Entry, context: RuleContext, settings: NodeSet
 }
 
 /** Whether a node has calls left for a host. Silent hosts leave some of the open calls to the others, and new ones to those that answer. */
-function hasCallsLeft(host: string | undefined, { network }: RuleContext, { maxOpenCalls }: NodeSettings): boolean {
+function hasCallsLeft(host: string | undefined, { network }: RuleContext, settings: NodeSettings): boolean {
   return network.nodes().some((node) => {
-    const part = PARTS[host === undefined ? 'new' : network.standingOf(node, host)]
-    return network.awaited(node) < Math.max(1, Math.floor(maxOpenCalls * part))
+    const standing = host === undefined ? 'new' : network.standingOf(node, host)
+    return network.awaited(node) < mostOpen(standing, settings)
   })
+}
+
+/** How many calls may be open to hosts of a standing together. */
+export function mostOpen(standing: Standing, { maxOpenCalls }: Pick<NodeSettings, 'maxOpenCalls'>): number {
+  return Math.max(1, Math.floor(maxOpenCalls * PARTS[standing]))
 }
 
 /** How long it takes until each host has had its turn: a call that hangs leaves its slot. */
