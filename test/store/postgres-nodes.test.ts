@@ -170,13 +170,13 @@ test('what is stored in the very moment of a claim of another node, the next cla
 })
 
 test('a series goes on once, whichever of racing nodes claims its entries', async () => {
-  const { nodes } = await openNodes()
+  const { nodes, database } = await openNodes()
   const names = Array.from({ length: 20 }, (_, n) => `series-${n}`)
-  await nodes[0].put(
-    // Each has two entries that are due at once, and that racing nodes would both have followed.
-    names.flatMap((name) => [MINUTE, MINUTE + 300].map((triggerAt) => ({ ...aRepeating({ max_delay: 600 }, triggerAt), name }))),
-    { now: DUE - 1 },
-  )
+  const entries = (triggerAt: number, prefix = '') =>
+    names.map((name) => ({ ...aRepeating({ max_delay: 600 }, triggerAt), name: prefix + name }))
+  await nodes[0].put([...entries(MINUTE), ...entries(MINUTE + 300, 'also-')], { now: DUE - 1 })
+  // Each has two entries that are due at once, as an older program stored them, and that racing nodes would both have followed.
+  await database.query(`UPDATE callme.tasks SET name = substr(name, 6) WHERE name LIKE 'also-%'`)
   for (let round = 1; round < 8; round += 1) {
     const now = DUE + round * 300_000
     const shares = await Promise.all(

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 
-/** Where a connection breaks: at the packet of a client that holds the text `at`. */
+/** Where a connection breaks: at the packet of a client that holds the text `at`, or runs a statement with it that the session keeps. */
 export interface Break {
   readonly at: string
   /**
@@ -43,10 +43,13 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
     }
     for (const socket of pair) socket.on('error', end).on('close', end)
     let swallowed: (() => void) | undefined
-    const read = statementReader((statement) => statements.push(statement))
+    const read = statementReader()
     client.on('data', (packet: Buffer) => {
-      read(packet)
-      const here = pending !== undefined && packet.includes(pending.at) ? pending : undefined
+      const run = read(packet)
+      statements.push(...run)
+      const { at } = pending ?? {}
+      const isHere = at !== undefined && (packet.includes(at) || run.some(({ text }) => text.includes(at)))
+      const here = isHere ? pending : undefined
       if (here === undefined) {
         server.write(packet)
         return
@@ -92,21 +95,27 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
   }
 }
 
-/** Reads the messages of a client (PostgreSQL, Frontend/Backend Protocol): those that hold a statement are `Q` and `P`. */
-function statementReader(onStatement: (statement: PostgresProxy['statements'][number]) => void): (packet: Buffer) => void {
+/**
+ * Reads the messages of a client (PostgreSQL, Frontend/Backend Protocol): `Q` runs a text, `P` parses one under a name, and `B` with that
+ * name runs it. @returns a function that says what the messages of a packet run
+ */
+function statementReader(): (packet: Buffer) => PostgresProxy['statements'][number][] {
   let bytes = Buffer.alloc(0)
   let isStartup = true
+  const texts = new Map<string, string>()
   return (packet) => {
+    const run: PostgresProxy['statements'][number][] = []
     bytes = Buffer.concat([bytes, packet])
     for (;;) {
       // Only the first message has no type before its length.
       const start = isStartup ? 0 : 1
       const end = bytes.length < start + 4 ? Infinity : start + bytes.readUInt32BE(start)
-      if (bytes.length < end) return
+      if (bytes.length < end) return run
       const type = isStartup ? '' : bytes.toString('latin1', 0, 1)
       const [first = '', second = ''] = bytes.toString('utf8', start + 4, end).split('\0')
-      if (type === 'Q') onStatement({ text: first, keptAs: '' })
-      if (type === 'P') onStatement({ text: second, keptAs: first })
+      if (type === 'Q') run.push({ text: first, keptAs: '' })
+      if (type === 'P') texts.set(first, second)
+      if (type === 'B') run.push({ text: texts.get(second) ?? '', keptAs: second })
       bytes = bytes.subarray(end)
       isStartup = false
     }
