@@ -5,7 +5,7 @@ import { Program, keyOf, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 /** The night has time for more. */
-const KILLS = inject('isNightly') ? 40 : 15
+const KILLS = inject('isNightly') ? 40 : 10
 /** What kills follow each other so fast for that all attempts of a run are lost. */
 const GIVEN_UP = 'this run was lost 5 times'
 const SERIES = 20

@@ -5,7 +5,7 @@ import { Program, keyOf, temporaryFolder } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 /** The night has time for more. */
-const KILLS = inject('isNightly') ? 200 : 20
+const KILLS = inject('isNightly') ? 200 : 14
 const TIMEOUT_MS = 1_200_000
 const CLIENTS = 6
 const FINAL = ['successful', 'failed', 'skipped']

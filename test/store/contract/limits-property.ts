@@ -40,7 +40,7 @@ export default area('limits', (test) => {
         }
         await expectAllEnds(run)
       }),
-      { numRuns: runs({ gate: 20, night: 200 }) },
+      { numRuns: runs({ gate: 12, night: 200 }) },
     )
   })
 })
