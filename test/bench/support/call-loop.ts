@@ -49,7 +49,8 @@ async function sampleRequest(callback: string): Promise<LoopOrder['request']> {
   })
   await store.close()
   if (!result || !('task' in result)) throw new Error('the store took no task')
-  const request = callRequestOf({ ...result.task, attempts: 1 }, { version: VERSION, timeoutMs: TIMEOUT_MS, expectedStatus: 200 })
+  const claimed = { ...result.task, attempts: 1, leaseUntil: Number.MAX_SAFE_INTEGER }
+  const request = callRequestOf(claimed, { version: VERSION, timeoutMs: TIMEOUT_MS, expectedStatus: 200 })
   if (request === undefined) throw new Error('the task has nothing to call')
   return request
 }
