@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CallmeError } from '../../src/domain/errors.ts'
 import { MINUTE } from '../support/a-task.ts'
 import { openApi } from '../support/open-api.ts'
 import type { Api } from '../support/open-api.ts'
@@ -55,6 +56,25 @@ describe('POST /tasks', () => {
     })
     expect(await names()).toEqual(['b', 'a'])
     expect(api.wakes).toEqual([HOUR * 1000])
+  })
+
+  it('stores large tasks in several commits, and says of each whether the store took it', async () => {
+    await api.close()
+    const sizes: number[] = []
+    api = await openApi((store) => ({
+      put: (tasks, options) => {
+        sizes.push(tasks.length)
+        return sizes.length < 3 ? store.put(tasks, options) : Promise.reject(new CallmeError('store_unavailable', 'the disk is full'))
+      },
+    }))
+    const payload = 'x'.repeat(2 ** 17)
+    const answer = await post(JSON.stringify(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => entry(name, { payload }))))
+    expect(sizes).toEqual([2, 2, 2])
+    expect(answer.status).toBe(207)
+    const failed = { status: 503, error: 'the disk is full' }
+    const { results } = answer.body as { results: object[] }
+    expect(results).toMatchObject([...['a', 'b', 'c', 'd'].map((name) => ({ status: 201, key: `${name}@${HOUR}` })), failed, failed])
+    expect(await api.store.counts()).toMatchObject({ pending: 4 })
   })
 
   it('stores what is right beside what is wrong and says of each what became of it', async () => {

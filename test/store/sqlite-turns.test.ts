@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { openSqliteStore } from '../../src/store/sqlite/open-sqlite-store.ts'
 import { aTask } from '../support/a-task.ts'
-import { PAGE_BYTES } from '../../src/store/rules/sizes.ts'
+import { PAGE_BYTES } from '../../src/domain/task/page-size.ts'
 import { DUE, aClaim, putHandler } from './contract/support/tasks.ts'
 
 test('a claim comes before the bulk writes that were asked for earlier, and each of these has a commit of its own', async () => {

@@ -1,18 +1,14 @@
 /**
- * Long work for clients is done in turns. Each page or batch of it is a turn, and two turns at once are the most. So whatever else waits,
- * due tasks above all, is let in between, however many clients ask for long work.
+ * Long work for clients is done in turns. Each page or batch of it is a turn, and one comes after the other. So whatever else waits, due
+ * tasks above all, is let in between, however many clients ask for long work.
  */
-
-/** As many as the reads that PostgreSQL is asked for at once. */
-const AT_ONCE = 2
-
 export class Turns {
   readonly #waiting: (() => void)[] = []
-  #taken = 0
+  #isTaken = false
 
   /** Does a bounded part of long work once its turn has come, in the order in which turns were asked for. @returns its value */
   async take<T>(work: () => T | Promise<T>): Promise<T> {
-    if (this.#taken < AT_ONCE) this.#taken += 1
+    if (!this.#isTaken) this.#isTaken = true
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {
       return await work()
@@ -26,7 +22,7 @@ export class Turns {
 
   #pass(): void {
     const next = this.#waiting.shift()
-    if (next === undefined) this.#taken -= 1
+    if (next === undefined) this.#isTaken = false
     else next()
   }
 }

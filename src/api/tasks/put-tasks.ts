@@ -1,9 +1,11 @@
-/** `POST /tasks`: many tasks in one durable commit, as a JSON array or as NDJSON. A problem with one task does not touch the others. */
+/** `POST /tasks`: many tasks, as a JSON array or as NDJSON, in one durable commit, or in several where they are large. A problem with one task does not touch the others. */
 import taskSchema from '../../../schema/api/task.json' with { type: 'json' }
 import { CallmeError, badRequest, refuse, valueOrThrow, type Parsed } from '../../domain/errors.ts'
 import { formatTaskKey } from '../../domain/task/task-key.ts'
 import type { NewTask } from '../../domain/task/task.ts'
 import type { PutResult } from '../../domain/task/client-write.ts'
+import { PAGE_BYTES, firstPage, sizeOf } from '../../domain/task/page-size.ts'
+import type { Store } from '../../store/store.ts'
 import { elementsOf, keepTexts } from '../../wire/json-text.ts'
 import { checkTask, taskOf, type SentTask, type StoredTask } from '../../wire/parse-task.ts'
 import { regardsStored } from '../../wire/put-back.ts'
@@ -41,11 +43,11 @@ export const putTasks = endpoint(
   { query: checkPlainQuery, body, condition: replacesNothing },
   (options) =>
     async ({ body, ifAbsent }) => {
-      const { store, clock, log, wake, turns } = options
+      const { clock, log, wake } = options
       const now = clock.now()
       const tasks = await readTasks(body(), now, options)
       const newTasks = tasks.flatMap((task) => (task.ok ? [task.value] : []))
-      const stored = newTasks.length === 0 ? [] : await turns.take(() => store.put(newTasks, { now, ifAbsent }))
+      const stored = await storeInParts(newTasks, { now, ifAbsent }, options)
       const results = resultsOf(tasks, stored)
       const dueAts = stored.flatMap((result) => ('task' in result && result.status !== 'kept' ? [result.task.dueAt] : []))
       if (dueAts.length > 0) wake(Math.min(...dueAts))
@@ -53,6 +55,28 @@ export const putTasks = endpoint(
       return { status: results.every((result) => 'key' in result) ? 200 : 207, body: { results } }
     },
 )
+
+/**
+ * Large tasks are stored in parts, each in a turn and a commit of its own, so that due tasks are called in between.
+ * @returns for the tasks after a part that the store refused, its error @throws CallmeError where nothing is stored
+ */
+async function storeInParts(tasks: readonly NewTask[], options: Parameters<Store['put']>[1], { store, turns }: EndpointOptions) {
+  const stored: (PutResult | CallmeError)[] = []
+  while (stored.length < tasks.length) {
+    const rest = tasks.slice(stored.length)
+    try {
+      stored.push(...(await turns.take(() => store.put(firstPage(rest, sizeOfTask), options))))
+    } catch (error) {
+      if (stored.length === 0 || !(error instanceof CallmeError)) throw error
+      stored.push(...rest.map(() => error))
+    }
+  }
+  return stored
+}
+
+function sizeOfTask({ definition }: NewTask): number {
+  return sizeOf(definition.payload, PAGE_BYTES)
+}
 
 /** @throws CallmeError where there is no task, where there are too many, and on an array that is not JSON */
 async function readTasks(body: string, now: number, options: EndpointOptions): Promise<Parsed<NewTask>[]> {
@@ -100,12 +124,13 @@ function checkSent(value: Parsed<unknown>, text: string, now: number): Parsed<Se
 }
 
 /** @param stored the results for the good tasks, in their order */
-function resultsOf(tasks: readonly Parsed<NewTask>[], stored: readonly PutResult[]): WireResult[] {
+function resultsOf(tasks: readonly Parsed<NewTask>[], stored: readonly (PutResult | CallmeError)[]): WireResult[] {
   const remaining = stored.values()
   return tasks.map((task) => {
     if (!task.ok) return failure(badRequest(task.problem, task.others))
     const result = remaining.next().value
     if (result === undefined) throw new Error('the store gave fewer results than it was given tasks')
+    if (result instanceof CallmeError) return failure(result)
     if (!('task' in result)) return failure(refusalOf(result, task.value))
     const key = formatTaskKey(result.task)
     if (result.status === 'kept') return { status: 200, key, stored: false }

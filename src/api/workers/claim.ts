@@ -20,7 +20,7 @@ const BATCH = 100
 /** An answer of large payloads ends early: every claimed task must be sent, and an answer has a limit. */
 const MAX_ANSWER_LENGTH = 16 * 2 ** 20
 /** characters: the store ends a batch of so large tasks before its limit */
-const LARGE_BATCH_LENGTH = 2 ** 19
+const LARGE_BATCH_LENGTH = 2 ** 17
 
 interface Wanted {
   /** of the handler */

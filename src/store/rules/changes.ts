@@ -5,7 +5,7 @@ import type { Task, TaskState } from '../../domain/task/task.ts'
 import type { ChangeKind, LostChanges, NewChange, TaskChange } from '../../domain/task/task-change.ts'
 import type { TaskKey } from '../../domain/task/task-key.ts'
 import { isObject, parse } from '../rows/stored-json.ts'
-import { sizeOf } from './sizes.ts'
+import { sizeOf } from '../../domain/task/page-size.ts'
 
 /** characters, about: a longer payload is left out */
 const MAX_PAYLOAD = 4 * 1024

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { PAGE_BYTES } from '../../../src/store/rules/sizes.ts'
+import { PAGE_BYTES } from '../../../src/domain/task/page-size.ts'
 import type { RescheduleCursor, Store } from '../../../src/store/store.ts'
 import { aTask, aTaskWithoutCallback, MINUTE } from '../../support/a-task.ts'
 import { area } from './support/area.ts'

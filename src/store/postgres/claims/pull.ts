@@ -1,6 +1,6 @@
 /** Hands due rows of one handler to a worker, as far as the handler has capacity. */
 import { NEVER, knownTime } from '../../rules/handler-book.ts'
-import { firstPage } from '../../rules/sizes.ts'
+import { firstPage } from '../../../domain/task/page-size.ts'
 import type { ClaimResult, Store } from '../../store.ts'
 import { oneByOne } from '../commit/group-writer.ts'
 import { findHandler } from '../handlers/change-handler.ts'

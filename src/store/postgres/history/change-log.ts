@@ -4,7 +4,7 @@
  */
 import { TASK_STATES, type TaskState } from '../../../domain/task/task.ts'
 import { readBatches, type StoredBatch } from '../../rules/changes.ts'
-import { PAGE_BYTES } from '../../rules/sizes.ts'
+import { PAGE_BYTES } from '../../../domain/task/page-size.ts'
 import type { ChangesPage } from '../../../domain/task/task-change.ts'
 import { one, type Database, type Queries } from '../commit/database.ts'
 

@@ -4,7 +4,7 @@ import { isFinal, type Task } from '../../../domain/task/task.ts'
 import { formatTaskKey, type TaskKey } from '../../../domain/task/task-key.ts'
 import { parse } from '../../rows/stored-json.ts'
 import { toTask, type TaskRow } from '../../rows/task-row.ts'
-import { PAGE_BYTES } from '../../rules/sizes.ts'
+import { PAGE_BYTES } from '../../../domain/task/page-size.ts'
 import { one, type Queries } from '../commit/database.ts'
 import type { Session } from '../session.ts'
 

@@ -4,7 +4,7 @@ import { ClaimShares, byTurn, type LaneShare, type LaneTurn } from '../../rules/
 import { knownTime, noCapacity, noLimit, type HandlerCapacity } from '../../rules/handler-book.ts'
 import { parseLane } from '../../rows/lane-name.ts'
 import { rulesText, type TaskRow } from '../../rows/task-row.ts'
-import { PAGE_BYTES } from '../../rules/sizes.ts'
+import { PAGE_BYTES } from '../../../domain/task/page-size.ts'
 import type { Claim } from '../../store.ts'
 import { moveToLane } from '../rows/rows.ts'
 import { CLAIM, FIND_DUE, type DueRow } from './claim-statements.ts'

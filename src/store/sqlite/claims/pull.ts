@@ -2,7 +2,7 @@
 import { knownTime } from '../../rules/handler-book.ts'
 import { rulesText, type TaskRow } from '../../rows/task-row.ts'
 import { CLAIM_FOR_WORKER, FIND_DUE, type DueRow } from './claim-statements.ts'
-import { firstPage } from '../../rules/sizes.ts'
+import { firstPage } from '../../../domain/task/page-size.ts'
 import { finishClaim } from './finish-claim.ts'
 import { capacityOf } from '../handlers/handler-usage.ts'
 import { addStarts } from '../results/starts.ts'

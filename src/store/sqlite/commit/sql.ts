@@ -1,7 +1,7 @@
 /** Runs the SQL texts of one database. Each text stands beside its use, and is prepared at its first use. */
 /* eslint-disable @typescript-eslint/no-unnecessary-type-parameters -- who writes a text knows its rows */
 import type { Database, Statement } from 'better-sqlite3'
-import { PAGE_BYTES } from '../../rules/sizes.ts'
+import { PAGE_BYTES } from '../../../domain/task/page-size.ts'
 
 /** Rows that were read in one go. `isCut` says that others follow, which were too many bytes. */
 export interface Bounded<Row> {

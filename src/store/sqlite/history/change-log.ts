@@ -1,7 +1,7 @@
 /** Stores the counts and the latest changes with each commit, and notifies listeners after it. */
 import type { TaskState } from '../../../domain/task/task.ts'
 import { batchesOf, readBatches, type Changes, type StoredBatch } from '../../rules/changes.ts'
-import { PAGE_BYTES } from '../../rules/sizes.ts'
+import { PAGE_BYTES } from '../../../domain/task/page-size.ts'
 import type { ChangesPage } from '../../../domain/task/task-change.ts'
 import type { Sql } from '../commit/sql.ts'
 

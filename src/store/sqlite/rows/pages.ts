@@ -15,7 +15,7 @@ export interface Page<Row> extends Bounded<Row> {
 }
 
 /** One page passes this many keys of an index at the most. */
-const MOST_PASSED = 2000
+const MOST_PASSED = 500
 const RARE_STATES: readonly TaskState[] = ['running', 'retrying', 'failed', 'skipped']
 /** One bound on both columns enters the index at the right place: names are never empty. */
 const AFTER = '(trigger_at, name) > (@afterTime, @afterName) AND trigger_at < @to'

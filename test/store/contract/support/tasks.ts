@@ -6,7 +6,7 @@ import { TASK_STATES } from '../../../../src/domain/task/task.ts'
 import type { NewTask, Task, TaskState } from '../../../../src/domain/task/task.ts'
 import type { TaskKey } from '../../../../src/domain/task/task-key.ts'
 import type { CallResult } from '../../../../src/domain/attempt/verdict.ts'
-import { PAGE_BYTES } from '../../../../src/store/rules/sizes.ts'
+import { PAGE_BYTES } from '../../../../src/domain/task/page-size.ts'
 import type { Claim, HostCapacity, RescheduleCursor, RescheduleRequest, Selection, Store } from '../../../../src/store/store.ts'
 import { aTask, MINUTE } from '../../../support/a-task.ts'
 

@@ -1,8 +1,8 @@
 /** How much a store reads or writes in one go. A number of rows says little, because a definition may have 1 MiB. */
-import type { JsonValue, NewTask } from '../../domain/task/task.ts'
+import type { JsonValue, NewTask } from './task.ts'
 
 /** About bytes: the definitions of one page or batch of rows hold no more than this, and those of one more row. */
-export const PAGE_BYTES = 2 ** 20
+export const PAGE_BYTES = 2 ** 18
 /** A write counts as a row more for each of these characters. */
 const ROW_LENGTH = 4 * 1024
 
