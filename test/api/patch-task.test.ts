@@ -68,6 +68,8 @@ describe('PATCH /task/<key>', () => {
     expect(atOnce).toMatchObject({ trigger_at: String(MINUTE - 60), next_attempt: new Date(api.clock.now()).toISOString() })
     expect(api.wakes.at(-1)).toBe(api.clock.now())
     expectProblem(await patch({ trigger_at: null }), 400, '/trigger_at')
+    const { errors } = (await patch({ retry: 'x', url: 'y', cron: 'z' })).body as unknown as { errors: { pointer: string }[] }
+    expect(errors.map(({ pointer }) => pointer)).toEqual(['/url', '/cron', '/retry'])
     // The first time of the series, where the entry gets one.
     expect((await patch({ trigger_at: null, repeat: '0 12 * * *', timezone: null })).body.task.trigger_time).toBe(
       '2027-01-15T12:00:00.000Z',

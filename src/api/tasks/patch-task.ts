@@ -46,7 +46,7 @@ function whyNot(result: Exclude<EditResult, { status: 'edited' | 'same' }>, key:
     case 'no_callback':
       return refusalOf({ status: 'no_callback' }, key)
     case 'refused':
-      return badRequest(result.problem)
+      return badRequest(result.problem, result.others)
     case 'running':
       return conflict(
         `the ${described} is running and cannot be changed; wait until it has ended, then add run=true to run it again with the change`,

@@ -24,6 +24,6 @@ export type EditResult =
   | { readonly status: 'edited'; readonly task: Task }
   | { readonly status: 'same'; readonly task: Task }
   | { readonly status: 'running' | 'ended'; readonly task: Task }
-  | { readonly status: 'refused'; readonly problem: Problem }
+  | { readonly status: 'refused'; readonly problem: Problem; readonly others?: readonly Problem[] }
   | { readonly status: 'minute_taken' | 'in_series'; readonly key: TaskKey }
   | { readonly status: 'unknown' | 'no_callback' }

@@ -30,7 +30,10 @@ export function planEdit(handlers: HandlerBook, row: TaskRow, task: Task, { revi
   if (isFinal(row.state) && !run) return { status: 'ended', task }
   const own = ownDefinition(row)
   const revised = revise(task, own)
-  if (!revised.ok) return { status: 'refused', problem: revised.problem }
+  if (!revised.ok) {
+    const { ok: _ok, ...refusal } = revised
+    return { status: 'refused', ...refusal }
+  }
   if (revised.value === undefined) return { status: 'same', task }
   const { value: next } = revised
   const isMoved = next.triggerAt !== row.trigger_at
