@@ -3,7 +3,7 @@ import type { Task } from '../domain/task/task.ts'
 import { formatTaskKey } from '../domain/task/task-key.ts'
 import { renewLease, type SharedLease } from '../lease.ts'
 import type { Execution } from './execute.ts'
-import { Periodic } from './periodic.ts'
+import { periodicUpkeep, type Periodic } from './periodic.ts'
 
 export interface LeasesOptions extends Pick<Execution, 'store' | 'clock' | 'log' | 'node'> {
   /** the tasks that this node has claimed and not yet recorded */
@@ -41,11 +41,7 @@ export class Leases {
 
   constructor(options: LeasesOptions) {
     this.#options = options
-    const work = (): Promise<void> => options.followJump().then(() => this.runOnce())
-    const onFailure = (error: unknown): void => {
-      options.log.error('upkeep.failed', { err: error })
-    }
-    this.#looking = new Periodic({ clock: options.clock, everyMs: LOOK_EVERY_MS, work, onFailure })
+    this.#looking = periodicUpkeep(options, LOOK_EVERY_MS, () => this.runOnce())
   }
 
   /** The error of the last look; undefined where it was good. Leases may not be renewed meanwhile. */

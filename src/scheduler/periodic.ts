@@ -1,5 +1,6 @@
 /** Work that is done again and again, and never twice at the same time. */
 import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
 
 export interface PeriodicOptions {
   readonly clock: Pick<Clock, 'setTimer'>
@@ -58,4 +59,22 @@ export class Periodic {
     }
     if (!this.#isStopping) this.startLater()
   }
+}
+
+interface UpkeepLoop {
+  readonly clock: Pick<Clock, 'setTimer'>
+  readonly log: Log
+  /** resolves when the clock is right, even if the system's clock has jumped */
+  readonly followJump: () => Promise<void>
+}
+
+/** Upkeep of the store: each run begins with a right clock, and each failure is logged. */
+export function periodicUpkeep({ clock, log, followJump }: UpkeepLoop, everyMs: number, runOnce: () => Promise<void>): Periodic {
+  return new Periodic({
+    ...{ clock, everyMs },
+    work: () => followJump().then(runOnce),
+    onFailure: (error) => {
+      log.error('upkeep.failed', { err: error })
+    },
+  })
 }

@@ -1,6 +1,6 @@
 /** Chores that may take long: prunes old tasks, and lets the store tidy up. */
 import type { Execution } from './execute.ts'
-import { Periodic } from './periodic.ts'
+import { periodicUpkeep, type Periodic } from './periodic.ts'
 
 export interface UpkeepOptions extends Pick<Execution, 'store' | 'clock' | 'log'> {
   /** how long finished tasks are kept; 0 keeps them all */
@@ -21,11 +21,7 @@ export class Upkeep {
 
   constructor(options: UpkeepOptions) {
     this.#options = options
-    const work = (): Promise<void> => options.followJump().then(() => this.runOnce())
-    const onFailure = (error: unknown): void => {
-      options.log.error('upkeep.failed', { err: error })
-    }
-    this.#chores = new Periodic({ clock: options.clock, everyMs: EVERY_MS, work, onFailure })
+    this.#chores = periodicUpkeep(options, EVERY_MS, () => this.runOnce())
   }
 
   /** The error of the last chores; undefined where they were done. */

@@ -283,10 +283,13 @@ describe('the filters of a list', () => {
     }
   })
 
-  it('are offered by their nearest name when they are misspelt', async () => {
-    expect(expectProblem(await api.http.get('/task/?stat=failed'), 400, '?stat')).toContain(
-      'unknown query parameter "stat"; did you mean "state"?',
-    )
+  it.each([
+    ['stat', 'state'],
+    ['cursor', 'start_from'],
+    ['until', 'to'],
+  ])('are offered by the name that was meant where they are %s', async (sent, meant) => {
+    const sentence = expectProblem(await api.http.get(`/task/?${sent}=failed`), 400, `?${sent}`)
+    expect(sentence).toContain(`unknown query parameter "${sent}"; did you mean "${meant}"?`)
   })
 })
 

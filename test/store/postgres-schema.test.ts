@@ -39,6 +39,7 @@ test('twenty nodes that open an empty database at once make each step once, and 
     await Promise.all(stores.map((store) => store.close()))
   })
   expect(await versionsOf(database)).toEqual(VERSIONS)
+  expect(stores.some(({ isNew }) => isNew)).toBe(true)
   await Promise.all(stores.map((store, n) => store.put([aTask({ name: `n${n}` })], { now: DUE })))
   expect(await claimAll(stores[0] as (typeof stores)[0])).toHaveLength(20)
 })
@@ -54,6 +55,7 @@ test('a database is as it was after it is opened again, and after a newer progra
   for (const steps of [[], [additive(NEXT)], [additive(NEXT), additive(NEXT + 1, NEXT - 1)]]) {
     await upgrade(database.url, ...steps)
     const opened = await openNode(database.url)
+    expect(opened.isNew).toBe(false)
     expect([await listAll(opened), await changesSince(opened), await opened.listHandlers({ limit: 9 })]).toEqual(before)
     await expectCountsToAddUp(opened)
     expect(await versionsOf(database)).toEqual([...VERSIONS, ...steps.map((_, index) => NEXT + index)])

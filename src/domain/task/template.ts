@@ -4,7 +4,7 @@ import { isPattern, matchesName } from './name-pattern.ts'
 import type { JsonValue, Task, TaskDefinition } from './task.ts'
 
 /** What callback and payload of a handler may hold. */
-export const CALL_PLACEHOLDERS = ['{name}', '{id}', '{minute}', '{run_id}', '{attempt}'] as const
+const CALL_PLACEHOLDERS = ['{name}', '{id}', '{minute}', '{run_id}', '{attempt}'] as const
 
 /** A handler's payload stands in each of its tasks, of which an answer may hold a thousand. */
 export const MAX_HANDLER_PAYLOAD_BYTES = 16 * 1024

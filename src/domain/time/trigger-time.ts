@@ -15,6 +15,13 @@ const EXPECTED =
 const EXPECTED_INSTANT =
   'a Unix time in seconds or an RFC 3339 time such as "2030-01-01T00:00Z", a date, "now", or a time before or after now such as "-24h" or "+1h30m"'
 
+const WHERE = 'be a time with an offset such as "Z" or "+01:00" where no timezone is given'
+
+const DISTANCE = /^([+-])(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/
+const WRITTEN = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?)?$/
+/** The last instant that a date can hold, epoch ms (ECMAScript). */
+const LAST_INSTANT = 8.64e15
+
 /** Where relative times count from, and where local times are. */
 export interface TimeContext {
   /** epoch ms */
@@ -59,7 +66,7 @@ export function parseTriggerTime(input: string | number, context: TimeContext): 
   return { ok: true, value: seconds }
 }
 
-/** Reads an end of a range: any instant, past or future. @param name of the parameter @returns Unix seconds */
+/** Reads an end of a range, in the past or in the future. @param name of the parameter @returns Unix seconds */
 export function parseInstant(name: string, text: string, context: TimeContext): Parsed<number> {
   const refused = (rule: string) => refuse(`?${name}`, `${name} must ${rule}; got ${show(text)}`)
   if (isLocal(text) && context.timezone === undefined) return refused(WHERE)
@@ -68,9 +75,6 @@ export function parseInstant(name: string, text: string, context: TimeContext): 
   // A longer number is no time in seconds.
   return seconds === undefined || !(Math.abs(seconds) < 1e12) ? refused(`be ${EXPECTED_INSTANT}`) : { ok: true, value: seconds }
 }
-
-const WHERE = 'be a time with an offset such as "Z" or "+01:00" where no timezone is given'
-const DISTANCE = /^([+-])(?=\d)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/
 
 /** A time that is relative to now, in whole seconds. `unit` is the smallest one that was written. */
 function readDistance(text: string): { readonly seconds: number; readonly unit: 's' | 'm' } | undefined {
@@ -88,16 +92,11 @@ function readAbsolute(input: string | number, { timezone }: TimeContext): number
   return /^\d+$/.test(input) ? Number(input) : readWritten(input, timezone)
 }
 
-const WRITTEN = /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?)?$/
-
 /** Whether the text has a time of day but no offset. */
 function isLocal(text: string): boolean {
   const match = WRITTEN.exec(text)
   return match?.[4] !== undefined && match[8] === undefined && match[9] === undefined
 }
-
-/** The last instant that a date can hold, epoch ms (ECMAScript). */
-const LAST_INSTANT = 8.64e15
 
 /** An instant as RFC 3339 in UTC, to the millisecond. @param ms epoch ms. A damaged row may hold any value: a date gets as near as it can. */
 export function rfc3339(ms: number): string {

@@ -51,7 +51,7 @@ export class Changes {
     this.#pastRuns.push({ triggerAt, standing: 'removed', runs })
   }
 
-  /** A task begins another run, or moves. The attempts of the run before, if it has any, record that run. */
+  /** A task begins another run, or moves. Attempts record the run before where it has made some. */
   previousRunEnded({ triggerAt }: Pick<TaskKey, 'triggerAt'>, before: Pick<Task, 'state' | 'attempts'>): void {
     if (before.attempts > 0) return
     const standing = before.state === 'skipped' || before.state === 'failed' ? before.state : 'removed'
